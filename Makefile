@@ -1,0 +1,87 @@
+# Each target sets up what it needs; nothing has to be installed first but Python 3.11 or newer, bash and make.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+VENV := .venv
+PARITY_VENV := .venv-tflite-runtime
+BIN := $(VENV)/bin
+PIP_INSTALL := -m pip install --disable-pip-version-check -qq
+
+# The interpreter to make environments with: the first that runs and is new enough. `make PYTHON=/path/to/python` overrides.
+PYTHON ?= $(shell for p in python3.11 python3 python3.12 python3.13 python; do \
+	"$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && echo "$$p" && break; done)
+
+# Installed before anything that depends on torch, and by exact version: a range may pull a larger build of another release.
+TORCH ?= torch==2.13.0
+TFLITE_RUNTIME ?= tflite-runtime==2.14.0
+
+# Options handed on, e.g. make test PYTEST_ARGS="-k tiler -x"
+PYTEST_ARGS ?=
+DEMO_ARGS ?=
+
+.PHONY: help demo test test-slow parity-env lint format types wheel clean force
+
+help: ## List the targets
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: $(VENV)/.stamp-demo ## Convert the bundled checkpoint to TFLite and upscale a photo (installs no torch)
+	$(BIN)/qsr-edge demo $(DEMO_ARGS)
+
+test: $(VENV)/.stamp-dev ## Run the tests
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+test-slow: $(VENV)/.stamp-dev ## Run the slow tests, which `make test` leaves out
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/nox --no-venv -s parity
+
+lint: $(VENV)/.stamp-dev ## Check style and formatting
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/nox --no-venv -s lint
+
+format: $(VENV)/.stamp-dev ## Mend style and formatting in place
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+types: $(VENV)/.stamp-dev ## Check types with mypy --strict and pyright
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/nox --no-venv -s typing
+
+wheel: $(VENV)/.stamp-dev ## Build dist/*.whl and dist/*.tar.gz
+	$(BIN)/python -m build --no-isolation
+
+parity-env: $(PARITY_VENV)/.stamp ## Set up tflite-runtime 2.14 in its own environment, for the parity tests
+
+clean: ## Remove the environments, builds and caches
+	rm -rf $(VENV) $(PARITY_VENV) dist build .nox .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The recipe runs every time but touches the stamp only when it made the environment. It does so when there is none, when its
+# interpreter no longer runs, and when the checkout was moved or copied (scripts and the editable install hold its path).
+$(VENV)/.stamp-venv $(PARITY_VENV)/.stamp-venv: force
+	@if [ "$$(cat $@ 2>/dev/null)" != "$(CURDIR)" ] || ! $(@D)/bin/python -m pip --version >/dev/null 2>&1; then \
+		if [ -z "$(PYTHON)" ]; then \
+			echo "error: no Python 3.11 or newer was found; install one, or name it: make PYTHON=/path/to/python3.11" >&2; exit 1; fi; \
+		"$(PYTHON)" -c 'import sys; v = sys.version_info; v >= (3, 11) or sys.exit(f"error: $(PYTHON) is Python {v[0]}.{v[1]}, too old; name one that is 3.11 or newer: make PYTHON=/path/to/python3.11")'; \
+		echo "Making $(@D) with $(PYTHON)"; \
+		rm -rf $(@D); \
+		"$(PYTHON)" -m venv $(@D) || { rm -rf $(@D); \
+			echo "error: $(PYTHON) could not make a virtual environment; on Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; }; \
+		echo "$(CURDIR)" > $@; \
+	fi
+
+# The two sets of packages share one environment: the demo needs the small one, and the large one contains it.
+$(VENV)/.stamp-demo: $(VENV)/.stamp-venv pyproject.toml
+	@echo "Installing qsr-edge[tflite] into $(VENV)"
+	@$(BIN)/python $(PIP_INSTALL) -e '.[tflite]'
+	@touch $@
+
+$(VENV)/.stamp-dev: $(VENV)/.stamp-venv pyproject.toml
+	@echo "Installing $(TORCH) and qsr-edge[tflite,train,dev] into $(VENV)"
+	@$(BIN)/python $(PIP_INSTALL) '$(TORCH)'
+	@$(BIN)/python $(PIP_INSTALL) -e '.[tflite,train,dev]'
+	@touch $@ $(VENV)/.stamp-demo
+
+# tflite-runtime 2.14 was built against numpy 1 and cannot share an environment with the rest. Its wheels end at Python 3.11.
+$(PARITY_VENV)/.stamp: $(PARITY_VENV)/.stamp-venv
+	@echo "Installing $(TFLITE_RUNTIME) into $(PARITY_VENV)"
+	@$(PARITY_VENV)/bin/python $(PIP_INSTALL) '$(TFLITE_RUNTIME)' 'numpy<2'
+	@touch $@

@@ -1,0 +1,57 @@
+"""Development sessions: ``nox`` runs lint, typing and tests, each in its own environment.
+
+With ``--no-venv`` a session runs in the active environment and installs nothing; so the Makefile and CI call them.
+"""
+
+import nox
+from nox.virtualenv import PassthroughEnv
+
+nox.needs_version = ">=2025.2.9"
+nox.options.sessions = ["lint", "typing", "tests"]
+nox.options.reuse_existing_virtualenvs = True
+
+# Exact, because a range may pull a larger build of another release.
+TORCH = "torch==2.13.0"
+# pytest's exit code for "no test selected".
+NO_TESTS = 5
+
+
+def install(session: nox.Session, extras: str) -> None:
+    if isinstance(session.virtualenv, PassthroughEnv):
+        return
+    if "train" in extras:
+        session.install(TORCH)
+    session.install("-e", f".[{extras}]")
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    install(session, "dev")
+    session.run("python", "-m", "ruff", "check", ".")
+    session.run("python", "-m", "ruff", "format", "--check", ".")
+
+
+@nox.session
+def typing(session: nox.Session) -> None:
+    install(session, "tflite,train,dev")
+    session.run("python", "-m", "mypy")
+    session.run("python", "-m", "pyright", "--warnings")
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    install(session, "tflite,train,dev")
+    session.run("python", "-m", "pytest", *session.posargs)
+
+
+@nox.session
+def parity(session: nox.Session) -> None:
+    """The slow tests: all runtimes against the golden interpreter over many images, and all else marked slow."""
+    install(session, "tflite,train,dev")
+    session.run("python", "-m", "pytest", "-m", "slow and not device", *session.posargs, success_codes=[0, NO_TESTS])
+
+
+@nox.session
+def wheel(session: nox.Session) -> None:
+    install(session, "dev")
+    session.run("python", "-m", "pytest", "tests/packaging", *session.posargs)

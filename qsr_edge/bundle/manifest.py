@@ -1,0 +1,347 @@
+"""The manifest of a bundle: its records, its one form as JSON, and reading it back checked.
+
+``manifest.schema.json`` beside this module is the published JSON Schema. Keys that it does not name are ignored, so that an older
+release reads what a newer one of the same major version wrote.
+
+The file has one form: two-space indents, keys in the records' order, UTF-8, and ``manifest_sha256`` alone on the second line. That
+is the sha256 of the file without its second line: any language can check it without writing JSON, and it covers every byte. It finds
+damage; it is no signature.
+"""
+
+import hashlib
+import json
+import math
+import re
+import types
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, is_dataclass, replace
+from importlib import resources
+from typing import Any, get_args, get_origin, get_type_hints
+
+from qsr_edge.bundle.backend import Pack, Storage
+from qsr_edge.errors import BundleError
+from qsr_edge.nn.config import Profile
+
+MANIFEST_NAME = "manifest.json"
+SCHEMA_VERSION = "1.0"
+MANIFEST_LIMIT_BYTES = 1 << 20
+REMEDY = "convert again with 'qsr-edge convert ... --force', or fetch the bundle anew"
+
+_DIGEST_LINE = re.compile(rb'\{\n  "manifest_sha256": "([0-9a-f]{64})",\n')
+# No leading dot, so neither "." nor ".." nor a hidden file; no slash in front; no backslash, colon or control character.
+_PATH = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)*")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QualityEntry:
+    """Quality of one depth on one data set, on luma, borders cropped.
+
+    Attributes:
+        dataset: name of the data set.
+        psnr_db: mean PSNR.
+        ssim: mean SSIM.
+        images: number of images.
+    """
+
+    dataset: str
+    psnr_db: float
+    ssim: float
+    images: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DepthEntry:
+    """One depth of the network.
+
+    Attributes:
+        depth: number of residual blocks.
+        file: path of the model in the bundle.
+        signature: entry point within the file, if it holds several depths.
+        macs_per_pixel: multiply-accumulates per pixel of the input.
+        bops_per_pixel: multiply-accumulates times weight bits times activation bits, per pixel of the input.
+        peak_activation_bytes_per_pixel: most bytes of activations alive at once, per pixel of the input.
+        halo_px: pixels of the input around a tile that its output depends on.
+        golden_sha256: sha256 of the output's bytes for the golden input.
+        quality: as measured on the deployed graph.
+    """
+
+    depth: int
+    file: str
+    macs_per_pixel: int
+    bops_per_pixel: int
+    peak_activation_bytes_per_pixel: int
+    halo_px: int
+    golden_sha256: str
+    signature: str | None = None
+    quality: tuple[QualityEntry, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GoldenInput:
+    """The image of :func:`qsr_edge.bundle.golden.golden_image` that ``golden_sha256`` belongs to; seed below 2^53."""
+
+    seed: int
+    height_px: int
+    width_px: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ParityEntry:
+    """What a comparison of a runtime with the golden interpreter found.
+
+    Attributes:
+        kernels: runtime and family of kernels.
+        depth: number of residual blocks.
+        images: number of images.
+        bytes_compared: bytes of output that were compared.
+        mismatching_bytes: how many of them differed.
+    """
+
+    kernels: str
+    depth: int
+    images: int
+    bytes_compared: int
+    mismatching_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileEntry:
+    """A file of the bundle: path with forward slashes, relative to the manifest; sha256 in lower case; size in bytes."""
+
+    path: str
+    sha256: str
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manifest:
+    """What a bundle holds.
+
+    Attributes:
+        schema_version: major and minor version of this format.
+        name: what the bundle is called.
+        target: back end that runs it.
+        storage: layout of the weights.
+        pack: how depths are spread over files.
+        profile: arithmetic of the requantization.
+        bits: bit width of body weights and activations.
+        scale: upscaling factor.
+        runtime: name and version of the SDK it was converted with.
+        licence: of the weights, an SPDX expression.
+        input_size_px: fixed (height, width) of the input; None for any size.
+        depths: ascending.
+        golden: input of the self-test.
+        parity: what the verification at conversion found.
+        provenance: how the checkpoint was trained; JSON values.
+        files: every file but the manifest, by path; empty until the bundle is written.
+    """
+
+    schema_version: str = SCHEMA_VERSION
+    name: str
+    target: str
+    storage: Storage
+    pack: Pack
+    profile: Profile
+    bits: int
+    scale: int
+    runtime: str
+    licence: str
+    input_size_px: tuple[int, int] | None = None
+    depths: tuple[DepthEntry, ...]
+    golden: GoldenInput
+    parity: tuple[ParityEntry, ...] = ()
+    provenance: dict[str, object]
+    files: tuple[FileEntry, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Refuse what contradicts itself; ranges of single values are the schema's business.
+
+        Raises:
+            BundleError: naming what contradicts what.
+        """
+        depths = [entry.depth for entry in self.depths]
+        if depths != sorted(set(depths)):
+            raise BundleError(f"depths are {', '.join(map(str, depths))}, expected ascending and each once; {REMEDY}")
+        models = [(entry.file, entry.signature) for entry in self.depths]
+        if len(set(models)) != len(models):
+            raise BundleError(f"two depths are in the same file under the same signature; {REMEDY}")
+        for entry in self.parity:
+            if entry.depth not in depths:
+                raise BundleError(f"parity names depth {entry.depth}, which the bundle does not offer; {REMEDY}")
+        if not self.files:
+            return
+        _check_paths([entry.path for entry in self.files])
+        listed = {entry.path for entry in self.files}
+        for model in self.depths:
+            if model.file not in listed:
+                raise BundleError(f"depth {model.depth} is in {model.file!r}, which 'files' does not list; {REMEDY}")
+
+    def depth_entry(self, depth: int) -> DepthEntry:
+        """The entry of a depth.
+
+        Raises:
+            BundleError: if the bundle does not offer it.
+        """
+        for entry in self.depths:
+            if entry.depth == depth:
+                return entry
+        offered = ", ".join(str(entry.depth) for entry in self.depths)
+        raise BundleError(f"{self.name}: depth {depth} is not in this bundle; choose one of {offered}")
+
+
+def _check_paths(paths: list[str]) -> None:
+    # Compared without case: some file systems do not tell "A" from "a".
+    seen: set[str] = set()
+    for path in paths:
+        if not _PATH.fullmatch(path):
+            raise BundleError(
+                f"path {path!r} is not allowed, expected a relative path that stays in the bundle, of letters, digits, "
+                f"'_', '-', '.' and '/'; {REMEDY}"
+            )
+        if path.casefold() in seen or path.casefold() == MANIFEST_NAME:
+            raise BundleError(f"path {path!r} is listed twice or is the manifest's own; {REMEDY}")
+        seen.add(path.casefold())
+    for path in seen:
+        folders = path.split("/")[:-1]
+        if any("/".join(folders[: i + 1]) in seen for i in range(len(folders))):
+            raise BundleError(f"path {path!r} lies in another file, expected a folder; {REMEDY}")
+
+
+def file_entries(files: Mapping[str, bytes]) -> tuple[FileEntry, ...]:
+    """Entries of files by path: size and sha256 of their contents, in order of the paths."""
+    return tuple(
+        FileEntry(path=path, sha256=hashlib.sha256(files[path]).hexdigest(), bytes=len(files[path])) for path in sorted(files)
+    )
+
+
+def schema() -> dict[str, object]:
+    """The JSON Schema (draft 2020-12) of a manifest."""
+    text = resources.files("qsr_edge.bundle").joinpath("manifest.schema.json").read_text(encoding="utf-8")
+    table: dict[str, object] = json.loads(text)
+    return table
+
+
+def _encode(value: object) -> object:
+    if is_dataclass(value):
+        entries = {entry.name: getattr(value, entry.name) for entry in fields(value)}
+        # An optional value that is missing is left out: there are no nulls in a manifest.
+        return {key: _encode(entry) for key, entry in entries.items() if entry is not None}
+    if isinstance(value, tuple):
+        return [_encode(entry) for entry in value]
+    return value
+
+
+def _decode(kind: Any, value: Any) -> Any:
+    """JSON, checked against the schema, as a value of type ``kind``."""
+    if is_dataclass(kind):
+        types_by_field = get_type_hints(kind)
+        return kind(**{name: _decode(types_by_field[name], value[name]) for name in types_by_field if name in value})
+    arguments = get_args(kind)
+    if get_origin(kind) is types.UnionType:
+        return _decode(arguments[0], value)
+    if get_origin(kind) is tuple:
+        return tuple(_decode(arguments[0], entry) for entry in value)
+    if get_origin(kind) is dict:
+        return dict(value)
+    return kind(value)  # str, int, float or an enumeration
+
+
+def dump_manifest(manifest: Manifest) -> bytes:
+    """The content of ``manifest.json``; equal manifests give equal bytes.
+
+    Raises:
+        BundleError: if a value is not JSON, or the reader would refuse the result.
+    """
+    try:
+        provenance = json.loads(json.dumps(manifest.provenance, sort_keys=True, allow_nan=False))
+        table = _encode(replace(manifest, provenance=provenance))
+        body = (json.dumps(table, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
+    except (TypeError, ValueError, RecursionError) as error:
+        raise BundleError(f"{manifest.name}: the manifest cannot be written as JSON ({error}); mend its provenance") from error
+    line = f'  "manifest_sha256": "{hashlib.sha256(body).hexdigest()}",\n'.encode()
+    content = b"{\n" + line + body.removeprefix(b"{\n")
+    parse_manifest(content, f"{manifest.name}: the manifest to be written")
+    return content
+
+
+def _unique_keys(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    table = dict(pairs)
+    if len(table) != len(pairs):
+        keys = [key for key, _ in pairs]
+        raise ValueError(f"the key {next(key for key in keys if keys.count(key) > 1)!r} is there twice")
+    return table
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(f"{text} is not a finite number")
+    return value
+
+
+def _load_json(content: bytes, source: str) -> dict[str, object]:
+    if len(content) > MANIFEST_LIMIT_BYTES:
+        raise BundleError(f"{source}: {len(content)} bytes, expected at most {MANIFEST_LIMIT_BYTES}; {REMEDY}")
+    try:
+        text = content.decode("utf-8")
+        table = json.loads(text, object_pairs_hook=_unique_keys, parse_float=_finite, parse_constant=_finite)
+        json.dumps(table, ensure_ascii=False).encode()  # half a surrogate pair, which could be printed nowhere
+    except (ValueError, RecursionError) as error:
+        raise BundleError(f"{source}: not valid JSON in UTF-8 ({_one_line(str(error))}); {REMEDY}") from error
+    if not isinstance(table, dict):
+        raise BundleError(f"{source}: a JSON {type(table).__name__}, expected an object; {REMEDY}")
+    return table
+
+
+def _one_line(text: str, limit: int = 200) -> str:
+    # A message may quote the file, which may hold anything.
+    plain = "".join(letter if letter.isprintable() else " " for letter in text)
+    return plain if len(plain) <= limit else f"{plain[:limit]}..."
+
+
+def _check_version(table: dict[str, object], source: str) -> None:
+    version = table.get("schema_version")
+    if not isinstance(version, str) or not re.fullmatch(r"[0-9]{1,6}\.[0-9]{1,6}", version):
+        raise BundleError(
+            f"{source}: schema_version is {_one_line(repr(version))}, expected a version like {SCHEMA_VERSION!r}; {REMEDY}"
+        )
+    major = SCHEMA_VERSION.partition(".")[0]
+    if version.partition(".")[0] != major:
+        raise BundleError(f"{source}: schema_version {version}, this release reads {major}.x; update qsr-edge")
+
+
+def _check_digest(content: bytes, source: str) -> None:
+    found = _DIGEST_LINE.match(content)
+    if not found:
+        raise BundleError(f"{source}: the second line is not its manifest_sha256, the file was edited or damaged; {REMEDY}")
+    actual = hashlib.sha256(b"{\n" + content[found.end() :]).hexdigest()
+    expected = found[1].decode()
+    if actual != expected:
+        raise BundleError(f"{source}: sha256 is {actual}, expected {expected}: edited or damaged; {REMEDY}")
+
+
+def parse_manifest(content: bytes, source: str) -> Manifest:
+    """Read a manifest and check all that can be checked without the files it lists.
+
+    Args:
+        content: the file.
+        source: its name, for messages.
+
+    Raises:
+        BundleError: if it is too large, not JSON, of an unknown version, damaged, not as the schema says, or contradicts itself.
+    """
+    table = _load_json(content, source)
+    _check_version(table, source)
+    _check_digest(content, source)
+    # Slow to import, and wanted only where there is a bundle.
+    from jsonschema import Draft202012Validator
+    from jsonschema.exceptions import best_match
+
+    error = best_match(Draft202012Validator(schema()).iter_errors(table))
+    if error is not None:
+        raise BundleError(f"{source}: at {error.json_path}: {_one_line(error.message)}; {REMEDY}")
+    try:
+        manifest: Manifest = _decode(Manifest, table)
+    except BundleError as contradiction:
+        raise BundleError(f"{source}: {_one_line(str(contradiction), 1000)}") from contradiction
+    return manifest

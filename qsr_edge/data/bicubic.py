@@ -1,0 +1,68 @@
+"""Antialiased bicubic resampling, equal to the field's standard low-resolution inputs bit for bit.
+
+The kernel is Keys' cubic convolution with a = -0.5 (R. Keys, "Cubic convolution interpolation for digital image
+processing", 1981), widened by the scale factor when shrinking, with half-sample symmetric edges: MATLAB's ``imresize``.
+The vertical pass comes first and each pass rounds half up to uint8, as MATLAB does for uint8 images.
+"""
+
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qsr_edge.errors import ImageError
+
+
+def _keys_cubic(x: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Keys' cubic kernel with a = -0.5; ``x``: any shape, in samples."""
+    x = np.abs(x)
+    near = 1.5 * x**3 - 2.5 * x**2 + 1
+    far = -0.5 * x**3 + 2.5 * x**2 - 4 * x + 2
+    return np.where(x <= 1, near, np.where(x <= 2, far, 0.0))
+
+
+@lru_cache(maxsize=64)
+def _taps(size_in: int, size_out: int, scale: float) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+    """Source indices and weights of each output sample, both (size_out, taps)."""
+    stretch = max(1.0, 1 / scale)
+    support = 4 * stretch
+    centre = (np.arange(size_out) + 0.5) / scale - 0.5
+    first = np.floor(centre - support / 2).astype(np.intp)
+    index = first[:, None] + np.arange(int(np.ceil(support)) + 2)
+    weight = _keys_cubic((centre[:, None] - index) / stretch)
+    weight /= weight.sum(axis=1, keepdims=True)
+    mirrored = index % (2 * size_in)
+    mirrored = np.where(mirrored >= size_in, 2 * size_in - 1 - mirrored, mirrored)
+    used = np.any(weight != 0, axis=0)
+    return mirrored[:, used], weight[:, used]
+
+
+def _resize_rows(image: NDArray[np.uint8], size_out: int, scale: float) -> NDArray[np.uint8]:
+    index, weight = _taps(image.shape[0], size_out, scale)
+    total = np.zeros((size_out, *image.shape[1:]), np.float64)
+    for tap in range(index.shape[1]):
+        total += weight[:, tap].reshape(-1, *[1] * (image.ndim - 1)) * image[index[:, tap]]
+    # The sum of products may land a few ulp below a half that is exact in real arithmetic.
+    return np.clip(np.floor(total + 0.5 + 1e-9), 0, 255).astype(np.uint8)
+
+
+def resize_bicubic(image: NDArray[np.uint8], scale: float) -> NDArray[np.uint8]:
+    """Resize by ``scale`` (2 enlarges twofold, 0.5 halves); output sizes are rounded up.
+
+    Args:
+        image: (H, W) or (H, W, C) uint8.
+        scale: positive factor for both sides.
+
+    Returns:
+        (ceil(H * scale), ceil(W * scale)[, C]) uint8.
+
+    Raises:
+        ImageError: if the image is empty or not uint8, or the factor is not positive.
+    """
+    if image.dtype != np.uint8 or image.ndim not in (2, 3) or image.size == 0:
+        raise ImageError(f"bicubic resize takes a non-empty uint8 image, got {image.dtype} of shape {image.shape}")
+    if not scale > 0:
+        raise ImageError(f"bicubic resize takes a positive scale factor, got {scale}")
+    height, width = (int(np.ceil(size * scale)) for size in image.shape[:2])
+    rows = _resize_rows(image, height, scale)
+    return np.ascontiguousarray(_resize_rows(rows.swapaxes(0, 1), width, scale).swapaxes(0, 1))

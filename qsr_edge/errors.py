@@ -1,0 +1,53 @@
+"""Every error that qsr-edge raises on purpose.
+
+Library code raises these; only the command line turns them into exit codes. A message is one line: the file or node, what
+was got, what was expected, and what to do about it.
+"""
+
+
+class QsrError(Exception):
+    """Base of all errors that a user can cause and mend."""
+
+
+class ImageError(QsrError):
+    """An image file or array cannot be read, written or used."""
+
+
+class CheckpointError(QsrError):
+    """A checkpoint is damaged, foreign, or holds values that no network can have."""
+
+
+class RecipeError(QsrError):
+    """A recipe or an option has an unknown key, a wrong type or a value out of range."""
+
+
+class GraphError(QsrError):
+    """An integer graph is malformed, or could not be computed exactly."""
+
+
+class LoweringError(QsrError):
+    """A trained network cannot be lowered to an integer graph."""
+
+
+class BackendError(QsrError):
+    """A back end is missing, or cannot express or run a graph."""
+
+
+class ParityError(QsrError):
+    """A runtime computed other bytes than the golden interpreter."""
+
+
+class BundleError(QsrError):
+    """A bundle is incomplete, damaged, tampered with, or of an unknown version."""
+
+
+class TrainingError(QsrError):
+    """Training cannot start or go on."""
+
+
+class DatasetError(QsrError):
+    """A folder of images cannot serve as a data set."""
+
+
+class OutputExistsError(QsrError):
+    """The output exists already and overwriting was not asked for."""

@@ -1,0 +1,219 @@
+"""``quantsr_c_edge`` checkpoint -> integer graphs, one per depth.
+
+The same float32 operations in the same order as the training forward pass turn weights into codes, so the graph computes what the
+trained network computes, bit for bit.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qsr_edge.bundle.backend import LoweredNetwork
+from qsr_edge.errors import LoweringError
+from qsr_edge.graph.ir import (
+    Add,
+    Array,
+    ConstantId,
+    Constants,
+    Conv2d,
+    DepthToSpace,
+    Graph,
+    Multiplier,
+    Node,
+    QuantizeInput,
+    Requantization,
+    Shift,
+    Tensor,
+    TensorId,
+)
+from qsr_edge.graph.verify import verify_graph
+from qsr_edge.nn.checkpoint import Checkpoint
+from qsr_edge.nn.config import EDGE_WEIGHT_BITS, IMAGE_STEP, RATIO_MANTISSA, STREAM_RANGE, Profile
+from qsr_edge.quant.codes import CodeRange
+
+Float = NDArray[np.float32] | np.float32
+
+
+def _rounded(u: Float, code_range: CodeRange | None = None) -> NDArray[np.float32]:
+    """Halves up, then clipped: as in training."""
+    rounded = np.floor(np.asarray(u, np.float32) + np.float32(0.5))
+    return rounded if code_range is None else np.clip(rounded, code_range.q_min, code_range.q_max).astype(np.float32)
+
+
+class _ConstantWriter:
+    """Turns one checkpoint's tensors into integer constants; all depths share them."""
+
+    def __init__(self, checkpoint: Checkpoint):
+        self.checkpoint = checkpoint
+        self.arrays: dict[ConstantId, Array] = {}
+
+    def _integers(self, key: str, values: NDArray[np.float32], dtype: type[np.int8] | type[np.int32]) -> ConstantId:
+        limits = np.iinfo(dtype)
+        if not np.isfinite(values).all() or values.min() < limits.min or values.max() > limits.max:
+            raise LoweringError(f"{key}: codes in [{values.min()}, {values.max()}] do not fit {limits.dtype}; train anew")
+        self.arrays[ConstantId(key)] = values.astype(dtype)
+        return ConstantId(key)
+
+    def convolution(
+        self, name: str, step_in: Float, step_out: Float, weight_range: CodeRange, gain: Float | None = None
+    ) -> tuple[ConstantId, ConstantId, Requantization]:
+        """Weights (OHWI), bias and requantization of one trained convolution."""
+        tensors = self.checkpoint.tensors
+        weight, bias = tensors[f"{name}.weight"], tensors[f"{name}.bias"]
+        if gain is not None:
+            weight, bias = weight * gain, bias * gain
+        requantization: Requantization
+        if self.checkpoint.config.profile is Profile.PORTABLE:
+            exponent = tensors[f"{name}.exponent"]
+            step_w = np.exp2(-exponent) * (step_out / step_in)
+            requantization = Shift(shifts=self._integers(f"{name}.shifts", exponent, np.int32))
+        else:
+            step_w = tensors[f"{name}.step"]
+            key = ConstantId(f"{name}.multipliers")
+            self.arrays[key] = np.asarray(step_in * step_w / step_out, np.float32)
+            requantization = Multiplier(multipliers=key)
+        q_weight = _rounded(weight / step_w.reshape(-1, 1, 1, 1), weight_range)
+        q_bias = _rounded(bias / (step_in * step_w))
+        return (
+            self._integers(f"{name}.weights", q_weight.transpose(0, 2, 3, 1), np.int8),
+            self._integers(f"{name}.bias", q_bias, np.int32),
+            requantization,
+        )
+
+    def stream_requantization(self, name: str, stream_step: Float) -> tuple[ConstantId, ConstantId, Requantization]:
+        """RLQ with its shift, from the stream's grid to a block's: a depthwise 1x1 convolution by one integer mantissa."""
+        step = self.checkpoint.tensors[f"{name}.step"]
+        shift = self.checkpoint.tensors[f"{name}.shift"]
+        ratio = np.asarray(stream_step / step, np.float32)
+        unit = np.exp2(np.floor(np.log2(ratio)) - np.float32(4)).astype(np.float32)
+        mantissa = _rounded(ratio / unit, RATIO_MANTISSA)
+        q_shift = _rounded(shift / step / unit)
+        channels = shift.shape[0]
+        return (
+            self._integers(f"{name}.weights", np.full((channels, 1, 1, 1), mantissa, np.float32), np.int8),
+            self._integers(f"{name}.bias", q_shift, np.int32),
+            Shift(shifts=self._integers(f"{name}.shifts", np.full(channels, -np.log2(unit), np.float32), np.int32)),
+        )
+
+    def anchor(self, scale: int) -> tuple[ConstantId, ConstantId, Requantization]:
+        """Nearest-neighbour copy, 3 -> 3 r^2 channels: weight 2, shift 1."""
+        outputs = 3 * scale**2
+        weights = np.zeros((outputs, 1, 1, 3), np.float32)
+        weights[np.arange(outputs), 0, 0, np.arange(outputs) % 3] = 2
+        return (
+            self._integers("anchor.weights", weights, np.int8),
+            self._integers("anchor.bias", np.zeros(outputs, np.float32), np.int32),
+            Shift(shifts=self._integers("anchor.shifts", np.ones(outputs, np.float32), np.int32)),
+        )
+
+    def in_depth_to_space_order(self, keys: tuple[ConstantId, ...], scale: int) -> None:
+        """Reorder output channels from pixel shuffle's c * r^2 + s to the graph's s * 3 + c."""
+        order = np.arange(3 * scale**2).reshape(3, scale**2).T.ravel()
+        for key in keys:
+            self.arrays[key] = self.arrays[key][order]
+
+
+class _GraphBuilder:
+    """Appends nodes and their output tensors."""
+
+    def __init__(self) -> None:
+        self.tensors: list[Tensor] = []
+        self.nodes: list[Node] = []
+
+    def _tensor(self, name: str, channels: int, code_range: CodeRange, upscale: int = 1) -> TensorId:
+        self.tensors.append(Tensor(id=TensorId(name), channels=channels, range=code_range, upscale=upscale))
+        return TensorId(name)
+
+    def quantize_input(self) -> TensorId:
+        output = self._tensor("image", 3, STREAM_RANGE)
+        self.nodes.append(QuantizeInput(name="quantize_input", output=output))
+        return output
+
+    def conv2d(
+        self,
+        name: str,
+        source: TensorId,
+        constants: tuple[ConstantId, ConstantId, Requantization],
+        channels: int,
+        code_range: CodeRange,
+        weight_bits: int,
+        *,
+        depthwise: bool = False,
+    ) -> TensorId:
+        output = self._tensor(name, channels, code_range)
+        weights, bias, requantization = constants
+        node = Conv2d(
+            name=name, input=source, output=output, weights=weights, bias=bias, weight_bits=weight_bits,
+            requantization=requantization, depthwise=depthwise,
+        )
+        self.nodes.append(node)
+        return output
+
+    def add(self, name: str, a: TensorId, b: TensorId, channels: int) -> TensorId:
+        output = self._tensor(name, channels, STREAM_RANGE)
+        self.nodes.append(Add(name=name, inputs=(a, b), output=output))
+        return output
+
+    def depth_to_space(self, source: TensorId, block: int) -> TensorId:
+        output = self._tensor("upscaled", 3, STREAM_RANGE, block)
+        self.nodes.append(DepthToSpace(name="depth_to_space", input=source, output=output, block=block))
+        return output
+
+
+def model_name(scale: int, bits: int) -> str:
+    """Stem of files made from a network: ``qsr-edge-x2-w4a4``."""
+    return f"qsr-edge-x{scale}-w{bits}a{bits}"
+
+
+def lower_checkpoint(checkpoint: Checkpoint) -> LoweredNetwork:
+    """Lower a quantized ``quantsr_c_edge`` network at every depth that it offers.
+
+    Raises:
+        LoweringError: if the network is a float one, or a code does not fit its type.
+        GraphError: if a graph would not be exact.
+    """
+    config, tensors = checkpoint.config, checkpoint.tensors
+    if config.bits is None:
+        raise LoweringError("this is a float checkpoint; train a quantized one from it with 'qsr-edge train --start'")
+    bits, width, outputs = config.bits, config.channels, 3 * config.scale**2
+    image_step, stream_step = np.float32(IMAGE_STEP), tensors["stream_step"]
+    edge, body = CodeRange.signed(EDGE_WEIGHT_BITS), CodeRange.signed(bits)
+    writer = _ConstantWriter(checkpoint)
+    head = writer.convolution("head", image_step, stream_step, edge)
+    tail = writer.convolution("tail", stream_step, image_step, edge)
+    match tail[2]:
+        case Shift(shifts=key) | Multiplier(multipliers=key):
+            writer.in_depth_to_space_order((tail[0], tail[1], key), config.scale)
+    anchor = writer.anchor(config.scale)
+    blocks = []
+    for i in range(config.blocks):
+        step1, step2 = tensors[f"body.{i}.quant1.step"], tensors[f"body.{i}.quant2.step"]
+        blocks.append((
+            writer.stream_requantization(f"body.{i}.quant1", stream_step),
+            writer.convolution(f"body.{i}.conv1", step1, step2, body),
+            writer.convolution(f"body.{i}.conv2", step2, stream_step, body, tensors[f"body.{i}.importance"]),
+        ))
+    constants = Constants(writer.arrays)
+    graphs = {}
+    for depth in config.depths:
+        build = _GraphBuilder()
+        image = build.quantize_input()
+        stream = build.conv2d("head", image, head, width, STREAM_RANGE, EDGE_WEIGHT_BITS)
+        for i in config.kept_blocks(depth):
+            requantized, conv1, conv2 = blocks[i]
+            inner = build.conv2d(
+                f"body.{i}.quant1", stream, requantized, width, body, EDGE_WEIGHT_BITS, depthwise=True
+            )
+            inner = build.conv2d(f"body.{i}.conv1", inner, conv1, width, CodeRange.unsigned(bits), bits)
+            branch = build.conv2d(f"body.{i}.conv2", inner, conv2, width, STREAM_RANGE, bits)
+            stream = build.add(f"body.{i}.add", stream, branch, width)
+        residual = build.conv2d("tail", stream, tail, outputs, STREAM_RANGE, EDGE_WEIGHT_BITS)
+        nearest = build.conv2d("anchor", image, anchor, outputs, STREAM_RANGE, EDGE_WEIGHT_BITS)
+        summed = build.add("sum", residual, nearest, outputs)
+        output = build.depth_to_space(summed, config.scale)
+        graph = Graph(
+            name=f"{model_name(config.scale, bits)}-d{depth}", scale=config.scale, depth=depth, bits=bits,
+            profile=config.profile, tensors=tuple(build.tensors), nodes=tuple(build.nodes), output=output,
+        )
+        verify_graph(graph, constants)
+        graphs[depth] = graph
+    return LoweredNetwork(graphs=graphs, constants=constants)

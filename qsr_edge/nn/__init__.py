@@ -1,0 +1,1 @@
+"""Architectures. ``config`` needs no torch; the modules do and are imported on demand."""

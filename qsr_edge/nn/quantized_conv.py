@@ -1,0 +1,94 @@
+"""A convolution from integer codes to integer codes, trainable.
+
+Activations travel as integer-valued float32 codes, so the forward pass *is* the integer graph: products and sums of codes are
+exact in float32 below 2^24, in whatever order they are computed. Step sizes appear only in turning the float weights into codes:
+
+    q_w = round(clip(w / step_w));  q_b = round(b / (step_in * step_w));  q_out = round(clip((q_w * q_in + q_b) * multiplier))
+
+In the portable profile each output channel has a frozen exponent e, ``multiplier = 2^-e`` and
+``step_w = 2^-e * step_out / step_in``: gradients reach the activation steps through that ratio. In the scaled profile step_w is learnt
+(RLQ on weights, one step size per output channel) and ``multiplier = step_in * step_w / step_out``.
+"""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from qsr_edge.nn.config import Profile
+from qsr_edge.quant.codes import CodeRange
+from qsr_edge.quant.rlq import initial_step
+from qsr_edge.quant.rounding import clipped_round, scale_gradient
+
+EXPONENTS = range(1, 20)
+"""Right shifts offered to a channel; a shift of 0 would leave two-step rounding of some kernels without its guard."""
+
+
+class QuantizedConv(nn.Conv2d):
+    """3x3 convolution, stride 1, zero padding, with a float and an integer forward pass."""
+
+    exponent: Tensor
+
+    def __init__(self, in_channels: int, out_channels: int, *, weight_range: CodeRange, profile: Profile):
+        """Make a convolution whose weight codes lie in ``weight_range``."""
+        super().__init__(in_channels, out_channels, 3, padding=1)
+        self.weight_range = weight_range
+        self.profile = profile
+        if profile is Profile.PORTABLE:
+            self.register_buffer("exponent", torch.ones(out_channels))
+        else:
+            self.step = nn.Parameter(torch.ones(out_channels))
+
+    @torch.no_grad()
+    def calibrate(self, step_in: Tensor, step_out: Tensor, gain: Tensor | float = 1.0) -> None:
+        """Choose each output channel's exponent (portable: least squared weight error) or first step size (scaled)."""
+        weight = self.weight * gain
+        if self.profile is Profile.SCALED:
+            self.step.copy_(initial_step(weight, self.weight_range, dim=(1, 2, 3)))
+            return
+        errors = []
+        for exponent in EXPONENTS:
+            step = step_out / step_in * 2.0**-exponent
+            codes = clipped_round(weight / step, self.weight_range.q_min, self.weight_range.q_max)
+            errors.append((weight - codes * step).square().sum(dim=(1, 2, 3)))
+        best = torch.stack(errors).argmin(dim=0)
+        self.exponent.copy_(best + EXPONENTS.start)
+
+    def requantized(
+        self, codes: Tensor, step_in: Tensor, step_out: Tensor, out_range: CodeRange, gain: Tensor | None = None
+    ) -> Tensor:
+        """Integer forward pass.
+
+        Args:
+            codes: (N, C, H, W) float32, integer-valued.
+            step_in: scalar, real size of one input code.
+            step_out: scalar, real size of one output code.
+            out_range: range that output codes are clipped to; [0, ...] also is the ReLU.
+            gain: scalar factor folded into weights and bias.
+
+        Returns:
+            (N, O, H, W) float32 codes in ``out_range``.
+        """
+        weight, bias = self.weight, self.bias
+        if bias is None:
+            raise TypeError("a QuantizedConv always has a bias")
+        if gain is not None:
+            weight, bias = weight * gain, bias * gain
+        if self.profile is Profile.PORTABLE:
+            multiplier = torch.exp2(-self.exponent)
+            step_w = multiplier * (step_out / step_in)
+        else:
+            step_w = scale_gradient(self.step, 1 / math.sqrt(weight[0].numel() * self.weight_range.q_max))
+            multiplier = step_in * step_w / step_out
+        q_weight = clipped_round(
+            weight / step_w.reshape(-1, 1, 1, 1), self.weight_range.q_min, self.weight_range.q_max
+        )
+        q_bias = clipped_round(bias / (step_in * step_w))
+        accumulator = F.conv2d(codes, q_weight, q_bias, padding=1)
+        return clipped_round(
+            accumulator * multiplier.reshape(1, -1, 1, 1),
+            out_range.q_min,
+            out_range.q_max,
+            half_to_even=self.profile is Profile.SCALED,
+        )

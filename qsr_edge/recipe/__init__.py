@@ -1,0 +1,1 @@
+"""Typed recipes and the one reader of their TOML files."""

@@ -1,0 +1,1 @@
+"""Quantization-aware training; needs torch (``pip install qsr-edge[train]``)."""

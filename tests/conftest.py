@@ -1,0 +1,136 @@
+"""Fixtures of all tests: the command line in-process, pictures, seeds, and the rule that CI skips nothing."""
+
+import io
+import os
+import random
+import subprocess
+import sys
+from collections.abc import Callable, Generator
+from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import dataclass
+from pathlib import Path
+
+import hypothesis
+import numpy as np
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+IMAGES = REPOSITORY / "tests" / "images"
+PHOTO = REPOSITORY / "qsr_edge" / "assets" / "coffee.png"
+
+SEED = 20240229
+
+# With this variable set, a test that would be skipped fails: CI has every tool, so a skip there hides a broken set-up.
+REQUIRE_ALL = os.environ.get("QSR_EDGE_REQUIRE_ALL", "") not in ("", "0")
+# Exempt all the same: the standard images may not be redistributed, so a checkout without them is not broken.
+MAY_SKIP = pytest.StashKey[bool]()
+
+hypothesis.settings.register_profile("default", deadline=None)
+hypothesis.settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
+hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "default")
+
+
+def _why(report: pytest.TestReport | pytest.CollectReport) -> str:
+    # A skip carries (path, line, reason).
+    reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+    return f"{reason}\n(a skip is a failure because QSR_EDGE_REQUIRE_ALL is set)"
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    exempt = item.get_closest_marker("device") or item.stash.get(MAY_SKIP, False) or hasattr(report, "wasxfail")
+    if REQUIRE_ALL and report.skipped and not exempt:
+        report.outcome = "failed"
+        report.longrepr = _why(report)
+    return report
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_make_collect_report(
+    collector: pytest.Collector,
+) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    report = yield
+    on_device = (REPOSITORY / "tests" / "device") in collector.path.parents
+    if REQUIRE_ALL and report.skipped and not on_device:
+        report.outcome = "failed"
+        report.longrepr = _why(report)
+    return report
+
+
+@pytest.fixture(autouse=True)
+def _seeded() -> None:
+    random.seed(SEED)
+    np.random.seed(SEED)
+    # Seeding torch must not be what imports it: most tests run without.
+    torch = sys.modules.get("torch")
+    if torch is not None:
+        torch.manual_seed(SEED)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CliResult:
+    exit_code: int
+    stdout: str
+    stderr: str
+
+
+@pytest.fixture
+def run_cli(monkeypatch: pytest.MonkeyPatch) -> Callable[..., CliResult]:
+    """Run ``qsr-edge ARGS`` in this process: ``run_cli("inspect", path)``. A defect's exception comes through."""
+    from qsr_edge.cli.main import main
+
+    monkeypatch.setenv("COLUMNS", "100")
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setenv("TERM", "dumb")
+
+    def run(*args: str | os.PathLike[str]) -> CliResult:
+        out, err = (io.TextIOWrapper(io.BytesIO(), encoding="utf-8", write_through=True) for _ in range(2))
+        with redirect_stdout(out), redirect_stderr(err):
+            try:
+                exit_code = main([os.fspath(arg) for arg in args])
+            except SystemExit as exc:
+                exit_code = exc.code if isinstance(exc.code, int) else 1
+        stdout, stderr = (stream.buffer.getvalue().decode() for stream in (out, err))
+        return CliResult(exit_code=exit_code, stdout=stdout, stderr=stderr)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def photo() -> Path:
+    """The bundled demo photo: 480x320 RGB PNG, both sides divisible by 4."""
+    return PHOTO
+
+
+@pytest.fixture(scope="session")
+def images() -> Path:
+    """The folder of small pictures, one per kind of file; tests/images/README.md lists them."""
+    return IMAGES
+
+
+@pytest.fixture
+def standard_images(request: pytest.FixtureRequest) -> Path:
+    """The folder with ``test/Set5``, ``test_lr/Set5/X2`` and so on that QSR_EDGE_DATA names; skips when unset."""
+    named = os.environ.get("QSR_EDGE_DATA")
+    if not named:
+        request.node.stash[MAY_SKIP] = True
+        pytest.skip("QSR_EDGE_DATA does not name a folder with the standard test images")
+    folder = Path(named)
+    if not (folder / "test" / "Set5").is_dir():
+        pytest.fail(f"QSR_EDGE_DATA is {folder}, which has no test/Set5")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tflite_runtime_python() -> Path:
+    """The interpreter of an environment with tflite-runtime 2.14, from ``make parity-env``; skips without one."""
+    default = REPOSITORY / ".venv-tflite-runtime" / "bin" / "python"
+    python = Path(os.environ.get("QSR_EDGE_TFLITE_RUNTIME_PYTHON") or default)
+    try:
+        found = subprocess.run([python, "-c", "import tflite_runtime.interpreter"], capture_output=True, timeout=60)
+    except OSError:
+        pytest.skip(f"no interpreter at {python}: run `make parity-env`")
+    if found.returncode != 0:
+        pytest.skip(f"{python} has no tflite_runtime: run `make parity-env`")
+    return python

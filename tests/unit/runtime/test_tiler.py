@@ -1,0 +1,134 @@
+"""Tiles against the whole image: equality of bytes, for every size, tile size and halo."""
+
+import numpy as np
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from qsr_edge.errors import BackendError, ImageError
+from qsr_edge.runtime.tiler import plan_spans, plan_tiles, upscale_tiled
+
+SIDE = st.integers(1, 80)
+
+
+def stand_in_network(image: NDArray[np.uint8], *, layers: int, scale: int) -> NDArray[np.uint8]:
+    """A network in miniature: input codes, ``layers`` 3x3 convolutions with zero padding in each, nearest upsampling.
+
+    The kernel is not symmetric and each layer adds a bias after which zero is no fixed point, so that wrong padding or a shift by
+    a pixel shows. Receptive-field radius: ``layers``.
+    """
+    height, width, _ = image.shape
+    codes = image.astype(np.int64) - 128
+    for layer in range(layers):
+        padded = np.pad(codes, ((1, 1), (1, 1), (0, 0)))
+        total = np.full(codes.shape, 37 + layer, np.int64)
+        for dy in range(3):
+            for dx in range(3):
+                total += (3 * dy - 2 * dx + 1) * padded[dy : dy + height, dx : dx + width]
+        codes = np.clip((total + 4) >> 3, -128, 127)
+    levels = (codes + 128).astype(np.uint8).repeat(scale, axis=0).repeat(scale, axis=1)
+    levels[1::scale] ^= 1  # which sub-pixel a row holds matters
+    return levels
+
+
+@given(height=SIDE, width=SIDE, tile_px=st.integers(1, 90), layers=st.integers(0, 6), scale=st.sampled_from([2, 3, 4]))
+@example(height=1, width=1, tile_px=1, layers=6, scale=2)
+@example(height=1, width=80, tile_px=1, layers=3, scale=2)
+@example(height=80, width=13, tile_px=13, layers=6, scale=4)
+def test_tiles_equal_the_whole_image(height: int, width: int, tile_px: int, layers: int, scale: int) -> None:
+    image = np.random.default_rng(height * 100 + width).integers(0, 256, (height, width, 3), np.uint8)
+    whole = stand_in_network(image, layers=layers, scale=scale)
+    tiled = upscale_tiled(
+        lambda window: stand_in_network(window, layers=layers, scale=scale),
+        image,
+        scale=scale,
+        halo_px=layers,
+        tile_px=tile_px,
+    )
+    np.testing.assert_array_equal(tiled, whole)
+
+
+def test_the_stand_in_shows_a_halo_that_is_too_small() -> None:
+    image = np.random.default_rng(0).integers(0, 256, (60, 60, 3), np.uint8)
+    tiled = upscale_tiled(lambda w: stand_in_network(w, layers=4, scale=2), image, scale=2, halo_px=3, tile_px=16)
+    assert (tiled != stand_in_network(image, layers=4, scale=2)).any()
+
+
+@given(size_px=st.integers(1, 3000), tile_px=st.integers(1, 700), halo_px=st.integers(0, 40))
+def test_spans(size_px: int, tile_px: int, halo_px: int) -> None:
+    spans = plan_spans(size_px, tile_px=tile_px, halo_px=halo_px)
+    # The cores partition the axis ...
+    assert [span.core[0] for span in spans] == [0, *(span.core[1] for span in spans[:-1])]
+    assert spans[-1].core[1] == size_px
+    assert all(start < stop for start, stop in (span.core for span in spans))
+    for span in spans:
+        # ... every window edge is the image's border or a full halo away ...
+        assert span.window[0] == 0 or span.core[0] - span.window[0] >= halo_px
+        assert span.window[1] == size_px or span.window[1] - span.core[1] >= halo_px
+        assert 0 <= span.window[0] <= span.core[0]
+        assert span.core[1] <= span.window[1] <= size_px
+    # ... and windows have one size, within the bound.
+    (window_px,) = {stop - start for start, stop in (span.window for span in spans)}
+    assert window_px <= tile_px + 2 * halo_px
+
+
+@pytest.mark.parametrize(
+    ("size_px", "windows"),
+    [
+        (1, [(0, 1)]),
+        (14, [(0, 14)]),  # 10 + 2 * 2: both halos are the border's, so one window does
+        (15, [(0, 10), (5, 15)]),  # two steps of 6, the second moved inwards by 1
+        (1004, [(10 * i, 10 * i + 14) for i in range(100)]),
+    ],
+)
+def test_windows_are_as_few_and_small_as_possible(size_px: int, windows: list[tuple[int, int]]) -> None:
+    assert [span.window for span in plan_spans(size_px, tile_px=10, halo_px=2)] == windows
+
+
+def test_an_image_smaller_than_a_tile_on_one_side() -> None:
+    tiles = plan_tiles(5, 100, tile_px=32, halo_px=4)
+    assert {tile.rows.window for tile in tiles} == {(0, 5)}
+    assert len(tiles) == 3
+
+
+def test_progress_counts_tiles() -> None:
+    seen: list[tuple[int, int]] = []
+    image = np.zeros((20, 20, 3), np.uint8)
+    upscale_tiled(
+        lambda w: stand_in_network(w, layers=1, scale=2),
+        image,
+        scale=2,
+        halo_px=1,
+        tile_px=10,
+        on_tile=lambda done, total: seen.append((done, total)),
+    )
+    assert seen == [(1, 4), (2, 4), (3, 4), (4, 4)]
+
+
+def test_each_run_gets_a_contiguous_window() -> None:
+    flags: list[bool] = []
+
+    def run(window: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        flags.append(window.flags.c_contiguous)
+        return stand_in_network(window, layers=0, scale=2)
+
+    upscale_tiled(run, np.zeros((30, 30, 3), np.uint8)[:, ::-1], scale=2, halo_px=0, tile_px=10)
+    assert flags == [True] * 9
+
+
+@pytest.mark.parametrize("image", [np.zeros((4, 4), np.uint8), np.zeros((0, 4, 3), np.uint8), np.zeros((4, 4, 3), np.int16)])
+def test_images_that_cannot_be_upscaled(image: NDArray[np.uint8]) -> None:
+    with pytest.raises(ImageError, match="non-empty uint8"):
+        upscale_tiled(lambda w: w, image, scale=2, halo_px=0)
+
+
+@pytest.mark.parametrize(("tile_px", "halo_px"), [(0, 1), (-3, 1), (1, -1)])
+def test_impossible_tiles(tile_px: int, halo_px: int) -> None:
+    with pytest.raises(ImageError, match="cannot tile"):
+        plan_spans(10, tile_px=tile_px, halo_px=halo_px)
+
+
+def test_a_model_of_another_scale_is_refused() -> None:
+    with pytest.raises(BackendError, match=r"expected uint8 \(8, 8, 3\)"):
+        upscale_tiled(lambda w: stand_in_network(w, layers=0, scale=3), np.zeros((4, 4, 3), np.uint8), scale=2, halo_px=0)
