@@ -60,6 +60,7 @@ $(VENV)/.stamp-venv $(PARITY_VENV)/.stamp-venv: force
 	@if [ "$$(cat $@ 2>/dev/null)" != "$(CURDIR)" ] || ! $(@D)/bin/python -m pip --version >/dev/null 2>&1; then \
 		if [ -z "$(PYTHON)" ]; then \
 			echo "error: no Python 3.11 or newer was found; install one, or name it: make PYTHON=/path/to/python3.11" >&2; exit 1; fi; \
+		"$(PYTHON)" -c '' 2>/dev/null || { echo "error: $(PYTHON) does not run; name Python 3.11 or newer: make PYTHON=/path/to/python3.11" >&2; exit 1; }; \
 		"$(PYTHON)" -c 'import sys; v = sys.version_info; v >= (3, 11) or sys.exit(f"error: $(PYTHON) is Python {v[0]}.{v[1]}, too old; name one that is 3.11 or newer: make PYTHON=/path/to/python3.11")'; \
 		echo "Making $(@D) with $(PYTHON)"; \
 		rm -rf $(@D); \

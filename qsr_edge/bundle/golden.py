@@ -1,8 +1,8 @@
-"""The golden input: an image that every device can make for itself, so that it can prove that it computes the same bytes.
+"""The golden input: an image that every device can make for itself, to prove that it computes the same bytes.
 
-The image is noise from SplitMix64 (Steele, Lea, Flood: "Fast splittable pseudorandom number generators", OOPSLA 2014), the
-generator behind Java's ``SplittableRandom``: a few lines in any language with 64-bit integers, and without state, so that here
-it is one numpy expression. All arithmetic is modulo 2^64:
+The image is noise from SplitMix64 (Steele, Lea, Flood: "Fast splittable pseudorandom number generators", OOPSLA
+2014), the generator behind Java's ``SplittableRandom``: a few lines in any language with 64-bit integers, and without
+state, so that here it is one numpy expression. All arithmetic is modulo 2^64:
 
     z = seed + (n + 1) * 0x9E3779B97F4A7C15                       n = 0, 1, 2, ...
     z = (z XOR (z >> 30)) * 0xBF58476D1CE4E5B9

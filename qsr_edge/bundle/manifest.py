@@ -1,11 +1,11 @@
 """The manifest of a bundle: its records, its one form as JSON, and reading it back checked.
 
-``manifest.schema.json`` beside this module is the published JSON Schema. Keys that it does not name are ignored, so that an older
-release reads what a newer one of the same major version wrote.
+``manifest.schema.json`` beside this module is the published JSON Schema. Keys that it does not name are ignored, so
+that an older release reads what a newer one of the same major version wrote.
 
-The file has one form: two-space indents, keys in the records' order, UTF-8, and ``manifest_sha256`` alone on the second line. That
-is the sha256 of the file without its second line: any language can check it without writing JSON, and it covers every byte. It finds
-damage; it is no signature.
+The file has one form: two-space indents, keys in the records' order, UTF-8, and ``manifest_sha256`` alone on the second
+line. That is the sha256 of the file without its second line: any language can check it without writing JSON, and it
+covers every byte. It finds damage; it is no signature.
 """
 
 import hashlib
@@ -28,7 +28,7 @@ MANIFEST_LIMIT_BYTES = 1 << 20
 REMEDY = "convert again with 'qsr-edge convert ... --force', or fetch the bundle anew"
 
 _DIGEST_LINE = re.compile(rb'\{\n  "manifest_sha256": "([0-9a-f]{64})",\n')
-# No leading dot, so neither "." nor ".." nor a hidden file; no slash in front; no backslash, colon or control character.
+# No leading dot, so neither "." nor ".." nor a hidden file; no slash in front; no backslash or control character.
 _PATH = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)*")
 
 
@@ -106,7 +106,7 @@ class ParityEntry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileEntry:
-    """A file of the bundle: path with forward slashes, relative to the manifest; sha256 in lower case; size in bytes."""
+    """A file of the bundle: path relative to the manifest, with forward slashes; sha256 in lower case; size."""
 
     path: str
     sha256: str
@@ -165,6 +165,9 @@ class Manifest:
         models = [(entry.file, entry.signature) for entry in self.depths]
         if len(set(models)) != len(models):
             raise BundleError(f"two depths are in the same file under the same signature; {REMEDY}")
+        golden_px = (self.golden.height_px, self.golden.width_px)
+        if self.input_size_px not in (None, golden_px):
+            raise BundleError(f"the golden input is {golden_px}, but models take {self.input_size_px} only; {REMEDY}")
         for entry in self.parity:
             if entry.depth not in depths:
                 raise BundleError(f"parity names depth {entry.depth}, which the bundle does not offer; {REMEDY}")
@@ -210,14 +213,15 @@ def _check_paths(paths: list[str]) -> None:
 def file_entries(files: Mapping[str, bytes]) -> tuple[FileEntry, ...]:
     """Entries of files by path: size and sha256 of their contents, in order of the paths."""
     return tuple(
-        FileEntry(path=path, sha256=hashlib.sha256(files[path]).hexdigest(), bytes=len(files[path])) for path in sorted(files)
+        FileEntry(path=path, sha256=hashlib.sha256(content).hexdigest(), bytes=len(content))
+        for path, content in sorted(files.items())
     )
 
 
-def schema() -> dict[str, object]:
+def schema() -> Mapping[str, Any]:
     """The JSON Schema (draft 2020-12) of a manifest."""
     text = resources.files("qsr_edge.bundle").joinpath("manifest.schema.json").read_text(encoding="utf-8")
-    table: dict[str, object] = json.loads(text)
+    table: Mapping[str, Any] = json.loads(text)
     return table
 
 
@@ -233,7 +237,7 @@ def _encode(value: object) -> object:
 
 def _decode(kind: Any, value: Any) -> Any:
     """JSON, checked against the schema, as a value of type ``kind``."""
-    if is_dataclass(kind):
+    if isinstance(kind, type) and is_dataclass(kind):
         types_by_field = get_type_hints(kind)
         return kind(**{name: _decode(types_by_field[name], value[name]) for name in types_by_field if name in value})
     arguments = get_args(kind)
@@ -257,7 +261,7 @@ def dump_manifest(manifest: Manifest) -> bytes:
         table = _encode(replace(manifest, provenance=provenance))
         body = (json.dumps(table, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
     except (TypeError, ValueError, RecursionError) as error:
-        raise BundleError(f"{manifest.name}: the manifest cannot be written as JSON ({error}); mend its provenance") from error
+        raise BundleError(f"{manifest.name}: no JSON can hold the manifest ({error}); mend its provenance") from error
     line = f'  "manifest_sha256": "{hashlib.sha256(body).hexdigest()}",\n'.encode()
     content = b"{\n" + line + body.removeprefix(b"{\n")
     parse_manifest(content, f"{manifest.name}: the manifest to be written")
@@ -279,7 +283,7 @@ def _finite(text: str) -> float:
     return value
 
 
-def _load_json(content: bytes, source: str) -> dict[str, object]:
+def _load_json(content: bytes, source: str) -> dict[str, Any]:
     if len(content) > MANIFEST_LIMIT_BYTES:
         raise BundleError(f"{source}: {len(content)} bytes, expected at most {MANIFEST_LIMIT_BYTES}; {REMEDY}")
     try:
@@ -287,14 +291,14 @@ def _load_json(content: bytes, source: str) -> dict[str, object]:
         table = json.loads(text, object_pairs_hook=_unique_keys, parse_float=_finite, parse_constant=_finite)
         json.dumps(table, ensure_ascii=False).encode()  # half a surrogate pair, which could be printed nowhere
     except (ValueError, RecursionError) as error:
-        raise BundleError(f"{source}: not valid JSON in UTF-8 ({_one_line(str(error))}); {REMEDY}") from error
+        raise BundleError(f"{source}: not valid JSON in UTF-8 ({one_line(str(error))}); {REMEDY}") from error
     if not isinstance(table, dict):
         raise BundleError(f"{source}: a JSON {type(table).__name__}, expected an object; {REMEDY}")
     return table
 
 
-def _one_line(text: str, limit: int = 200) -> str:
-    # A message may quote the file, which may hold anything.
+def one_line(text: str, limit: int = 200) -> str:
+    """Text from outside for a message: one line without control characters, cut after ``limit`` characters."""
     plain = "".join(letter if letter.isprintable() else " " for letter in text)
     return plain if len(plain) <= limit else f"{plain[:limit]}..."
 
@@ -303,7 +307,7 @@ def _check_version(table: dict[str, object], source: str) -> None:
     version = table.get("schema_version")
     if not isinstance(version, str) or not re.fullmatch(r"[0-9]{1,6}\.[0-9]{1,6}", version):
         raise BundleError(
-            f"{source}: schema_version is {_one_line(repr(version))}, expected a version like {SCHEMA_VERSION!r}; {REMEDY}"
+            f"{source}: schema_version is {one_line(repr(version))}, expected one like {SCHEMA_VERSION!r}; {REMEDY}"
         )
     major = SCHEMA_VERSION.partition(".")[0]
     if version.partition(".")[0] != major:
@@ -313,7 +317,7 @@ def _check_version(table: dict[str, object], source: str) -> None:
 def _check_digest(content: bytes, source: str) -> None:
     found = _DIGEST_LINE.match(content)
     if not found:
-        raise BundleError(f"{source}: the second line is not its manifest_sha256, the file was edited or damaged; {REMEDY}")
+        raise BundleError(f"{source}: the second line is not its manifest_sha256: edited or damaged; {REMEDY}")
     actual = hashlib.sha256(b"{\n" + content[found.end() :]).hexdigest()
     expected = found[1].decode()
     if actual != expected:
@@ -328,7 +332,7 @@ def parse_manifest(content: bytes, source: str) -> Manifest:
         source: its name, for messages.
 
     Raises:
-        BundleError: if it is too large, not JSON, of an unknown version, damaged, not as the schema says, or contradicts itself.
+        BundleError: if it is too large, not JSON, of an unknown version, damaged, against the schema or itself.
     """
     table = _load_json(content, source)
     _check_version(table, source)
@@ -339,9 +343,9 @@ def parse_manifest(content: bytes, source: str) -> Manifest:
 
     error = best_match(Draft202012Validator(schema()).iter_errors(table))
     if error is not None:
-        raise BundleError(f"{source}: at {error.json_path}: {_one_line(error.message)}; {REMEDY}")
+        raise BundleError(f"{source}: at {error.json_path}: {one_line(error.message)}; {REMEDY}")
     try:
         manifest: Manifest = _decode(Manifest, table)
     except BundleError as contradiction:
-        raise BundleError(f"{source}: {_one_line(str(contradiction), 1000)}") from contradiction
+        raise BundleError(f"{source}: {one_line(str(contradiction), 1000)}") from contradiction
     return manifest

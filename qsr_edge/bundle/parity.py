@@ -2,13 +2,13 @@
 
 import tempfile
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from qsr_edge.bundle.backend import Backend, LoweredNetwork, ModelFile
+from qsr_edge.bundle.manifest import ParityEntry
 from qsr_edge.graph.interpreter import run_graph
 
 Image = NDArray[np.uint8]
@@ -16,17 +16,6 @@ Image = NDArray[np.uint8]
 _RANDOM_SIZES_PX = ((1, 1), (7, 5), (24, 40))
 """Heights and widths of random images: a single pixel, smaller than the halo, and even."""
 _NATURAL_SIZE_PX = 96
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ParityResult:
-    """How many output bytes of one depth differ under one family of kernels."""
-
-    kernels: str
-    depth: int
-    images: int
-    bytes_compared: int
-    mismatching_bytes: int
 
 
 def verification_images(natural: Image, fixed_size_px: tuple[int, int] | None) -> tuple[Image, ...]:
@@ -52,8 +41,8 @@ def compare_with_golden(
     network: LoweredNetwork,
     files: Iterable[ModelFile],
     images: tuple[Image, ...],
-    on_result: Callable[[ParityResult], None] = lambda result: None,
-) -> tuple[ParityResult, ...]:
+    on_result: Callable[[ParityEntry], None] = lambda result: None,
+) -> tuple[ParityEntry, ...]:
     """Run every depth of the *written* files under every family of kernels.
 
     Args:
@@ -67,7 +56,8 @@ def compare_with_golden(
         BackendError: if a file cannot be loaded or run.
     """
     golden = {
-        depth: [run_graph(graph, network.constants, image) for image in images] for depth, graph in network.graphs.items()
+        depth: [run_graph(graph, network.constants, image) for image in images]
+        for depth, graph in network.graphs.items()
     }
     results = []
     with tempfile.TemporaryDirectory() as folder:
@@ -82,7 +72,7 @@ def compare_with_golden(
                         expected.size if got.shape != expected.shape else int(np.count_nonzero(got != expected))
                         for got, expected in zip(outputs, golden[depth], strict=True)
                     )
-                    result = ParityResult(
+                    result = ParityEntry(
                         kernels=kernels,
                         depth=depth,
                         images=len(images),

@@ -151,7 +151,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         extra = EXTRA_OF_PACKAGE[package]
         return _fail(f"this command needs the package {package}: pip install 'qsr-edge[{extra}]'", exc)
     except MemoryError as exc:
-        return _fail("not enough memory: close other programs, or work on smaller pieces (upscale has --tile)", exc)
+        return _fail("not enough memory: close other programs, or give the command less work at once", exc)
     # ctx.exit(code) arrives here as an int; what a command's function returns otherwise is no exit code.
     return result if isinstance(result, int) and not isinstance(result, bool) else EXIT_OK
 

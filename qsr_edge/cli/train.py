@@ -8,7 +8,9 @@ from qsr_edge.errors import QsrError
 
 
 @click.command("train")
-@click.option("--recipe", "recipe_name", required=True, help="Preset name or a .toml file; a wrong name lists the presets.")
+@click.option(
+    "--recipe", "recipe_name", required=True, help="Preset name or a .toml file; a wrong name lists the presets."
+)
 @click.option(
     "--data",
     "folders",
@@ -17,12 +19,21 @@ from qsr_edge.errors import QsrError
     type=click.Path(path_type=Path, exists=True, file_okay=False),
     help="Folder of training images, searched recursively; may be given several times.",
 )
-@click.option("--start", type=click.Path(path_type=Path), help="Checkpoint to start from (its bits or scale may differ).")
-@click.option("--output", "-o", type=click.Path(path_type=Path), help="Checkpoint to write; <recipe>.safetensors by default.")
+@click.option(
+    "--start", type=click.Path(path_type=Path), help="Checkpoint to start from (its bits or scale may differ)."
+)
+@click.option(
+    "--output", "-o", type=click.Path(path_type=Path), help="Checkpoint to write; <recipe>.safetensors by default."
+)
 @click.option("--threads", type=click.IntRange(min=1), help="CPU threads; all cores by default.")
 @click.option("--data-note", default="", help="What the images are and their terms, for the model card.")
 def command(
-    recipe_name: str, folders: tuple[Path, ...], start: Path | None, output: Path | None, threads: int | None, data_note: str
+    recipe_name: str,
+    folders: tuple[Path, ...],
+    start: Path | None,
+    output: Path | None,
+    threads: int | None,
+    data_note: str,
 ) -> None:
     """Train a network by a recipe; run again to go on after an interruption."""
     try:
@@ -46,7 +57,11 @@ def command(
     first = read_checkpoint(start) if start else None
     console = Console(stderr=True)
     columns = (
-        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
         TextColumn("{task.fields[note]}"),
     )
     with Bar(*columns, console=console) as bar:

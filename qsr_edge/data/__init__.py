@@ -1,0 +1,1 @@
+"""Images: reading and writing, bicubic resampling, data sets."""

@@ -12,7 +12,11 @@ def atomic_write(path: Path, content: bytes) -> None:
     Raises:
         OSError: if the folder is missing, not writable, or the disk is full; the temporary file is removed.
     """
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+    try:
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+    except OSError as error:
+        error.filename = str(path)
+        raise
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(content)
@@ -22,7 +26,10 @@ def atomic_write(path: Path, content: bytes) -> None:
         os.umask(umask)
         Path(temporary).chmod(0o666 & ~umask)
         Path(temporary).replace(path)
-    except BaseException:
+    except BaseException as error:
+        if isinstance(error, OSError):
+            # A full disk does not say which file it was that had no room.
+            error.filename = str(path)
         with contextlib.suppress(FileNotFoundError):
             Path(temporary).unlink()
         raise

@@ -26,7 +26,7 @@ def _taps(size_in: int, size_out: int, scale: float) -> tuple[NDArray[np.intp], 
     """Source indices and weights of each output sample, both (size_out, taps)."""
     stretch = max(1.0, 1 / scale)
     support = 4 * stretch
-    centre = (np.arange(size_out) + 0.5) / scale - 0.5
+    centre = (np.arange(size_out, dtype=np.float64) + 0.5) / scale - 0.5
     first = np.floor(centre - support / 2).astype(np.intp)
     index = first[:, None] + np.arange(int(np.ceil(support)) + 2)
     weight = _keys_cubic((centre[:, None] - index) / stretch)

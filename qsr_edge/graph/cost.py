@@ -18,9 +18,11 @@ class GraphCost:
     Attributes:
         macs_per_pixel: multiply-accumulates of all convolutions, depthwise ones and the anchor included.
         bops_per_pixel: multiply-accumulates times weight bits times activation bits (bit operations).
-        weight_bytes_ideal: every weight at its own bit width, without padding; a constant that two nodes read counts once.
-        peak_activation_bytes_per_pixel: the largest sum of tensors alive at one node, at one byte per code. The uint8 input
-            image counts throughout, as runtimes keep it; the uint8 output image counts beside the tensor it is made from.
+        weight_bytes_ideal: every weight at its own bit width, without padding; a constant that two nodes read counts
+            once.
+        peak_activation_bytes_per_pixel: the largest sum of tensors alive at one node, at one byte per code. The uint8
+            input image counts throughout, as runtimes keep it; the uint8 output image counts beside the tensor it is
+            made from.
         halo_px: radius of the receptive field, in input pixels: an output pixel depends on nothing farther away.
     """
 
@@ -84,7 +86,8 @@ def _peak_activation_bytes(graph: Graph, tensors: Mapping[TensorId, Tensor]) -> 
 
 
 def _halo_px(graph: Graph, tensors: Mapping[TensorId, Tensor], constants: Constants) -> int:
-    # Fractions: a 3x3 convolution after depth-to-space by 2 reaches half an input pixel. Rounding up once, at the end, is exact.
+    # Fractions: a 3x3 convolution after depth-to-space by 2 reaches half an input pixel. Rounding up once, at the end,
+    # is exact.
     radius: dict[TensorId, Fraction] = {}
     for node in graph.nodes:
         if isinstance(node, QuantizeInput):
@@ -92,7 +95,7 @@ def _halo_px(graph: Graph, tensors: Mapping[TensorId, Tensor], constants: Consta
             continue
         missing = [key for key in node_inputs(node) if key not in radius]
         if missing:
-            raise GraphError(f"graph {graph.name}: node {node.name} reads {missing[0]!r}, which no node before it writes")
+            raise GraphError(f"graph {graph.name}: node {node.name} reads {missing[0]!r}, which was not written before")
         reach = Fraction(0)
         if isinstance(node, Conv2d):
             reach = Fraction(constants[node.weights].shape[1] // 2, _tensor(graph, tensors, node.output).upscale)

@@ -1,11 +1,14 @@
 """The golden interpreter: numpy, exact, fast.
 
-Convolutions are one BLAS product over im2col rows of integer-valued floats. Every product and partial sum is an integer, so the result
-is exact in whatever order BLAS adds, as long as the sum of magnitudes stays below 2^24 (float32) or 2^53 (float64). That bound is
+Convolutions are one BLAS product over im2col rows of integer-valued floats. Every product and partial sum is an
+integer, so the result
+is exact in whatever order BLAS adds, as long as the sum of magnitudes stays below 2^24 (float32) or 2^53 (float64).
+That bound is
 computed from the weights and the declared input range; a graph beyond it is refused.
 """
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,7 +30,7 @@ from qsr_edge.graph.ir import (
 from qsr_edge.nn.config import IMAGE_ZERO
 from qsr_edge.quant.codes import CodeRange
 
-Codes = NDArray[np.float32] | NDArray[np.float64]
+Codes = NDArray[np.floating[Any]]
 
 _FLOAT32_EXACT = 1 << 24
 _FLOAT64_EXACT = 1 << 53
@@ -52,10 +55,11 @@ def requantize(accumulator: Codes, node: Conv2d, constants: Constants) -> Codes:
     """Accumulators (..., O) to unclipped output codes; exact in the accumulator's dtype."""
     match node.requantization:
         case Shift(shifts=key):
-            multiplier = np.exp2(-constants[key].astype(accumulator.dtype))
-            return np.floor(accumulator * multiplier + accumulator.dtype.type(0.5))
+            multiplier = np.exp2(-1.0 * constants[key].astype(np.int32)).astype(accumulator.dtype)
+            return np.asarray(np.floor(accumulator * multiplier + accumulator.dtype.type(0.5)))
         case Multiplier(multipliers=key):
-            return np.rint(accumulator.astype(np.float32) * constants[key].astype(np.float32)).astype(accumulator.dtype)
+            product = accumulator.astype(np.float32) * constants[key].astype(np.float32)
+            return np.rint(product)
 
 
 def _convolve(codes: Codes, node: Conv2d, constants: Constants, output: Tensor, input_range: CodeRange) -> Codes:
@@ -68,7 +72,9 @@ def _convolve(codes: Codes, node: Conv2d, constants: Constants, output: Tensor, 
         raise GraphError(f"node {node.name}: accumulators may reach {bound}, beyond what float64 holds exactly")
     dtype: type[np.float32] | type[np.float64] = np.float32 if bound < _FLOAT32_EXACT // 2 else np.float64
     if isinstance(node.requantization, Multiplier) and dtype is np.float64:
-        raise GraphError(f"node {node.name}: accumulators may reach {bound}, beyond what a float32 multiplier rounds exactly")
+        raise GraphError(
+            f"node {node.name}: accumulators may reach {bound}, beyond what a float32 multiplier rounds exactly"
+        )
     height, width, channels = codes.shape
     kernel = weights.shape[1]
     pad = kernel // 2
@@ -78,7 +84,7 @@ def _convolve(codes: Codes, node: Conv2d, constants: Constants, output: Tensor, 
     else:
         matrix = weights.reshape(weights.shape[0], -1).T.astype(dtype)
     band = max(1, _BAND_BYTES // max(1, width * kernel * kernel * channels * np.dtype(dtype).itemsize))
-    padded = np.zeros((height + 2 * pad, width + 2 * pad, channels), dtype)
+    padded: Codes = np.zeros((height + 2 * pad, width + 2 * pad, channels), dtype)
     padded[pad : pad + height, pad : pad + width] = codes
     for top in range(0, height, band):
         rows = min(band, height - top)
@@ -86,7 +92,7 @@ def _convolve(codes: Codes, node: Conv2d, constants: Constants, output: Tensor, 
         if matrix is None:
             accumulator = window * weights.reshape(-1).astype(dtype)
         elif node.depthwise:
-            patches = np.lib.stride_tricks.sliding_window_view(window, (kernel, kernel), axis=(0, 1))
+            patches = np.lib.stride_tricks.sliding_window_view(window, (kernel, kernel), (0, 1))
             accumulator = np.einsum("hwckl,ckl->hwc", patches, weights[..., 0].astype(dtype))
         else:
             taps = [window[y : y + rows, x : x + width] for y in range(kernel) for x in range(kernel)]
@@ -124,7 +130,9 @@ def run_graph(graph: Graph, constants: Constants, image: NDArray[np.uint8]) -> N
         GraphError: for an image of another kind, or a node that could not be computed exactly.
     """
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or image.size == 0:
-        raise GraphError(f"graph {graph.name}: takes a non-empty (H, W, 3) uint8 image, got {image.dtype} {image.shape}")
+        raise GraphError(
+            f"graph {graph.name}: takes a non-empty (H, W, 3) uint8 image, got {image.dtype} {image.shape}"
+        )
     tensors = graph.tensors_by_id()
     last_use = _last_uses(graph)
     values: dict[TensorId, Codes] = {}

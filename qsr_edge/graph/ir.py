@@ -1,7 +1,9 @@
 """The integer intermediate representation (IR).
 
-A graph maps a uint8 RGB image (1, H, W, 3) to a uint8 RGB image (1, rH, rW, 3). Between the two, every tensor is NHWC and holds
-integer codes of a declared range; code 0 always means real zero, so zero padding pads with code 0. Arithmetic, in exact integers:
+A graph maps a uint8 RGB image (1, H, W, 3) to a uint8 RGB image (1, rH, rW, 3). Between the two, every tensor is
+NHWC and holds
+integer codes of a declared range; code 0 always means real zero, so zero padding pads with code 0. Arithmetic, in
+exact integers:
 
     QuantizeInput   q = level - 128
     Conv2d          A = sum(w * q) + b;  q_out = clip(requantize(A), q_min, q_max)      stride 1, zero padding ("same")
@@ -9,16 +11,16 @@ integer codes of a declared range; code 0 always means real zero, so zero paddin
     DepthToSpace    (1, H, W, r*r*C) -> (1, rH, rW, C); input channel (dy * r + dx) * C + c, as TFLite orders it
     output          level = q + 128
 
-Requantization is either a ``Shift`` (portable profile), ``floor(A / 2^s + 1/2) = (A + 2^(s-1)) >> s`` with s >= 1, or a ``Multiplier``
+Requantization is either a ``Shift`` (portable profile), ``floor(A / 2^s + 1/2) = (A + 2^(s-1)) >> s`` with s >= 1,
+or a ``Multiplier``
 (scaled profile), XNNPACK's ``rint(float32(A) * m)`` with halves to even.
 """
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import NewType
+from typing import Any, NewType
 
-import numpy as np
 from numpy.typing import NDArray
 
 from qsr_edge.errors import GraphError
@@ -28,7 +30,8 @@ from qsr_edge.quant.codes import CodeRange
 TensorId = NewType("TensorId", str)
 ConstantId = NewType("ConstantId", str)
 
-Array = NDArray[np.int8] | NDArray[np.int32] | NDArray[np.float32]
+Array = NDArray[Any]
+"""int8 weights, int32 biases and shifts, or float32 multipliers."""
 
 
 class Constants(Mapping[ConstantId, Array]):

@@ -36,7 +36,12 @@ def _fail(node: Node, got: str, expected: str) -> GraphError:
 def _verify_conv(node: Conv2d, source: Tensor, output: Tensor, constants: Constants, profile: Profile) -> None:
     weights, bias = constants[node.weights], constants[node.bias]
     inputs = 1 if node.depthwise else source.channels
-    if weights.dtype != np.int8 or weights.ndim != 4 or weights.shape[1] != weights.shape[2] or weights.shape[1] % 2 == 0:
+    if (
+        weights.dtype != np.int8
+        or weights.ndim != 4
+        or weights.shape[1] != weights.shape[2]
+        or weights.shape[1] % 2 == 0
+    ):
         raise _fail(node, f"weights {weights.dtype} {weights.shape}", "int8 (O, K, K, I) with K odd")
     if weights.shape[0] != output.channels or weights.shape[3] != inputs:
         raise _fail(node, f"weights of shape {weights.shape}", f"{output.channels} output and {inputs} input channels")
@@ -62,22 +67,30 @@ def _verify_conv(node: Conv2d, source: Tensor, output: Tensor, constants: Consta
                 raise _fail(node, f"shifts in [{shifts.min()}, {shifts.max()}]", f"1 to {MAX_SHIFT}")
             guarded = max(abs(int(weights.min())), abs(int(weights.max()))) << GUARD_BITS
             if guarded > -_INT8.q_min:
-                raise _fail(node, f"weights that need {guarded} with guard bits", "6-bit weights in the portable profile")
+                raise _fail(
+                    node, f"weights that need {guarded} with guard bits", "6-bit weights in the portable profile"
+                )
             if (bound << GUARD_BITS) + 1 >= _FLOAT32_EXACT:
-                raise _fail(node, f"accumulators up to {bound}", f"less than 2^{24 - GUARD_BITS} in the portable profile")
+                raise _fail(
+                    node, f"accumulators up to {bound}", f"less than 2^{24 - GUARD_BITS} in the portable profile"
+                )
         case Multiplier(multipliers=key):
             multipliers = constants[key]
             if profile is Profile.PORTABLE:
                 raise _fail(node, "a multiplier", "a shift in the portable profile")
             if multipliers.dtype != np.float32 or multipliers.shape != (output.channels,):
-                raise _fail(node, f"multipliers {multipliers.dtype} {multipliers.shape}", f"float32 ({output.channels},)")
+                raise _fail(
+                    node, f"multipliers {multipliers.dtype} {multipliers.shape}", f"float32 ({output.channels},)"
+                )
             if not (np.isfinite(multipliers).all() and (multipliers > 0).all()):
                 raise _fail(node, "multipliers that are not finite and positive", "finite and positive")
             if bound >= _FLOAT32_EXACT:
                 raise _fail(node, f"accumulators up to {bound}", "less than 2^24")
 
 
-def _verify_node(node: Node, sources: tuple[Tensor, ...], output: Tensor, constants: Constants, profile: Profile) -> None:
+def _verify_node(
+    node: Node, sources: tuple[Tensor, ...], output: Tensor, constants: Constants, profile: Profile
+) -> None:
     match node:
         case QuantizeInput():
             if (output.channels, output.range, output.upscale) != (3, _INT8, 1):
@@ -131,4 +144,6 @@ def verify_graph(graph: Graph, constants: Constants) -> None:
         raise GraphError(f"graph {graph.name}: declared but never made: {', '.join(sorted(set(tensors) - made))}")
     output = tensors.get(graph.output)
     if output is None or (output.channels, output.range, output.upscale) != (3, _INT8, graph.scale):
-        raise GraphError(f"graph {graph.name}: the output is {output}, expected 3 channels of int8 codes at x{graph.scale}")
+        raise GraphError(
+            f"graph {graph.name}: the output is {output}, expected 3 channels of int8 codes at x{graph.scale}"
+        )

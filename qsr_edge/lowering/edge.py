@@ -1,6 +1,7 @@
 """``quantsr_c_edge`` checkpoint -> integer graphs, one per depth.
 
-The same float32 operations in the same order as the training forward pass turn weights into codes, so the graph computes what the
+The same float32 operations in the same order as the training forward pass turn weights into codes, so the graph
+computes what the
 trained network computes, bit for bit.
 """
 
@@ -36,7 +37,9 @@ Float = NDArray[np.float32] | np.float32
 def _rounded(u: Float, code_range: CodeRange | None = None) -> NDArray[np.float32]:
     """Halves up, then clipped: as in training."""
     rounded = np.floor(np.asarray(u, np.float32) + np.float32(0.5))
-    return rounded if code_range is None else np.clip(rounded, code_range.q_min, code_range.q_max).astype(np.float32)
+    if code_range is not None:
+        rounded = np.clip(rounded, code_range.q_min, code_range.q_max)
+    return np.asarray(rounded, np.float32)
 
 
 class _ConstantWriter:
@@ -49,7 +52,9 @@ class _ConstantWriter:
     def _integers(self, key: str, values: NDArray[np.float32], dtype: type[np.int8] | type[np.int32]) -> ConstantId:
         limits = np.iinfo(dtype)
         if not np.isfinite(values).all() or values.min() < limits.min or values.max() > limits.max:
-            raise LoweringError(f"{key}: codes in [{values.min()}, {values.max()}] do not fit {limits.dtype}; train anew")
+            raise LoweringError(
+                f"{key}: codes in [{values.min()}, {values.max()}] do not fit {limits.dtype}; train anew"
+            )
         self.arrays[ConstantId(key)] = values.astype(dtype)
         return ConstantId(key)
 
@@ -80,7 +85,7 @@ class _ConstantWriter:
         )
 
     def stream_requantization(self, name: str, stream_step: Float) -> tuple[ConstantId, ConstantId, Requantization]:
-        """RLQ with its shift, from the stream's grid to a block's: a depthwise 1x1 convolution by one integer mantissa."""
+        """RLQ with its shift, from the stream's grid to a block's: a depthwise 1x1 convolution by an integer mantissa."""
         step = self.checkpoint.tensors[f"{name}.step"]
         shift = self.checkpoint.tensors[f"{name}.shift"]
         ratio = np.asarray(stream_step / step, np.float32)
@@ -142,8 +147,14 @@ class _GraphBuilder:
         output = self._tensor(name, channels, code_range)
         weights, bias, requantization = constants
         node = Conv2d(
-            name=name, input=source, output=output, weights=weights, bias=bias, weight_bits=weight_bits,
-            requantization=requantization, depthwise=depthwise,
+            name=name,
+            input=source,
+            output=output,
+            weights=weights,
+            bias=bias,
+            weight_bits=weight_bits,
+            requantization=requantization,
+            depthwise=depthwise,
         )
         self.nodes.append(node)
         return output
@@ -187,11 +198,13 @@ def lower_checkpoint(checkpoint: Checkpoint) -> LoweredNetwork:
     blocks = []
     for i in range(config.blocks):
         step1, step2 = tensors[f"body.{i}.quant1.step"], tensors[f"body.{i}.quant2.step"]
-        blocks.append((
-            writer.stream_requantization(f"body.{i}.quant1", stream_step),
-            writer.convolution(f"body.{i}.conv1", step1, step2, body),
-            writer.convolution(f"body.{i}.conv2", step2, stream_step, body, tensors[f"body.{i}.importance"]),
-        ))
+        blocks.append(
+            (
+                writer.stream_requantization(f"body.{i}.quant1", stream_step),
+                writer.convolution(f"body.{i}.conv1", step1, step2, body),
+                writer.convolution(f"body.{i}.conv2", step2, stream_step, body, tensors[f"body.{i}.importance"]),
+            )
+        )
     constants = Constants(writer.arrays)
     graphs = {}
     for depth in config.depths:
@@ -200,9 +213,7 @@ def lower_checkpoint(checkpoint: Checkpoint) -> LoweredNetwork:
         stream = build.conv2d("head", image, head, width, STREAM_RANGE, EDGE_WEIGHT_BITS)
         for i in config.kept_blocks(depth):
             requantized, conv1, conv2 = blocks[i]
-            inner = build.conv2d(
-                f"body.{i}.quant1", stream, requantized, width, body, EDGE_WEIGHT_BITS, depthwise=True
-            )
+            inner = build.conv2d(f"body.{i}.quant1", stream, requantized, width, body, EDGE_WEIGHT_BITS, depthwise=True)
             inner = build.conv2d(f"body.{i}.conv1", inner, conv1, width, CodeRange.unsigned(bits), bits)
             branch = build.conv2d(f"body.{i}.conv2", inner, conv2, width, STREAM_RANGE, bits)
             stream = build.add(f"body.{i}.add", stream, branch, width)
@@ -211,8 +222,14 @@ def lower_checkpoint(checkpoint: Checkpoint) -> LoweredNetwork:
         summed = build.add("sum", residual, nearest, outputs)
         output = build.depth_to_space(summed, config.scale)
         graph = Graph(
-            name=f"{model_name(config.scale, bits)}-d{depth}", scale=config.scale, depth=depth, bits=bits,
-            profile=config.profile, tensors=tuple(build.tensors), nodes=tuple(build.nodes), output=output,
+            name=f"{model_name(config.scale, bits)}-d{depth}",
+            scale=config.scale,
+            depth=depth,
+            bits=bits,
+            profile=config.profile,
+            tensors=tuple(build.tensors),
+            nodes=tuple(build.nodes),
+            output=output,
         )
         verify_graph(graph, constants)
         graphs[depth] = graph

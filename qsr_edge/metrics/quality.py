@@ -15,11 +15,13 @@ _SSIM_C1 = (0.01 * 255) ** 2
 _SSIM_C2 = (0.03 * 255) ** 2
 
 
-def _cropped_luma(image: NDArray[np.uint8], other: NDArray[np.uint8], border_px: int) -> tuple[
-    NDArray[np.float64], NDArray[np.float64]
-]:
+def _cropped_luma(
+    image: NDArray[np.uint8], other: NDArray[np.uint8], border_px: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     if image.shape != other.shape or image.ndim != 3 or image.shape[2] != 3:
-        raise ImageError(f"PSNR and SSIM compare two RGB images of one size, got shapes {image.shape} and {other.shape}")
+        raise ImageError(
+            f"PSNR and SSIM compare two RGB images of one size, got shapes {image.shape} and {other.shape}"
+        )
     if min(image.shape[:2]) <= 2 * border_px:
         raise ImageError(f"nothing is left of an image of shape {image.shape} after cropping {border_px} border pixels")
     inner = np.s_[border_px : image.shape[0] - border_px, border_px : image.shape[1] - border_px]

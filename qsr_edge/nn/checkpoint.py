@@ -1,4 +1,4 @@
-"""Checkpoints: safetensors with the network's configuration and its provenance as JSON metadata. No torch, no pickle."""
+"""Checkpoints: safetensors with the network's configuration and provenance as JSON metadata. No torch, no pickle."""
 
 import json
 from dataclasses import asdict, dataclass, field
@@ -72,7 +72,9 @@ def _check(config: EdgeConfig, tensors: dict[str, NDArray[np.float32]], source: 
                 f"{source}: {name} is {array.dtype} {array.shape}, expected float32 {expected[name]}; {_REMEDY}"
             )
         if not np.isfinite(array).all():
-            raise CheckpointError(f"{source}: {name} holds NaN or infinite values; train again from an earlier checkpoint")
+            raise CheckpointError(
+                f"{source}: {name} holds NaN or infinite values; train again from an earlier checkpoint"
+            )
         if name.endswith("step") and not (array > 0).all():
             raise CheckpointError(f"{source}: {name} holds a step size that is not positive; {_REMEDY}")
         if name.endswith("exponent") and not ((array >= 1) & (array <= 24) & (array == np.floor(array))).all():
@@ -106,10 +108,11 @@ def read_checkpoint(path: Path) -> Checkpoint:
                 raise CheckpointError(f"{path}: not a qsr-edge checkpoint; {_REMEDY}")
             if metadata.get("version") != str(_VERSION):
                 raise CheckpointError(
-                    f"{path}: checkpoint version {metadata.get('version')}, this release reads {_VERSION}; update qsr-edge"
+                    f"{path}: checkpoint version {metadata.get('version')}, this release reads {_VERSION}; "
+                    "update qsr-edge"
                 )
             config = _parse_config(metadata.get("config", ""), str(path))
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+            tensors = {name: file.get_tensor(name) for name in file.keys()}
     except (OSError, SafetensorError, TypeError, ValueError) as error:
         raise CheckpointError(f"{path}: cannot be read as safetensors ({error}); {_REMEDY}") from error
     _check(config, tensors, str(path))

@@ -64,7 +64,9 @@ class EdgeConfig:
             "scale": self.scale in SCALE_FACTORS,
             "channels": 1 <= self.channels <= 256,
             "blocks": 1 <= self.blocks <= 64,
-            "depths": bool(self.depths) and list(self.depths) == sorted(set(self.depths)) and self.depths[0] >= 1
+            "depths": bool(self.depths)
+            and list(self.depths) == sorted(set(self.depths))
+            and self.depths[0] >= 1
             and self.depths[-1] == self.blocks,
             "order": sorted(self.order) == list(range(self.blocks)),
             "bits": self.bits is None or self.bits in BIT_WIDTHS,

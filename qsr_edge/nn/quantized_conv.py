@@ -1,12 +1,16 @@
 """A convolution from integer codes to integer codes, trainable.
 
-Activations travel as integer-valued float32 codes, so the forward pass *is* the integer graph: products and sums of codes are
-exact in float32 below 2^24, in whatever order they are computed. Step sizes appear only in turning the float weights into codes:
+Activations travel as integer-valued float32 codes, so the forward pass *is* the integer graph: products and sums of
+codes are
+exact in float32 below 2^24, in whatever order they are computed. Step sizes appear only in turning the float weights
+into codes:
 
-    q_w = round(clip(w / step_w));  q_b = round(b / (step_in * step_w));  q_out = round(clip((q_w * q_in + q_b) * multiplier))
+    q_w = round(clip(w / step_w));  q_b = round(b / (step_in * step_w));  q_out = round(clip((q_w * q_in + q_b) *
+    multiplier))
 
 In the portable profile each output channel has a frozen exponent e, ``multiplier = 2^-e`` and
-``step_w = 2^-e * step_out / step_in``: gradients reach the activation steps through that ratio. In the scaled profile step_w is learnt
+``step_w = 2^-e * step_out / step_in``: gradients reach the activation steps through that ratio. In the scaled
+profile step_w is learnt
 (RLQ on weights, one step size per output channel) and ``multiplier = step_in * step_w / step_out``.
 """
 
@@ -81,9 +85,7 @@ class QuantizedConv(nn.Conv2d):
         else:
             step_w = scale_gradient(self.step, 1 / math.sqrt(weight[0].numel() * self.weight_range.q_max))
             multiplier = step_in * step_w / step_out
-        q_weight = clipped_round(
-            weight / step_w.reshape(-1, 1, 1, 1), self.weight_range.q_min, self.weight_range.q_max
-        )
+        q_weight = clipped_round(weight / step_w.reshape(-1, 1, 1, 1), self.weight_range.q_min, self.weight_range.q_max)
         q_bias = clipped_round(bias / (step_in * step_w))
         accumulator = F.conv2d(codes, q_weight, q_bias, padding=1)
         return clipped_round(

@@ -1,8 +1,10 @@
 """``quantsr_c_edge``: the small convolutional network that is shipped to phones.
 
-    f = head(x);  f = f + importance_i * conv2_i(relu(conv1_i(f))) for each kept block i;  y = depth_to_space(tail(f) + anchor(x))
+    f = head(x);  f = f + importance_i * conv2_i(relu(conv1_i(f))) for each kept block i;  y = depth_to_space(tail(f)
+    + anchor(x))
 
-The anchor copies each input pixel to its r x r output pixels (nearest neighbour): exact in integers, and never at fault for a gain error.
+The anchor copies each input pixel to its r x r output pixels (nearest neighbour): exact in integers, and never at
+fault for a gain error.
 """
 
 import torch
@@ -29,12 +31,14 @@ class ResidualBlock(nn.Module):
         self.conv2 = QuantizedConv(config.channels, config.channels, weight_range=weights, profile=profile)
         self.importance = nn.Parameter(torch.ones(()))
         self.quant1 = RLQ(CodeRange.signed(bits), shift_channels=config.channels)
-        # After the ReLU a shift t <= 0 is the same function as a change of conv1's bias, which therefore is the shift here.
+        # After the ReLU a shift t <= 0 is the same function as a change of conv1's bias, which therefore
+        # is the shift here.
         self.quant2 = RLQ(CodeRange.unsigned(bits))
 
     def forward(self, x: Tensor) -> Tensor:
         """Float branch: (N, C, H, W) -> (N, C, H, W)."""
-        return self.importance * self.conv2(relu(self.conv1(x)))
+        branch: Tensor = self.importance * self.conv2(relu(self.conv1(x)))
+        return branch
 
     def branch_codes(self, stream: Tensor, stream_step: Tensor) -> Tensor:
         """Integer branch: (N, C, H, W) stream codes -> (N, C, H, W) codes on the stream's grid."""
@@ -45,7 +49,7 @@ class ResidualBlock(nn.Module):
         return self.conv2.requantized(codes, step2, stream_step, STREAM_RANGE, self.importance)
 
     def _requantized_stream(self, stream: Tensor, stream_step: Tensor, step: Tensor) -> Tensor:
-        """RLQ on stream codes: ``(mantissa * q + q_shift) * 2^-e`` with an integer mantissa, as the integer graph does it."""
+        """RLQ on stream codes, as the integer graph does it: ``(mantissa * q + q_shift) * 2^-e``, all integers."""
         ratio = stream_step / step
         unit = torch.exp2(torch.floor(torch.log2(ratio.detach())) - 4)
         mantissa = clipped_round(ratio / unit, RATIO_MANTISSA.q_min, RATIO_MANTISSA.q_max)
@@ -91,7 +95,8 @@ class QuantsrCEdge(nn.Module):
             depth: number of residual blocks, one of ``config.depths``.
 
         Returns:
-            (N, 3, rH, rW) float32 levels minus 128; integers in [-128, 127] if the network is quantized, else not rounded.
+            (N, 3, rH, rW) float32 levels minus 128; integers in [-128, 127] if the network is quantized, else not
+            rounded.
         """
         return self._integer(codes, depth) if self.config.bits else self._float(codes, depth)
 
@@ -116,7 +121,8 @@ class QuantsrCEdge(nn.Module):
     def normalize_importance(self, codes: Tensor) -> None:
         """Move each branch's magnitude into its importance, the function unchanged.
 
-        Afterwards ``|importance|`` is the branch's root mean square relative to the stream's, so that magnitudes can be compared
+        Afterwards ``|importance|`` is the branch's root mean square relative to the stream's, so that magnitudes can
+        be compared
         between blocks and training can change them by one number.
         """
         stream = self.head(codes * IMAGE_STEP)

@@ -27,7 +27,8 @@ def initial_step(x: Tensor, code_range: CodeRange, *, dim: tuple[int, ...] | Non
 class RLQ(nn.Module):
     """Quantizer with a learnable step size and a learnable shift per channel.
 
-    Forward ``step * round(clip((x + shift) / step, q_min, q_max))``, backward with phi in place of the rounding. The step
+    Forward ``step * round(clip((x + shift) / step, q_min, q_max))``, backward with phi in place of the rounding. The
+    step
     size's gradient is multiplied by ``1 / sqrt(numel * q_max)``.
 
     Attributes:
@@ -44,7 +45,7 @@ class RLQ(nn.Module):
 
     @torch.no_grad()
     def init_step(self, x: Tensor) -> None:
-        """Set the step size from a sample of what will be quantized; per channel if ``step`` has a channel dimension."""
+        """Set the step size from a sample of what will be quantized; per channel if ``step`` has channels."""
         dim = None if self.step.ndim == 0 else tuple(range(1, x.ndim))
         self.step.copy_(initial_step(x, self.code_range, dim=dim).reshape(self.step.shape))
 

@@ -1,11 +1,13 @@
 """Rounding with RLQ's redistributed gradient (QuantSR, section 3.2).
 
-Forward, rounding is ``floor(u + 1/2)``: halves go up. (Only the scaled profile's requantization rounds halves to even, since
+Forward, rounding is ``floor(u + 1/2)``: halves go up. (Only the scaled profile's requantization rounds halves to
+even, since
 XNNPACK does.) Backward, rounding is replaced by
 
     phi(u) = floor(u) + tanh(u - floor(u) - 1/2) / (2 tanh(1/2)) + 1/2
 
-which is monotone, equals the identity at the integers and at the halves, and has its largest slope (1.082) at the rounding
+which is monotone, equals the identity at the integers and at the halves, and has its largest slope (1.082) at the
+rounding
 threshold and its smallest (0.851) at the integers: gradients are redistributed towards the values about to flip.
 """
 

@@ -30,7 +30,7 @@ def _convert(value: object, kind: object, where: str) -> object:
             raise RecipeError(f"{where}: got {value!r}, expected a list")
         return tuple(_convert(entry, item, where) for entry in value)
     if isinstance(kind, type) and issubclass(kind, StrEnum):
-        if value not in list(kind):
+        if not isinstance(value, str) or value not in list(kind):
             raise RecipeError(f"{where}: got {value!r}, expected one of {', '.join(kind)}")
         return kind(value)
     if kind is float and isinstance(value, int) and not isinstance(value, bool):

@@ -25,7 +25,8 @@ class TrainRecipe:
         shallow_weight: weight of the loss of the one shallower depth that is drawn in each step; the deepest has 1.
         gradient_clip: bound on the global norm of the weights' gradients.
         ema_decay: decay of the exponential moving average of the weights, which is what gets saved.
-        order_iteration: step after which the block order is decided by learned importance and frozen; 0 keeps the start's order.
+        order_iteration: step after which the block order is decided by learned importance and frozen; 0 keeps the
+        start's order.
         seed: decides weights, patches, depths.
         validation_images: training images held out to show progress; the test sets are never looked at.
     """

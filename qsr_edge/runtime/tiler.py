@@ -1,16 +1,17 @@
 """Upscaling in tiles whose seams do not exist: every byte equals that of the whole image run at once.
 
-A pixel of the output depends on input pixels no farther away than the network's receptive field, the halo. So a tile reads a
-*window*, its own *core* plus a halo on every side, and keeps only the core of what comes out. One thing more is needed: the network
-pads with zeros at the border in *every* layer, and no pixels beyond the image could stand in for that. Therefore no window reaches
-beyond the image; a window that has the image's border for its own border gets the very same padding there, and any other window edge
-lies a full halo of real pixels away from the core.
+A pixel of the output depends on input pixels no farther away than the network's receptive field, the halo. So a tile
+reads a *window*, its own *core* plus a halo on every side, and keeps only the core of what comes out. One thing more
+is needed: the network pads with zeros at the border in *every* layer, and no pixels beyond the image could stand in
+for that. Therefore no window reaches beyond the image; a window that has the image's border for its own border gets
+the very same padding there, and any other window edge lies a full halo of real pixels away from the core.
 
-All windows of an image have the same size, as changing the input size of an interpreter means planning its memory again. The last
-window of a row or column is moved inwards until it fits, and windows are as small as the number of tiles allows.
+All windows of an image have the same size, as changing the input size of an interpreter means planning its memory
+again. The last window of a row or column is moved inwards until it fits, and windows are as small as the number of
+tiles allows.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,8 +22,8 @@ from qsr_edge.errors import BackendError, ImageError
 DEFAULT_TILE_PX = 512
 """Side of a tile's core, in input pixels.
 
-Large enough that halos are little work (at a halo of 18 pixels 15 % more than the image itself; at 256 it would be 30 %) and small
-enough that a tile's activations, about 100 bytes per input pixel, stay near 30 MB.
+Large enough that halos are little work (at a halo of 18 pixels 15 % more than the image itself; at 256 it would
+be 30 %) and small enough that a tile's activations, about 100 bytes per input pixel, stay near 30 MB.
 """
 
 TileRunner = Callable[[NDArray[np.uint8]], NDArray[np.uint8]]
@@ -50,13 +51,13 @@ class Tile:
     columns: Span
 
 
-def plan_spans(size_px: int, *, tile_px: int, halo_px: int) -> tuple[Span, ...]:
-    """Cover an axis by spans whose cores partition it and whose windows are all of one size.
+def window_size_px(size_px: int, *, tile_px: int, halo_px: int) -> int:
+    """The smallest window for as many tiles as cores of ``tile_px`` take: at most ``tile_px + 2 * halo_px``.
 
     Args:
         size_px: length of the axis, at least 1.
-        tile_px: the longest distance from one core's start to the next one's, at least 1. The first and the last core may be
-            longer by the halo that they need not read: no window is longer than ``tile_px + 2 * halo_px``.
+        tile_px: the longest distance from one core's start to the next one's, at least 1. (The first and the last core
+            may be longer, by the halo that they need not read.)
         halo_px: receptive-field radius, at least 0.
 
     Raises:
@@ -64,13 +65,33 @@ def plan_spans(size_px: int, *, tile_px: int, halo_px: int) -> tuple[Span, ...]:
     """
     if size_px < 1 or tile_px < 1 or halo_px < 0:
         raise ImageError(f"cannot tile {size_px} px into tiles of {tile_px} px with a halo of {halo_px} px")
-    # The outermost windows touch the border and need no halo there: with a step of c pixels, k windows cover k * c + 2 * halo.
+    # The outermost windows touch the border and need no halo there: with a step of c pixels, k windows
+    # cover k * c + 2 * halo.
     stepped_px = size_px - 2 * halo_px
-    count = max(1, -(-stepped_px // tile_px))
-    if count == 1:
+    if stepped_px <= tile_px:
+        return size_px
+    count = -(-stepped_px // tile_px)
+    return -(-stepped_px // count) + 2 * halo_px
+
+
+def plan_spans(size_px: int, *, window_px: int, halo_px: int) -> tuple[Span, ...]:
+    """Cover an axis by spans whose cores partition it and whose windows are all of one size.
+
+    Args:
+        size_px: length of the axis, at least 1.
+        window_px: length of every window, at least 1.
+        halo_px: receptive-field radius, at least 0.
+
+    Raises:
+        ImageError: if the axis is shorter than a window, or longer and a window has no room for a core between two
+            halos.
+    """
+    if size_px == window_px:
         return (Span(window=(0, size_px), core=(0, size_px)),)
-    step_px = -(-stepped_px // count)
-    window_px = step_px + 2 * halo_px
+    step_px = window_px - 2 * halo_px
+    if size_px < window_px or step_px < 1 or halo_px < 0:
+        raise ImageError(f"cannot cover {size_px} px by windows of {window_px} px and a halo of {halo_px} px")
+    count = -(-(size_px - 2 * halo_px) // step_px)
     spans = []
     done = 0
     for index in range(count):
@@ -82,16 +103,12 @@ def plan_spans(size_px: int, *, tile_px: int, halo_px: int) -> tuple[Span, ...]:
     return tuple(spans)
 
 
-def plan_tiles(height_px: int, width_px: int, *, tile_px: int, halo_px: int) -> tuple[Tile, ...]:
-    """All tiles of an image, row by row; arguments and errors as :func:`plan_spans`."""
-
-    def tiles() -> Iterator[Tile]:
-        columns = plan_spans(width_px, tile_px=tile_px, halo_px=halo_px)
-        for row in plan_spans(height_px, tile_px=tile_px, halo_px=halo_px):
-            for column in columns:
-                yield Tile(rows=row, columns=column)
-
-    return tuple(tiles())
+def plan_tiles(size_px: tuple[int, int], *, window_px: tuple[int, int], halo_px: int) -> tuple[Tile, ...]:
+    """All tiles of an image of (height, width), row by row; arguments and errors as :func:`plan_spans`."""
+    rows, columns = (
+        plan_spans(size, window_px=window, halo_px=halo_px) for size, window in zip(size_px, window_px, strict=True)
+    )
+    return tuple(Tile(rows=row, columns=column) for row in rows for column in columns)
 
 
 def upscale_tiled(
@@ -101,6 +118,7 @@ def upscale_tiled(
     scale: int,
     halo_px: int,
     tile_px: int = DEFAULT_TILE_PX,
+    window_px: tuple[int, int] | None = None,
     on_tile: Callable[[int, int], None] | None = None,
 ) -> NDArray[np.uint8]:
     """Upscale an image of any size in memory that grows with the output image alone.
@@ -109,21 +127,30 @@ def upscale_tiled(
         run: upscales one window.
         image: (H, W, C) uint8.
         scale: upscaling factor r of ``run``.
-        halo_px: receptive-field radius of ``run``, in input pixels; larger is slower and equally right, smaller leaves seams.
-        tile_px: as for :func:`plan_spans`.
+        halo_px: receptive-field radius of ``run``, in input pixels; larger is slower and equally right, smaller leaves
+            seams.
+        tile_px: as for :func:`window_size_px`.
+        window_px: (height, width) of every window, for a model of fixed input size; ``tile_px`` is not used then.
         on_tile: called after each tile with the number of tiles done and of all tiles.
 
     Returns:
         (rH, rW, C) uint8, equal to ``run(image)`` byte for byte.
 
     Raises:
-        ImageError: if the image is empty, not (H, W, C) or not uint8, or ``tile_px`` is less than 1.
+        ImageError: if the image is empty, not (H, W, C) or not uint8, ``tile_px`` is less than 1, or the image cannot
+        be covered
+            by windows of ``window_px``.
         BackendError: if ``run`` returns an image of the wrong size or type.
     """
     if image.dtype != np.uint8 or image.ndim != 3 or image.size == 0:
         raise ImageError(f"upscaling takes a non-empty uint8 image (H, W, C), got {image.dtype} of shape {image.shape}")
     height, width, channels = image.shape
-    tiles = plan_tiles(height, width, tile_px=tile_px, halo_px=halo_px)
+    if window_px is None:
+        window_px = (
+            window_size_px(height, tile_px=tile_px, halo_px=halo_px),
+            window_size_px(width, tile_px=tile_px, halo_px=halo_px),
+        )
+    tiles = plan_tiles((height, width), window_px=window_px, halo_px=halo_px)
     output = np.empty((height * scale, width * scale, channels), np.uint8)
     for done, tile in enumerate(tiles, start=1):
         window = np.ascontiguousarray(image[slice(*tile.rows.window), slice(*tile.columns.window)])
@@ -131,8 +158,8 @@ def upscale_tiled(
         expected = (window.shape[0] * scale, window.shape[1] * scale, channels)
         if upscaled.shape != expected or upscaled.dtype != np.uint8:
             raise BackendError(
-                f"the model made {upscaled.dtype} {upscaled.shape} of an image {window.shape}, expected uint8 {expected};"
-                " convert the bundle again"
+                f"the model made {upscaled.dtype} {upscaled.shape} of an image {window.shape}, "
+                f"expected uint8 {expected}; convert the bundle again"
             )
         output[_core(tile.rows, scale), _core(tile.columns, scale)] = upscaled[
             _core(tile.rows, scale, tile.rows.window[0]), _core(tile.columns, scale, tile.columns.window[0])

@@ -1,6 +1,7 @@
 """The training loop: float or quantization-aware, depth-dynamic, resumable.
 
-Each step minimizes L1(deepest) + shallow_weight * L1(one shallower depth drawn at random), both against the high-resolution image.
+Each step minimizes L1(deepest) + shallow_weight * L1(one shallower depth drawn at random), both against the
+high-resolution image.
 """
 
 import math
@@ -37,7 +38,7 @@ class Progress:
 
 
 def initial_network(recipe: TrainRecipe, start: Checkpoint | None, pairs: list[ImagePair]) -> QuantsrCEdge:
-    """A network ready for the first step: warm-started, importances normalized or step sizes calibrated on training patches."""
+    """A network ready for the first step: warm-started, and calibrated (or importances normalized) on training patches."""
     torch.manual_seed(recipe.seed)
     config = EdgeConfig(
         scale=recipe.scale,
@@ -89,7 +90,7 @@ def _step(state: TrainingState, recipe: TrainRecipe, pairs: list[ImagePair]) -> 
         loss = loss + recipe.shallow_weight * (network(codes, depth) - target).abs().mean()
     _set_learning_rate(state, recipe)
     state.optimizer.zero_grad(set_to_none=True)
-    (loss / 255).backward()  # type: ignore[no-untyped-call]
+    (loss / 255).backward()
     norm = torch.nn.utils.clip_grad_norm_(network.parameters(), recipe.gradient_clip)
     if not (math.isfinite(value) and math.isfinite(norm.item())):
         raise TrainingError(
@@ -117,7 +118,7 @@ def validation_psnr_db(network: QuantsrCEdge, tensors: dict[str, Tensor], pairs:
         image: Tensor = torch.func.functional_call(network, tensors, (codes, depth))
         levels = (torch.floor(image[0] + 0.5) + IMAGE_ZERO).clamp(0, 255).numpy().astype(np.uint8).transpose(1, 2, 0)
         total += psnr_y(np.ascontiguousarray(levels), pair.hr, border_px=network.config.scale)
-    return total / len(pairs)
+    return float(total / len(pairs))
 
 
 def train(
@@ -148,7 +149,9 @@ def train(
         TrainingError: too few images, a start that does not fit, or a loss that is not finite.
     """
     if len(pairs) <= recipe.validation_images:
-        raise TrainingError(f"{recipe.name}: {len(pairs)} images are too few to hold out {recipe.validation_images}; give more")
+        raise TrainingError(
+            f"{recipe.name}: {len(pairs)} images are too few to hold out {recipe.validation_images}; give more"
+        )
     held_out, pairs = pairs[-recipe.validation_images :], pairs[: -recipe.validation_images]
     network = initial_network(recipe, start, pairs)
     state = TrainingState(

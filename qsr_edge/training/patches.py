@@ -46,7 +46,8 @@ def load_pairs(
         progress(done, len(files))
     if not pairs:
         raise DatasetError(
-            f"no image of at least {min_px * scale} pixels a side in {', '.join(map(str, folders))}; give a folder with larger images"
+            f"no image of at least {min_px * scale} pixels a side in {', '.join(map(str, folders))}; "
+            "give a folder with larger images"
         )
     return pairs
 

@@ -19,7 +19,9 @@ from qsr_edge.nn.quantsr_c_edge import QuantsrCEdge
 def network_from_checkpoint(checkpoint: Checkpoint) -> QuantsrCEdge:
     """The trained network as a torch module."""
     network = QuantsrCEdge(checkpoint.config)
-    network.load_state_dict({name: torch.from_numpy(np.array(a)) for name, a in checkpoint.tensors.items()}, strict=False)
+    network.load_state_dict(
+        {name: torch.from_numpy(np.array(a)) for name, a in checkpoint.tensors.items()}, strict=False
+    )
     return network
 
 
@@ -38,7 +40,8 @@ def checkpoint_from_network(
 def warm_start(network: QuantsrCEdge, start: Checkpoint) -> None:
     """Take over what fits from a network of another bit width or scale factor.
 
-    Weights, biases, importances and shifts are taken; step sizes and exponents are not, they are calibrated anew. The tail is taken
+    Weights, biases, importances and shifts are taken; step sizes and exponents are not, they are calibrated anew.
+    The tail is taken
     only at the same scale factor.
 
     Raises:
@@ -95,7 +98,9 @@ class TrainingState:
             self.iteration = int(state["iteration"])
             self.network.config = with_order(self.network.config, tuple(state["order"]))
         except Exception as error:  # torch raises many kinds for a damaged file; all mean the same to the user
-            raise TrainingError(f"{path}: this training state cannot be resumed ({error}); delete it to start anew") from error
+            raise TrainingError(
+                f"{path}: this training state is damaged or of another network; delete it to start anew"
+            ) from error
 
 
 def with_order(config: EdgeConfig, order: tuple[int, ...]) -> EdgeConfig:

@@ -1,4 +1,4 @@
-"""LiteRT (TensorFlow Lite): integer graphs as .tflite files of int8 and INT4 operators, and how to run and inspect them.
+"""LiteRT (TensorFlow Lite): integer graphs as .tflite files of int8 and INT4 operators; running and inspecting them.
 
 Importing this package needs no SDK; writing, running and inspecting import ``ai_edge_litert`` when they are called.
 """

@@ -1,18 +1,20 @@
 """How integer codes, weights and requantizations of the IR are written so that every LiteRT kernel rounds them alike.
 
-LiteRT's kernel families round differently: XNNPACK multiplies in float32 and rounds halves to even; the built-in kernels use a
-32-bit fixed-point multiplier, then divide by a power of two, and round both times. They agree where no rounding is a tie and the
-first one is without effect. Two devices bring that about for ``floor(A / 2^s + 1/2)``:
+LiteRT's kernel families round differently: XNNPACK multiplies in float32 and rounds halves to even; the built-in
+kernels use a 32-bit fixed-point multiplier, then divide by a power of two, and round both times. They agree where no
+rounding is a tie and the first one is without effect. Two devices bring that about for ``floor(A / 2^s + 1/2)``:
 
 - *Guard bits*: weights times 2^g, bias ``b * 2^g + 1``, multiplier 2^-(s+g). Accumulators are odd, so none is a tie.
-- A multiplier of ``(1 - 2^-24) * 2^-k`` in place of 2^-k: its fixed-point mantissa is just below 1, so the first rounding of the
-  built-in kernels returns the accumulator itself.
+- A multiplier of ``(1 - 2^-24) * 2^-k`` in place of 2^-k: its fixed-point mantissa is just below 1, so the first
+  rounding of the built-in kernels returns the accumulator itself.
 
-INT4 filters leave no room for guard bits at 4-bit weights, but they run in the built-in kernels only. These round halves away from zero,
-which is the same as half up where the result is not negative: behind a fused ReLU, or with 128 * 2^s added to the bias and the zero
-point -128 (codes are the same then, but the tensor must be relabelled to zero point 0).
+INT4 filters leave no room for guard bits at 4-bit weights, but they run in the built-in kernels only. These round
+halves away from zero, which is the same as half up where the result is not negative: behind a fused ReLU, or with
+128 * 2^s added to the bias and the zero point -128 (codes are the same then, but the tensor must be relabelled to zero
+point 0).
 
-Scales of activations in the file are labels: only the ratio input * weight / output counts. They are powers of two, so it is exact.
+Scales of activations in the file are labels: only the ratio input * weight / output counts. They are powers of two, so
+it is exact.
 """
 
 from dataclasses import dataclass
@@ -33,8 +35,10 @@ OFFSET_ZERO_POINT = -128
 NEARLY_ONE = 1 - 2.0**-24
 """The greatest float32 below 1."""
 EXACT_ACCUMULATOR = 1 << 23
-"""Below this magnitude, half a rounding step of float32 and the deviation of ``NEARLY_ONE`` are less than the guard's distance to a tie."""
+"""Below this, float32's rounding and the deviation of ``NEARLY_ONE`` are less than a guard's distance to a tie."""
 INT32_MAX = (1 << 31) - 1
+SHIFT_MAX = 20
+"""Greater shifts leave no accumulator below ``EXACT_ACCUMULATOR`` that does not saturate or vanish."""
 PACKING_GAIN_BYTES = 512
 """INT4 is not worth an operator that XNNPACK cannot take if it saves fewer bytes than this."""
 MULTIPLIER_MIN = 2.0**-32
@@ -111,13 +115,11 @@ def label_of(codes: CodeRange, *, where: str) -> Label:
         return PLAIN
     bits = codes.bits
     if 2 <= bits < 8 and codes == CodeRange.signed(bits):
-        return Label(
-            scale=2.0 ** (1 - bits), zero_point=INT8_MAX - codes.q_max, activation=Activation.RELU_N1_TO_1
-        )
+        return Label(scale=2.0 ** (1 - bits), zero_point=INT8_MAX - codes.q_max, activation=Activation.RELU_N1_TO_1)
     if bits <= 8 and codes == CodeRange.unsigned(bits):
         return Label(zero_point=INT8_MAX - codes.q_max, activation=Activation.RELU)
     raise BackendError(
-        f"{where}: codes in [{codes.q_min}, {codes.q_max}] cannot be expressed; expected the signed or unsigned range of 1 to 8 bits"
+        f"{where}: codes in [{codes.q_min}, {codes.q_max}], expected the signed or unsigned range of 1 to 8 bits"
     )
 
 
@@ -127,7 +129,7 @@ def encode_conv(
     """Encode a convolution.
 
     Args:
-        node: the convolution.
+        node: a convolution of a verified graph.
         constants: holds its weights, bias and requantization.
         input_range: codes of its input.
         output_range: codes of its output.
@@ -136,18 +138,20 @@ def encode_conv(
     Raises:
         BackendError: naming the node, if not every kernel would compute it exactly.
     """
-    weights, bias = _weights_and_bias(node, constants)
+    weights, bias = constants[node.weights].astype(np.int64), constants[node.bias].astype(np.int64)
     source = label_of(input_range, where=f"node {node.name}, input")
     target = label_of(output_range, where=f"node {node.name}, output")
     reach = max(abs(input_range.q_min), abs(input_range.q_max))
-    bound = reach * np.abs(weights).reshape(len(weights), -1).sum(axis=1) + np.abs(bias)  # of the IR's accumulator, per channel
+    bound = reach * np.abs(weights).reshape(len(weights), -1).sum(axis=1) + np.abs(
+        bias
+    )  # of the IR's accumulator, per channel
 
     match node.requantization:
         case Multiplier(multipliers=key):
             weight_type, guard_bits, offset = WeightType.INT8, 0, np.zeros_like(bias)
-            ratios = _multipliers(node, constants[key], len(bias))
+            ratios = _multipliers(node, constants[key])
         case Shift(shifts=key):
-            shifts = _shifts(node, constants[key], len(bias))
+            shifts = _shifts(node, constants[key])
             weight_type, guard_bits = _storage(node, weights, target, compact=compact)
             if guard_bits:
                 offset = np.ones_like(bias)
@@ -160,8 +164,8 @@ def encode_conv(
             matters = np.minimum(bound, 257 << shifts) + offset
             if (matters << guard_bits).max() >= EXACT_ACCUMULATOR:
                 raise BackendError(
-                    f"node {node.name}: accumulators up to {matters.max()} with shifts up to {shifts.max()} cannot be requantized "
-                    f"exactly by every kernel; they must stay below {EXACT_ACCUMULATOR >> guard_bits}: use fewer channels or bits"
+                    f"node {node.name}: accumulators up to {matters.max()}, shifts up to {shifts.max()}, expected "
+                    f"less than {EXACT_ACCUMULATOR >> guard_bits} for every kernel to be exact: use fewer channels"
                 )
             ratios = np.ldexp(NEARLY_ONE, -(shifts + guard_bits))
     if ((bound << guard_bits) + offset).max() > INT32_MAX:
@@ -187,36 +191,19 @@ def pack_int4(codes: NDArray[np.int8]) -> bytes:
     return (nibbles[0::2] | (nibbles[1::2] << 4)).astype(np.uint8).tobytes()
 
 
-def _weights_and_bias(node: Conv2d, constants: Constants) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    weights, bias = constants[node.weights], constants[node.bias]
-    if weights.dtype != np.int8 or weights.ndim != 4 or weights.shape[1] != weights.shape[2] or weights.shape[1] % 2 != 1:
-        raise BackendError(
-            f"node {node.name}: weights are {weights.dtype} {weights.shape}, expected int8 (O, K, K, I) with K odd"
-        )
-    if bias.dtype != np.int32 or bias.shape != weights.shape[:1]:
-        raise BackendError(f"node {node.name}: bias is {bias.dtype} {bias.shape}, expected int32 ({weights.shape[0]},)")
-    allowed = CodeRange.signed(node.weight_bits)
-    actual = CodeRange(int(weights.min()), int(weights.max()))
-    if not allowed.contains(actual):
-        raise BackendError(
-            f"node {node.name}: weights lie in [{actual.q_min}, {actual.q_max}], expected {node.weight_bits}-bit codes in "
-            f"[{allowed.q_min}, {allowed.q_max}]"
-        )
-    return weights.astype(np.int64), bias.astype(np.int64)
+def _shifts(node: Conv2d, shifts: NDArray[np.generic]) -> NDArray[np.int64]:
+    values = shifts.astype(np.int64)
+    if values.min() < 1 or values.max() > SHIFT_MAX:
+        raise BackendError(f"node {node.name}: shifts from {values.min()} to {values.max()}, expected 1 to {SHIFT_MAX}")
+    return values
 
 
-def _shifts(node: Conv2d, shifts: NDArray[np.generic], channels: int) -> NDArray[np.int64]:
-    if shifts.dtype != np.int32 or shifts.shape != (channels,) or shifts.min() < 1 or shifts.max() > 22:
-        raise BackendError(f"node {node.name}: expected {channels} int32 shifts from 1 to 22, got {shifts.dtype} {shifts.shape}")
-    return shifts.astype(np.int64)
-
-
-def _multipliers(node: Conv2d, multipliers: NDArray[np.generic], channels: int) -> NDArray[np.float64]:
+def _multipliers(node: Conv2d, multipliers: NDArray[np.generic]) -> NDArray[np.float64]:
     values = multipliers.astype(np.float64)
-    if multipliers.dtype != np.float32 or values.shape != (channels,):
-        raise BackendError(f"node {node.name}: expected {channels} float32 multipliers, got {values.dtype} {values.shape}")
     if not np.all((values >= MULTIPLIER_MIN) & (values < MULTIPLIER_MAX)):
-        raise BackendError(f"node {node.name}: multipliers must lie in [2^-32, 256), got {values.min()} to {values.max()}")
+        raise BackendError(
+            f"node {node.name}: multipliers from {values.min()} to {values.max()}, expected 2^-32 to less than 256"
+        )
     return values
 
 
@@ -232,6 +219,6 @@ def _storage(node: Conv2d, weights: NDArray[np.int64], target: Label, *, compact
         if largest << guard_bits <= INT8_MAX:
             return WeightType.INT8, guard_bits
     raise BackendError(
-        f"node {node.name}: weights up to {largest} leave no guard bit in int8 storage, which shifts need; expected at most "
-        f"{INT8_MAX >> 1}: train with fewer weight bits, or use the profile 'scaled'"
+        f"node {node.name}: weights up to {largest} leave no guard bit in int8 storage, which shifts need; "
+        f"expected at most {INT8_MAX >> 1}: train with fewer weight bits, or use the profile 'scaled'"
     )

@@ -109,8 +109,8 @@ def test_shared_weights_count_once() -> None:
 
 
 def test_peak_activations() -> None:
-    # At add_anchor: tail, anchor and their sum, 12 bytes each; depth to space then holds 12 + 12, the output image 12 + 12.
-    # The uint8 input image adds 3 throughout.
+    # At add_anchor: tail, anchor and their sum, 12 bytes each; depth to space then holds 12 + 12, the output image 12
+    # + 12. The uint8 input image adds 3 throughout.
     assert graph_cost(GRAPH, CONSTANTS).peak_activation_bytes_per_pixel == 3 + 36
 
 
@@ -142,7 +142,7 @@ def test_an_undeclared_tensor() -> None:
 
 
 def test_a_tensor_read_before_it_is_written() -> None:
-    with pytest.raises(GraphError, match="reads 'head', which no node before it writes"):
+    with pytest.raises(GraphError, match="reads 'head', which was not written before"):
         graph_cost(replace(GRAPH, nodes=(NODES[0], *NODES[2:])), CONSTANTS)
 
 

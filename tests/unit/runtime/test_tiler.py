@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from qsr_edge.errors import BackendError, ImageError
-from qsr_edge.runtime.tiler import plan_spans, plan_tiles, upscale_tiled
+from qsr_edge.runtime.tiler import Span, plan_spans, plan_tiles, upscale_tiled, window_size_px
 
 SIDE = st.integers(1, 80)
 
@@ -15,8 +15,8 @@ SIDE = st.integers(1, 80)
 def stand_in_network(image: NDArray[np.uint8], *, layers: int, scale: int) -> NDArray[np.uint8]:
     """A network in miniature: input codes, ``layers`` 3x3 convolutions with zero padding in each, nearest upsampling.
 
-    The kernel is not symmetric and each layer adds a bias after which zero is no fixed point, so that wrong padding or a shift by
-    a pixel shows. Receptive-field radius: ``layers``.
+    The kernel is not symmetric and each layer adds a bias after which zero is no fixed point, so that wrong padding or
+    a shift by a pixel shows. Receptive-field radius: ``layers``.
     """
     height, width, _ = image.shape
     codes = image.astype(np.int64) - 128
@@ -55,9 +55,7 @@ def test_the_stand_in_shows_a_halo_that_is_too_small() -> None:
     assert (tiled != stand_in_network(image, layers=4, scale=2)).any()
 
 
-@given(size_px=st.integers(1, 3000), tile_px=st.integers(1, 700), halo_px=st.integers(0, 40))
-def test_spans(size_px: int, tile_px: int, halo_px: int) -> None:
-    spans = plan_spans(size_px, tile_px=tile_px, halo_px=halo_px)
+def check_spans(spans: tuple[Span, ...], *, size_px: int, window_px: int, halo_px: int) -> None:
     # The cores partition the axis ...
     assert [span.core[0] for span in spans] == [0, *(span.core[1] for span in spans[:-1])]
     assert spans[-1].core[1] == size_px
@@ -68,9 +66,23 @@ def test_spans(size_px: int, tile_px: int, halo_px: int) -> None:
         assert span.window[1] == size_px or span.window[1] - span.core[1] >= halo_px
         assert 0 <= span.window[0] <= span.core[0]
         assert span.core[1] <= span.window[1] <= size_px
-    # ... and windows have one size, within the bound.
-    (window_px,) = {stop - start for start, stop in (span.window for span in spans)}
+    # ... and windows have one size.
+    assert {stop - start for start, stop in (span.window for span in spans)} == {window_px}
+
+
+@given(size_px=st.integers(1, 3000), tile_px=st.integers(1, 700), halo_px=st.integers(0, 40))
+def test_spans(size_px: int, tile_px: int, halo_px: int) -> None:
+    window_px = window_size_px(size_px, tile_px=tile_px, halo_px=halo_px)
     assert window_px <= tile_px + 2 * halo_px
+    spans = plan_spans(size_px, window_px=window_px, halo_px=halo_px)
+    check_spans(spans, size_px=size_px, window_px=window_px, halo_px=halo_px)
+
+
+@given(window_px=st.integers(1, 300), more_px=st.integers(0, 1000), data=st.data())
+def test_spans_of_a_fixed_window(window_px: int, more_px: int, data: st.DataObject) -> None:
+    halo_px = data.draw(st.integers(0, (window_px - 1) // 2))
+    spans = plan_spans(window_px + more_px, window_px=window_px, halo_px=halo_px)
+    check_spans(spans, size_px=window_px + more_px, window_px=window_px, halo_px=halo_px)
 
 
 @pytest.mark.parametrize(
@@ -83,13 +95,28 @@ def test_spans(size_px: int, tile_px: int, halo_px: int) -> None:
     ],
 )
 def test_windows_are_as_few_and_small_as_possible(size_px: int, windows: list[tuple[int, int]]) -> None:
-    assert [span.window for span in plan_spans(size_px, tile_px=10, halo_px=2)] == windows
+    window_px = window_size_px(size_px, tile_px=10, halo_px=2)
+    assert [span.window for span in plan_spans(size_px, window_px=window_px, halo_px=2)] == windows
 
 
 def test_an_image_smaller_than_a_tile_on_one_side() -> None:
-    tiles = plan_tiles(5, 100, tile_px=32, halo_px=4)
+    assert window_size_px(5, tile_px=32, halo_px=4) == 5
+    tiles = plan_tiles((5, 100), window_px=(5, 39), halo_px=4)
     assert {tile.rows.window for tile in tiles} == {(0, 5)}
     assert len(tiles) == 3
+
+
+def test_a_model_of_fixed_input_size_sees_no_other() -> None:
+    image = np.random.default_rng(1).integers(0, 256, (33, 47, 3), np.uint8)
+    sizes: set[tuple[int, ...]] = set()
+
+    def run(window: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        sizes.add(window.shape)
+        return stand_in_network(window, layers=3, scale=2)
+
+    tiled = upscale_tiled(run, image, scale=2, halo_px=3, window_px=(10, 47))
+    assert sizes == {(10, 47, 3)}
+    np.testing.assert_array_equal(tiled, stand_in_network(image, layers=3, scale=2))
 
 
 def test_progress_counts_tiles() -> None:
@@ -117,7 +144,9 @@ def test_each_run_gets_a_contiguous_window() -> None:
     assert flags == [True] * 9
 
 
-@pytest.mark.parametrize("image", [np.zeros((4, 4), np.uint8), np.zeros((0, 4, 3), np.uint8), np.zeros((4, 4, 3), np.int16)])
+@pytest.mark.parametrize(
+    "image", [np.zeros((4, 4), np.uint8), np.zeros((0, 4, 3), np.uint8), np.zeros((4, 4, 3), np.int16)]
+)
 def test_images_that_cannot_be_upscaled(image: NDArray[np.uint8]) -> None:
     with pytest.raises(ImageError, match="non-empty uint8"):
         upscale_tiled(lambda w: w, image, scale=2, halo_px=0)
@@ -126,9 +155,17 @@ def test_images_that_cannot_be_upscaled(image: NDArray[np.uint8]) -> None:
 @pytest.mark.parametrize(("tile_px", "halo_px"), [(0, 1), (-3, 1), (1, -1)])
 def test_impossible_tiles(tile_px: int, halo_px: int) -> None:
     with pytest.raises(ImageError, match="cannot tile"):
-        plan_spans(10, tile_px=tile_px, halo_px=halo_px)
+        window_size_px(10, tile_px=tile_px, halo_px=halo_px)
+
+
+@pytest.mark.parametrize(("window_px", "halo_px"), [(11, 1), (4, 2), (0, 0), (5, -1)])
+def test_impossible_windows(window_px: int, halo_px: int) -> None:
+    with pytest.raises(ImageError, match="cannot cover 10 px"):
+        plan_spans(10, window_px=window_px, halo_px=halo_px)
 
 
 def test_a_model_of_another_scale_is_refused() -> None:
     with pytest.raises(BackendError, match=r"expected uint8 \(8, 8, 3\)"):
-        upscale_tiled(lambda w: stand_in_network(w, layers=0, scale=3), np.zeros((4, 4, 3), np.uint8), scale=2, halo_px=0)
+        upscale_tiled(
+            lambda w: stand_in_network(w, layers=0, scale=3), np.zeros((4, 4, 3), np.uint8), scale=2, halo_px=0
+        )

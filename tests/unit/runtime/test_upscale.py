@@ -63,5 +63,7 @@ def test_grey_is_luma_rounded() -> None:
 
 def test_equal_channels_are_their_own_luma() -> None:
     level = np.arange(256, dtype=np.uint8).reshape(16, 16, 1).repeat(3, axis=2)
-    result = upscale_picture(StandInRunner(scale=2), Picture(rgb=level, alpha=None, grey=True), scale=2, halo_px=0, tile_px=5)
+    result = upscale_picture(
+        StandInRunner(scale=2), Picture(rgb=level, alpha=None, grey=True), scale=2, halo_px=0, tile_px=5
+    )
     np.testing.assert_array_equal(result.rgb, StandInRunner(scale=2).run(level))

@@ -1,0 +1,94 @@
+"""The LiteRT back end, as ``qsr_edge`` sees it."""
+
+import importlib
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from qsr_edge.bundle.backend import ConvertOptions, LoweredNetwork, ModelFile, Runner, Storage
+from qsr_edge.errors import BackendError
+from qsr_edge.nn.config import Profile
+
+INSTALL = "install it with: pip install 'qsr-edge[tflite]'"
+SDK = "ai-edge-litert"
+
+
+class TfliteBackend:
+    """Implements ``qsr_edge.bundle.backend.Backend`` for LiteRT."""
+
+    @property
+    def name(self) -> str:
+        """``tflite``."""
+        return "tflite"
+
+    def check_available(self) -> None:
+        """See that what reads, writes and runs .tflite files can be imported.
+
+        Raises:
+            BackendError: naming what is missing and the extra that brings it.
+        """
+        for module in ("flatbuffers", "ai_edge_litert.schema_py_generated", "ai_edge_litert.interpreter"):
+            try:
+                importlib.import_module(module)
+            except ImportError as error:
+                raise BackendError(
+                    f"the target tflite needs {module.partition('.')[0]} ({error}); {INSTALL}"
+                ) from error
+
+    def runtime_version(self) -> str:
+        """For example ``ai-edge-litert 2.3.0``.
+
+        Raises:
+            BackendError: if it is not installed.
+        """
+        try:
+            return f"{SDK} {version(SDK)}"
+        except PackageNotFoundError as error:
+            raise BackendError(f"{SDK} is not installed; {INSTALL}") from error
+
+    def convert(self, network: LoweredNetwork, options: ConvertOptions) -> tuple[ModelFile, ...]:
+        """Write a network as .tflite files.
+
+        Raises:
+            BackendError: naming the node that cannot be expressed exactly, or the option that cannot be met.
+        """
+        self.check_available()
+        if not network.graphs:
+            raise BackendError("the network has no graph to convert")
+        if options.input_size_px is not None and min(options.input_size_px) < 1:
+            raise BackendError(
+                f"input size is {options.input_size_px}, expected a height and width of at least 1 pixel"
+            )
+        for graph in network.graphs.values():
+            if options.storage is Storage.COMPACT and graph.profile is Profile.SCALED:
+                raise BackendError(
+                    f"graph {graph.name}: compact storage is exact for the profile 'portable' only; use --storage fast"
+                )
+        from qsr_edge_converters.tflite.writer import write_network
+
+        return write_network(network, options)
+
+    def kernel_families(self) -> tuple[str, ...]:
+        """XNNPACK (what phones run), LiteRT's own optimized kernels, and its reference kernels."""
+        from qsr_edge_converters.tflite.runner import KernelFamily
+
+        return tuple(family.value for family in KernelFamily)
+
+    def open_model(self, path: Path, *, depth: int, threads: int = 1, kernels: str | None = None) -> Runner:
+        """Load a file at one depth.
+
+        Args:
+            path: a file that this back end wrote.
+            depth: which of the file's signatures.
+            threads: of the runtime.
+            kernels: one of ``kernel_families()``; None for the first.
+
+        Raises:
+            BackendError: if the file is damaged or has no such depth, or the family is unknown.
+        """
+        self.check_available()
+        from qsr_edge_converters.tflite.runner import open_runner
+
+        return open_runner(path, depth=depth, threads=threads, kernels=kernels)
+
+
+BACKEND = TfliteBackend()

@@ -1,0 +1,135 @@
+"""Running a .tflite file on this machine, with a chosen family of kernels."""
+
+import contextlib
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qsr_edge.errors import BackendError
+from qsr_edge_converters.tflite.format import INPUT_NAME, OUTPUT_NAME, signature_key
+from qsr_edge_converters.tflite.reading import read_model_file, signature_input_shape
+
+CHANNELS = 3
+
+
+class KernelFamily(StrEnum):
+    """Ways LiteRT can execute a model on a CPU."""
+
+    XNNPACK = "xnnpack"
+    BUILTIN = "builtin"
+    REFERENCE = "reference"
+
+
+class TfliteRunner:
+    """A model at one depth, loaded; not for use by two threads at once."""
+
+    def __init__(self, path: Path, interpreter: Any, signature: Any, fixed_size_px: tuple[int, int] | None):
+        """Wrap a loaded interpreter; made by ``open_runner``."""
+        self._path = path
+        self._interpreter = interpreter  # the signature's native state lives in it
+        self._signature = signature
+        self._fixed_size_px = fixed_size_px
+        self._planned_shape: tuple[int, ...] | None = None
+
+    def run(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Upscale one image.
+
+        The runtime's buffers are kept as long as images have the same size.
+
+        Args:
+            image: (H, W, 3) uint8 RGB.
+
+        Returns:
+            (rH, rW, 3) uint8 RGB.
+
+        Raises:
+            BackendError: if the image has another shape or type, or the runtime fails.
+        """
+        if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != CHANNELS or image.size == 0:
+            raise BackendError(f"{self._path}: got {image.dtype} {image.shape}, expected uint8 (H, W, {CHANNELS})")
+        if self._fixed_size_px not in (None, image.shape[:2]):
+            raise BackendError(
+                f"{self._path}: takes images of {self._fixed_size_px} pixels only, got {image.shape[:2]}"
+            )
+        # A new size makes the runtime plan its memory anew, and talk about it.
+        messages: list[str] = []
+        quiet = contextlib.nullcontext() if image.shape == self._planned_shape else _native_messages(messages)
+        try:
+            with quiet:
+                outputs = self._signature(**{INPUT_NAME: np.ascontiguousarray(image)[np.newaxis]})
+        except (RuntimeError, ValueError, MemoryError) as error:
+            self._planned_shape = None
+            raise BackendError(f"{self._path}: LiteRT cannot run it: {_one_line(error, messages)}") from error
+        self._planned_shape = image.shape
+        upscaled: NDArray[np.uint8] = outputs[OUTPUT_NAME][0]
+        return upscaled
+
+
+def open_runner(path: Path, *, depth: int, threads: int, kernels: str | None) -> TfliteRunner:
+    """Load a file at one depth.
+
+    Raises:
+        BackendError: if the file is missing, damaged or has no such depth, or an argument is not possible.
+    """
+    from ai_edge_litert.interpreter import Interpreter, OpResolverType
+
+    try:
+        family = KernelFamily.XNNPACK if kernels is None else KernelFamily(kernels)
+    except ValueError:
+        raise BackendError(f"no family of kernels is called {kernels!r}; expected {', '.join(KernelFamily)}") from None
+    if threads < 1:
+        raise BackendError(f"threads = {threads}, expected at least 1")
+    model = read_model_file(path)
+    shape = signature_input_shape(model, signature_key(depth))
+    if shape is None:
+        raise BackendError(
+            f"{path}: holds no depth {depth}; its signatures are {', '.join(model.signatures) or 'none'}"
+        )
+    resolver = {
+        KernelFamily.XNNPACK: OpResolverType.AUTO,
+        KernelFamily.BUILTIN: OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
+        KernelFamily.REFERENCE: OpResolverType.BUILTIN_REF,
+    }[family]
+    messages: list[str] = []
+    try:
+        with _native_messages(messages):
+            interpreter = Interpreter(
+                model_content=model.content, experimental_op_resolver_type=resolver, num_threads=threads
+            )
+            signature = interpreter.get_signature_runner(signature_key(depth))
+    except (RuntimeError, ValueError, MemoryError) as error:
+        raise BackendError(f"{path}: LiteRT cannot load it: {_one_line(error, messages)}") from error
+    return TfliteRunner(path, interpreter, signature, None if -1 in shape else (shape[1], shape[2]))
+
+
+@contextlib.contextmanager
+def _native_messages(messages: list[str]) -> Iterator[None]:
+    """Collect what native code writes to the standard error stream, without the lines that inform of nothing wrong."""
+    sys.stderr.flush()
+    try:
+        saved = os.dup(2)
+    except OSError:  # no standard error stream: nothing to keep clean
+        yield
+        return
+    with tempfile.TemporaryFile() as sink:
+        os.dup2(sink.fileno(), 2)
+        try:
+            yield
+        finally:
+            sys.stderr.flush()
+            os.dup2(saved, 2)
+            os.close(saved)
+            sink.seek(0)
+            lines = sink.read().decode(errors="replace").splitlines()
+            messages.extend(line for line in lines if line.strip() and not line.startswith(("INFO:", "VERBOSE:")))
+
+
+def _one_line(error: Exception, messages: list[str]) -> str:
+    return "; ".join(" ".join(text.split()) for text in (str(error) or type(error).__name__, *messages))

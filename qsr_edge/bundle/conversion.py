@@ -1,0 +1,151 @@
+"""Checkpoint -> verified bundle: the main job, free of any user interface."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from qsr_edge.bundle.backend import Backend, ConvertOptions, LoweredNetwork, ModelFile, Pack
+from qsr_edge.bundle.golden import golden_image, image_sha256
+from qsr_edge.bundle.manifest import DepthEntry, GoldenInput, Manifest, ParityEntry, QualityEntry
+from qsr_edge.bundle.parity import Image, compare_with_golden, verification_images
+from qsr_edge.bundle.writer import check_output, write_bundle
+from qsr_edge.errors import CheckpointError, ParityError
+from qsr_edge.graph.cost import graph_cost
+from qsr_edge.graph.interpreter import run_graph
+from qsr_edge.lowering.edge import lower_checkpoint
+from qsr_edge.nn.checkpoint import Checkpoint
+from qsr_edge.nn.config import Profile
+
+GOLDEN_SEED = 2023
+GOLDEN_SIZE_PX = (48, 64)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conversion:
+    """What was written.
+
+    Attributes:
+        manifest: of the bundle.
+        parity: what verification found; empty if it was not asked for.
+    """
+
+    manifest: Manifest
+    parity: tuple[ParityEntry, ...]
+
+
+def recorded_quality(checkpoint: Checkpoint, depth: int) -> tuple[QualityEntry, ...]:
+    """Quality that was measured on the lowered graph and recorded in the checkpoint's provenance.
+
+    Raises:
+        CheckpointError: if the record is not of its form.
+    """
+    rows = checkpoint.provenance.get("quality", [])
+    try:
+        if not isinstance(rows, list):
+            raise TypeError(f"a list was expected, got {type(rows).__name__}")
+        return tuple(
+            QualityEntry(
+                dataset=str(row["dataset"]),
+                psnr_db=float(row["psnr_db"]),
+                ssim=float(row["ssim"]),
+                images=int(row["images"]),
+            )
+            for row in rows
+            if int(row["depth"]) == depth
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise CheckpointError(f"the checkpoint's record of quality is damaged ({error!r}); measure it anew") from error
+
+
+def _depth_entries(
+    checkpoint: Checkpoint,
+    network: LoweredNetwork,
+    files: Sequence[ModelFile],
+    options: ConvertOptions,
+    golden: GoldenInput,
+) -> tuple[DepthEntry, ...]:
+    image = golden_image(golden.seed, golden.height_px, golden.width_px)
+    entries = []
+    for depth, graph in sorted(network.graphs.items()):
+        cost = graph_cost(graph, network.constants)
+        entries.append(
+            DepthEntry(
+                depth=depth,
+                file=next(file.name for file in files if depth in file.depths),
+                signature=f"d{depth}" if options.pack is Pack.SHARED else None,
+                macs_per_pixel=cost.macs_per_pixel,
+                bops_per_pixel=cost.bops_per_pixel,
+                peak_activation_bytes_per_pixel=cost.peak_activation_bytes_per_pixel,
+                halo_px=cost.halo_px,
+                golden_sha256=image_sha256(run_graph(graph, network.constants, image)),
+                quality=recorded_quality(checkpoint, depth),
+            )
+        )
+    return tuple(entries)
+
+
+def _check_parity(results: Sequence[ParityEntry], profile: Profile, reference_kernels: str) -> None:
+    """Portable: no byte may differ anywhere. Scaled: none under the runtime whose rounding is the golden one."""
+    for result in results:
+        if result.mismatching_bytes and (profile is Profile.PORTABLE or result.kernels == reference_kernels):
+            raise ParityError(
+                f"depth {result.depth} under {result.kernels}: {result.mismatching_bytes} of {result.bytes_compared} bytes "
+                "differ from the golden interpreter, expected 0; nothing was written. "
+                "Please report this with the runtime's version"
+            )
+
+
+def convert_checkpoint(
+    checkpoint: Checkpoint,
+    backend: Backend,
+    options: ConvertOptions,
+    output: Path,
+    *,
+    natural: Image | None,
+    force: bool = False,
+    on_result: Callable[[ParityEntry], None] = lambda result: None,
+) -> Conversion:
+    """Lower, convert, verify and write.
+
+    Args:
+        checkpoint: a quantized network.
+        backend: the target, its SDK present.
+        options: storage, pack, input size, metadata.
+        output: folder, or file ending in ``.zip``.
+        natural: (H, W, 3) uint8 photo for verification; None leaves verification out.
+        force: replace an existing bundle.
+        on_result: called with each result of verification.
+
+    Raises:
+        QsrError: if any step fails; nothing is written then.
+    """
+    check_output(output, force=force)
+    network = lower_checkpoint(checkpoint)
+    files = backend.convert(network, options)
+    parity: tuple[ParityEntry, ...] = ()
+    if natural is not None:
+        images = verification_images(natural, options.input_size_px)
+        parity = compare_with_golden(backend, network, files, images, on_result)
+        _check_parity(parity, checkpoint.config.profile, backend.kernel_families()[0])
+    height_px, width_px = options.input_size_px or GOLDEN_SIZE_PX
+    golden = GoldenInput(seed=GOLDEN_SEED, height_px=height_px, width_px=width_px)
+    bits = next(iter(network.graphs.values())).bits
+    runtime = backend.runtime_version()
+    manifest = Manifest(
+        name=options.metadata.name,
+        target=backend.name,
+        storage=options.storage,
+        pack=options.pack,
+        profile=checkpoint.config.profile,
+        bits=bits,
+        scale=checkpoint.config.scale,
+        runtime=runtime,
+        licence=options.metadata.licence,
+        input_size_px=options.input_size_px,
+        depths=_depth_entries(checkpoint, network, files, options, golden),
+        golden=golden,
+        parity=parity,
+        provenance=checkpoint.provenance,
+    )
+    written = write_bundle(output, manifest, {file.name: file.content for file in files}, force=force)
+    return Conversion(manifest=written, parity=parity)

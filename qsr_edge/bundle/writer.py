@@ -1,0 +1,133 @@
+"""Writing a bundle so that it is there whole or not at all."""
+
+import contextlib
+import io
+import os
+import shutil
+import tempfile
+import zipfile
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from qsr_edge.bundle.manifest import MANIFEST_NAME, Manifest, dump_manifest, file_entries, parse_manifest
+from qsr_edge.bundle.model_card import model_card
+from qsr_edge.data.atomic import atomic_write
+from qsr_edge.errors import BundleError, OutputExistsError
+
+MODEL_CARD_NAME = "MODEL_CARD.md"
+# The first moment that a .zip can express: equal bundles are to give equal archives.
+_ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)
+_UNIX = 3
+_REGULAR_FILE_MODE = 0o100644
+
+
+def write_bundle(output: Path, manifest: Manifest, files: Mapping[str, bytes], *, force: bool = False) -> Manifest:
+    """Write a bundle with its model card; equal arguments give equal bytes.
+
+    Args:
+        output: folder to make, or file if it ends in ``.zip``; the folder around it must exist.
+        manifest: what the bundle holds, without ``files``, which are filled in here.
+        files: contents by path. ``MODEL_CARD.md`` is added if it is not among them.
+        force: replace a bundle that is there already, once the new one is whole.
+
+    Returns:
+        The manifest as readers will see it.
+
+    Raises:
+        OutputExistsError: if the output exists, and ``force`` is not given or what is there is not a bundle.
+        BundleError: if manifest and files do not make a bundle.
+        OSError: if it cannot be written; nothing new is left, and what was there is still there.
+    """
+    # Of a link, what it points to is written.
+    output = Path(os.path.realpath(output))
+    archive = output.suffix == ".zip"
+    check_output(output, force=force)
+    contents = _contents(manifest, files)
+    if archive:
+        atomic_write(output, _zip(contents))
+    else:
+        _write_folder(output, contents)
+    return parse_manifest(contents[MANIFEST_NAME], str(output))
+
+
+def check_output(output: Path, *, force: bool) -> None:
+    """Refuse an output that :func:`write_bundle` would refuse, before any work is spent on it.
+
+    Raises:
+        OutputExistsError: if it exists, and ``force`` is not given or what is there is not a bundle.
+    """
+    if not output.exists():
+        return
+    if not force:
+        raise OutputExistsError(f"{output}: exists already; choose another output, or use --force to replace it")
+    if output.suffix == ".zip":
+        # A damaged archive is no longer known as a bundle, and is what --force is advised for: its name must do.
+        replaceable = output.is_file()
+    else:
+        replaceable = (output / MANIFEST_NAME).is_file()
+    if not replaceable:
+        raise OutputExistsError(
+            f"{output}: not a bundle (no {MANIFEST_NAME} in it), so not even --force replaces it; choose another output"
+        )
+
+
+def _contents(manifest: Manifest, files: Mapping[str, bytes]) -> dict[str, bytes]:
+    """Every file of the bundle, the manifest first, then by path."""
+    models = {entry.file for entry in manifest.depths}
+    missing = sorted(models - files.keys())
+    if missing:
+        raise BundleError(f"{manifest.name}: no content was given for {', '.join(missing)}; give every model's")
+    named = dict(files)
+    if MODEL_CARD_NAME not in named:
+        card = model_card(replace(manifest, files=file_entries(files)))
+        named[MODEL_CARD_NAME] = card.encode()
+    complete = replace(manifest, files=file_entries(named))
+    return {MANIFEST_NAME: dump_manifest(complete), **dict(sorted(named.items()))}
+
+
+def _zip(contents: Mapping[str, bytes]) -> bytes:
+    # Stored, not compressed: the bytes then do not depend on the version of zlib, and weights do not compress.
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
+        for name, content in contents.items():
+            info = zipfile.ZipInfo(name, date_time=_ZIP_EPOCH)
+            info.create_system = _UNIX
+            info.external_attr = _REGULAR_FILE_MODE << 16
+            archive.writestr(info, content)
+    return buffer.getvalue()
+
+
+def _write_folder(output: Path, contents: Mapping[str, bytes]) -> None:
+    temporary = Path(tempfile.mkdtemp(dir=output.parent, prefix=f".{output.name}.", suffix=".tmp"))
+    try:
+        umask = os.umask(0)
+        os.umask(umask)
+        temporary.chmod(0o777 & ~umask)
+        for name, content in contents.items():
+            path = temporary / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            atomic_write(path, content)
+        _put_in_place(temporary, output)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+
+
+def _put_in_place(new: Path, output: Path) -> None:
+    """Rename ``new`` to ``output``; a bundle that is there steps aside first, and comes back if that fails."""
+    if not output.exists():
+        new.rename(output)
+        return
+    aside = Path(tempfile.mkdtemp(dir=output.parent, prefix=f".{output.name}.", suffix=".old"))
+    old = aside / output.name
+    try:
+        output.rename(old)
+        new.rename(output)
+    except BaseException:
+        if old.exists() and not output.exists():
+            old.rename(output)
+        with contextlib.suppress(OSError):
+            aside.rmdir()
+        raise
+    shutil.rmtree(aside, ignore_errors=True)

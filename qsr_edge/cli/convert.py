@@ -1,0 +1,177 @@
+"""``qsr-edge convert``."""
+
+import dataclasses
+import json
+import re
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from qsr_edge import __version__
+from qsr_edge.bundle.backend import ConvertOptions, ModelMetadata, Pack, Storage, find_backend
+from qsr_edge.bundle.conversion import Conversion, convert_checkpoint
+from qsr_edge.bundle.manifest import ParityEntry
+from qsr_edge.bundle.parity import Image
+from qsr_edge.errors import CheckpointError, RecipeError
+from qsr_edge.lowering.edge import model_name
+from qsr_edge.nn.checkpoint import Checkpoint, read_checkpoint
+from qsr_edge.zoo import find_checkpoint
+
+WEIGHTS_LICENCE = "Apache-2.0"
+
+
+def demo_photo() -> Path:
+    """The bundled photo; see the README beside it for its source and terms."""
+    return Path(__file__).parent.parent / "assets" / "coffee.png"
+
+
+def natural_image() -> Image:
+    """The bundled photo as (H, W, 3) uint8."""
+    from qsr_edge.data.images import read_picture
+
+    return read_picture(demo_photo()).rgb
+
+
+def _size(_context: click.Context, _option: click.Parameter, value: str | None) -> tuple[int, int] | None:
+    if value is None:
+        return None
+    match = re.fullmatch(r"(\d+)x(\d+)", value)
+    if not match or not all(1 <= int(side) <= 8192 for side in match.groups()):
+        raise click.BadParameter(f"{value!r} is not a size like 640x360 (width x height, 1 to 8192 each)")
+    return int(match[2]), int(match[1])
+
+
+def load_checkpoint(path: Path | None, *, scale: int | None, bits: int | None) -> Checkpoint:
+    """The checkpoint at ``path``, held against the scale and bits asked for; or a bundled one (x2, 4 bits by default).
+
+    Raises:
+        CheckpointError: if it is damaged, not there, or of another scale factor or bit width.
+    """
+    if path is None:
+        return read_checkpoint(find_checkpoint(scale=scale or 2, bits=bits or 4).path)
+    checkpoint = read_checkpoint(path)
+    for name, asked, has in (("bits", bits, checkpoint.config.bits), ("scale", scale, checkpoint.config.scale)):
+        if asked is not None and asked != has:
+            raise CheckpointError(
+                f"{path}: --{name} {asked} was asked for, but the checkpoint has {has or 'float weights'}"
+            )
+    return checkpoint
+
+
+def network_description(scale: int, bits: int) -> str:
+    """What a model file says it is."""
+    return f"x{scale} super-resolution, W{bits}A{bits}, integer only"
+
+
+def parity_table(results: tuple[ParityEntry, ...]) -> Table:
+    """Mismatching bytes per depth and family of kernels."""
+    table = Table(title="bytes that differ from the golden interpreter")
+    for column in ("depth", "kernels", "images", "bytes", "mismatching"):
+        table.add_column(column, justify="left" if column == "kernels" else "right")
+    for result in results:
+        colour = "red" if result.mismatching_bytes else "green"
+        table.add_row(
+            str(result.depth),
+            result.kernels,
+            str(result.images),
+            f"{result.bytes_compared:,}",
+            f"[{colour}]{result.mismatching_bytes:,}[/]",
+        )
+    return table
+
+
+def show_conversion(console: Console, conversion: Conversion, output: Path) -> None:
+    """Print the parity table, the files and where they are."""
+    if conversion.parity:
+        console.print(parity_table(conversion.parity))
+        console.print(
+            f"{sum(r.mismatching_bytes for r in conversion.parity):,} of "
+            f"{sum(r.bytes_compared for r in conversion.parity):,} bytes differ ({conversion.manifest.runtime})"
+        )
+    else:
+        console.print("[yellow]not verified[/] (--no-verify): run it again without that option before you ship this")
+    for entry in conversion.manifest.files:
+        console.print(f"  {entry.path:40s} {entry.bytes:>9,} bytes")
+    console.print(f"wrote {output}", soft_wrap=True)
+
+
+@click.command("convert")
+@click.option("--target", required=True, help="Back end to convert to, such as tflite.")
+@click.option("--bits", type=int, help="Bit width of body weights and activations.  [bundled: 4]")
+@click.option("--scale", type=int, help="Upscaling factor.  [bundled: 2]")
+@click.option(
+    "--checkpoint",
+    "checkpoint_file",
+    type=click.Path(path_type=Path),
+    help="Your own checkpoint instead of a bundled one.",
+)
+@click.option("--output", "-o", type=click.Path(path_type=Path), help="Folder, or .zip, to write.  [./<name>-<target>]")
+@click.option("--storage", type=click.Choice([s.value for s in Storage]), default=Storage.FAST.value, show_default=True,
+              help="fast: int8 weights, for XNNPACK. compact: packed 4-bit weights, smaller and slower.")  # fmt: skip
+@click.option("--pack", type=click.Choice([p.value for p in Pack]), default=Pack.PER_DEPTH.value, show_default=True,
+              help="One file per depth, or one with a signature per depth and shared weights.")  # fmt: skip
+@click.option("--input-size", callback=_size, help="Fixed input size such as 640x360; any size by default.")
+@click.option("--author", default="The qsr-edge authors", show_default=True, help="Author, for the model's metadata.")
+@click.option("--licence", default=WEIGHTS_LICENCE, show_default=True, help="SPDX licence of the weights.")
+@click.option(
+    "--verify/--no-verify", default=True, show_default=True, help="Run what was written and compare every byte."
+)
+@click.option("--force", is_flag=True, help="Replace an existing bundle.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+def command(
+    target: str,
+    bits: int | None,
+    scale: int | None,
+    checkpoint_file: Path | None,
+    output: Path | None,
+    storage: str,
+    pack: str,
+    input_size: tuple[int, int] | None,
+    author: str,
+    licence: str,
+    verify: bool,
+    force: bool,
+    as_json: bool,
+) -> None:
+    """Turn a checkpoint into a verified, integer-only bundle: one model per depth, a manifest and a model card."""
+    checkpoint = load_checkpoint(checkpoint_file, scale=scale, bits=bits)
+    if checkpoint.config.bits is None:
+        raise CheckpointError(
+            f"{checkpoint_file}: a float checkpoint; train a quantized one from it: qsr-edge train --start"
+        )
+    if not licence.strip() or not author.strip():
+        raise RecipeError("--author and --licence must not be empty")
+    name = model_name(checkpoint.config.scale, checkpoint.config.bits)
+    output = output or Path(f"{name}-{target}")
+    backend = find_backend(target)
+    metadata = ModelMetadata(
+        name=name,
+        version=__version__,
+        author=author,
+        licence=licence,
+        description=network_description(checkpoint.config.scale, checkpoint.config.bits),
+    )
+    options = ConvertOptions(storage=Storage(storage), pack=Pack(pack), input_size_px=input_size, metadata=metadata)
+    console = Console(stderr=True)
+    with console.status("converting") as status:
+        conversion = convert_checkpoint(
+            checkpoint,
+            backend,
+            options,
+            output,
+            natural=natural_image() if verify else None,
+            force=force,
+            on_result=lambda r: status.update(f"verifying depth {r.depth} under {r.kernels}"),
+        )
+    if as_json:
+        report = {
+            "output": str(output),
+            "runtime": conversion.manifest.runtime,
+            "parity": [dataclasses.asdict(result) for result in conversion.parity],
+            "files": [dataclasses.asdict(entry) for entry in conversion.manifest.files],
+        }
+        click.echo(json.dumps(report, indent=2))
+    else:
+        show_conversion(Console(), conversion, output)

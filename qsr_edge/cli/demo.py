@@ -1,0 +1,90 @@
+"""``qsr-edge demo``: the main job on a bundled checkpoint and photo."""
+
+from pathlib import Path
+
+import click
+import numpy as np
+from rich.console import Console
+
+from qsr_edge import __version__
+from qsr_edge.bundle.backend import ConvertOptions, ModelMetadata, find_backend
+from qsr_edge.bundle.conversion import convert_checkpoint
+from qsr_edge.cli.convert import (
+    WEIGHTS_LICENCE,
+    demo_photo,
+    load_checkpoint,
+    natural_image,
+    network_description,
+    show_conversion,
+)
+from qsr_edge.data.bicubic import resize_bicubic
+from qsr_edge.data.images import Picture, read_picture, write_picture
+from qsr_edge.errors import BackendError
+from qsr_edge.lowering.edge import model_name
+from qsr_edge.metrics import psnr_y, ssim_y
+from qsr_edge.runtime.upscale import upscale_picture
+
+
+@click.command("demo")
+@click.option(
+    "--output", "-o", type=click.Path(path_type=Path), default=Path("demo"), show_default=True, help="Folder to write."
+)
+@click.option("--scale", type=int, default=2, show_default=True, help="Upscaling factor of the bundled network.")
+def command(output: Path, scale: int) -> None:
+    """Convert the bundled checkpoint to TFLite, upscale a reduced photo with it, and compare with bicubic."""
+    console = Console()
+    checkpoint = load_checkpoint(None, scale=scale, bits=None)
+    bits = checkpoint.config.bits
+    if bits is None:
+        raise BackendError("the bundled checkpoint is not quantized; reinstall qsr-edge")
+    output.mkdir(parents=True, exist_ok=True)
+    name = model_name(scale, bits)
+    bundle = output / f"{name}-tflite"
+    backend = find_backend("tflite")
+    metadata = ModelMetadata(
+        name=name,
+        version=__version__,
+        author="The qsr-edge authors",
+        licence=WEIGHTS_LICENCE,
+        description=network_description(scale, bits),
+    )
+    console.print(f"[bold]1. converting[/] the bundled {name} to TFLite")
+    conversion = convert_checkpoint(
+        checkpoint, backend, ConvertOptions(metadata=metadata), bundle, natural=natural_image(), force=bundle.exists()
+    )
+    show_conversion(console, conversion, bundle)
+
+    console.print("[bold]2. upscaling[/] a photo that was reduced first, so that the truth is known")
+    photo = read_picture(demo_photo()).rgb
+    truth = photo[: photo.shape[0] // scale * scale, : photo.shape[1] // scale * scale]
+    small = resize_bicubic(truth, 1 / scale)
+    deepest = conversion.manifest.depths[-1]
+    runner = backend.open_model(bundle / deepest.file, depth=deepest.depth)
+    picture = Picture(rgb=small, alpha=None, grey=False)
+    network = upscale_picture(runner, picture, scale=scale, halo_px=deepest.halo_px).rgb
+    bicubic = resize_bicubic(small, scale)
+    nearest = np.repeat(np.repeat(small, scale, axis=0), scale, axis=1)
+    images = {"input": small, "bicubic": bicubic, "upscaled": network, "truth": truth}
+    for stem, image in images.items():
+        write_picture(output / f"{stem}.png", Picture(rgb=image, alpha=None, grey=False), overwrite=True)
+    top, left = truth.shape[0] // 3, truth.shape[1] // 3
+    crop = np.s_[top : top + 160, left : left + 160]
+    sheet = np.concatenate(
+        [np.kron(image[crop], np.ones((2, 2, 1), np.uint8)) for image in (nearest, bicubic, network, truth)], 1
+    )
+    write_picture(output / "compare.png", Picture(rgb=sheet, alpha=None, grey=False), overwrite=True)
+
+    quality = {
+        stem: (psnr_y(images[stem], truth, border_px=scale), ssim_y(images[stem], truth, border_px=scale))
+        for stem in ("bicubic", "upscaled")
+    }
+    for stem, (psnr_db, ssim) in quality.items():
+        console.print(f"   {stem:9s} {psnr_db:6.2f} dB PSNR  {ssim:.4f} SSIM")
+    gain_db = quality["upscaled"][0] - quality["bicubic"][0]
+    verdict = "better" if gain_db > 0 else "worse"
+    console.print(
+        f"   {abs(gain_db):.2f} dB {verdict} than bicubic on this photo, depth {deepest.depth}, "
+        f"{small.shape[1]}x{small.shape[0]} input"
+    )
+    console.print("[bold]3. look at[/]", f"{output / 'compare.png'}  (input, bicubic, qsr-edge, truth)", soft_wrap=True)
+    console.print(f"   {output / 'upscaled.png'}", soft_wrap=True)

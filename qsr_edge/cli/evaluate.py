@@ -1,0 +1,209 @@
+"""``qsr-edge evaluate``: quality of what is deployed, by the field's protocol."""
+
+import json
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean
+
+import click
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.table import Table
+from rich.text import Text
+
+from qsr_edge.bundle.backend import LoweredNetwork
+from qsr_edge.bundle.reader import open_bundle
+from qsr_edge.data.bicubic import resize_bicubic
+from qsr_edge.data.dataset import load_dataset
+from qsr_edge.errors import CheckpointError
+from qsr_edge.graph.cost import graph_cost
+from qsr_edge.graph.interpreter import run_graph
+from qsr_edge.lowering.edge import lower_checkpoint
+from qsr_edge.metrics import psnr_y, ssim_y
+from qsr_edge.nn.checkpoint import read_checkpoint
+from qsr_edge.runtime.upscale import LoadedDepth, load_depth
+
+BICUBIC = "bicubic"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quality:
+    """Quality of a picture, or the mean of several: PSNR in dB (infinite for equal pictures) and SSIM, both on luma."""
+
+    psnr_db: float
+    ssim: float
+
+    def table(self) -> dict[str, object]:
+        """For a program; JSON has no infinity, so equal pictures have a null PSNR."""
+        return {"psnr_db": self.psnr_db if math.isfinite(self.psnr_db) else None, "ssim": self.ssim}
+
+
+Scores = dict[str, list[Quality]]
+"""By method ("bicubic", "depth 2", ...), in the order of the pictures."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GoldenRunner:
+    """The golden interpreter as a runner."""
+
+    network: LoweredNetwork
+    depth: int
+
+    def run(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """(H, W, 3) uint8 RGB -> (rH, rW, 3) uint8 RGB."""
+        return run_graph(self.network.graphs[self.depth], self.network.constants, image)
+
+
+class _DepthType(click.ParamType[int | None]):
+    """A depth, or None for "all"."""
+
+    name = "N|all"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> int | None:
+        if value == "all":
+            return None
+        try:
+            return int(str(value))
+        except ValueError:
+            self.fail(f"{value!r} is neither a number of blocks nor 'all'", param, ctx)
+
+
+@click.command("evaluate")
+@click.option(
+    "--bundle", "bundle_path", type=click.Path(path_type=Path), help="Bundle to evaluate: a folder or a .zip."
+)
+@click.option(
+    "--checkpoint",
+    "checkpoint_path",
+    type=click.Path(path_type=Path),
+    help="Checkpoint to evaluate instead, with the golden interpreter.",
+)
+@click.option("--dataset", required=True, type=click.Path(path_type=Path), help="Folder of high-resolution pictures.")
+@click.option(
+    "--lr",
+    "lr_folder",
+    type=click.Path(path_type=Path),
+    help="Folder of their low-resolution versions; made by bicubic reduction if not given.",
+)
+@click.option("--depth", type=_DepthType(), default="all", show_default=True, help="Residual blocks, or every depth.")
+@click.option("--threads", type=click.IntRange(min=1), default=1, show_default=True, help="CPU threads (bundle).")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of a table.")
+def command(
+    bundle_path: Path | None,
+    checkpoint_path: Path | None,
+    dataset: Path,
+    lr_folder: Path | None,
+    depth: int | None,
+    threads: int,
+    as_json: bool,
+) -> None:
+    """Measure PSNR and SSIM of a bundle's deployed graph, and of bicubic interpolation.
+
+    The protocol is the field's: luma (BT.601), as many border pixels cropped as the upscaling factor, means over
+    pictures.
+    """
+    if (bundle_path is None) == (checkpoint_path is None):
+        raise click.UsageError("give either --bundle or --checkpoint")
+    with _models(bundle_path, checkpoint_path, depth, threads) as models:
+        pictures, scores = evaluate_models(models, dataset, lr_folder)
+        scale = models[0].scale
+    means = {
+        method: Quality(psnr_db=fmean(entry.psnr_db for entry in entries), ssim=fmean(entry.ssim for entry in entries))
+        for method, entries in scores.items()
+    }
+    if as_json:
+        methods = {
+            method: {
+                "mean": means[method].table(),
+                "images": [{"name": name, **entry.table()} for name, entry in zip(pictures, entries, strict=True)],
+            }
+            for method, entries in scores.items()
+        }
+        about = {"model": str(bundle_path or checkpoint_path), "dataset": str(dataset), "scale": scale}
+        click.echo(json.dumps({**about, "methods": methods}, indent=2))
+    else:
+        Console().print(_as_table(f"{dataset.name} x{scale}: PSNR in dB / SSIM on luma", pictures, scores, means))
+
+
+@contextmanager
+def _models(
+    bundle: Path | None, checkpoint: Path | None, depth: int | None, threads: int
+) -> Iterator[tuple[LoadedDepth, ...]]:
+    """Every depth asked for, loaded."""
+    if bundle is not None:
+        with open_bundle(bundle) as opened:
+            depths: list[int] = [entry.depth for entry in opened.manifest.depths] if depth is None else [depth]
+            yield tuple(load_depth(opened, depth=each, threads=threads) for each in depths)
+    elif checkpoint is not None:
+        network = lower_checkpoint(read_checkpoint(checkpoint))
+        if depth is not None and depth not in network.graphs:
+            offered = ", ".join(map(str, network.graphs))
+            raise CheckpointError(f"{checkpoint}: depth {depth} is not offered; choose one of {offered}")
+        yield tuple(
+            LoadedDepth(
+                depth=each,
+                runner=GoldenRunner(network=network, depth=each),
+                scale=graph.scale,
+                halo_px=graph_cost(graph, network.constants).halo_px,
+                window_px=None,
+            )
+            for each, graph in network.graphs.items()
+            if depth in (None, each)
+        )
+
+
+def evaluate_models(models: tuple[LoadedDepth, ...], dataset: Path, lr_folder: Path | None) -> tuple[list[str], Scores]:
+    """Quality of bicubic and of every model on every picture of a data set.
+
+    Returns:
+        Names of the pictures, and the scores.
+
+    Raises:
+        DatasetError: if a folder or a picture in it cannot serve.
+        ImageError: if a picture is smaller than the fixed input of a model.
+        BackendError: if a model fails.
+    """
+    scale = models[0].scale
+    samples = load_dataset(dataset, scale, lr_folder=lr_folder)
+    pictures: list[str] = []
+    scores: Scores = {BICUBIC: [], **{f"depth {model.depth}": [] for model in models}}
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("pictures"))
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task("evaluating", total=len(samples))
+        for sample in samples:
+            scores[BICUBIC].append(_quality(resize_bicubic(sample.lr, scale), sample.hr, scale))
+            for model in models:
+                scores[f"depth {model.depth}"].append(_quality(model.upscale(sample.lr), sample.hr, scale))
+            pictures.append(sample.name)
+            bar.advance(task)
+    return pictures, scores
+
+
+def _quality(image: NDArray[np.uint8], reference: NDArray[np.uint8], scale: int) -> Quality:
+    return Quality(
+        psnr_db=psnr_y(image, reference, border_px=scale),
+        ssim=ssim_y(image, reference, border_px=scale),
+    )
+
+
+def _as_table(title: str, pictures: list[str], scores: Scores, means: dict[str, Quality]) -> Table:
+    def cell(entry: Quality) -> str:
+        return f"{entry.psnr_db:.2f} / {entry.ssim:.4f}"
+
+    table = Table("", *scores, title=title)
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for i, picture in enumerate(pictures):
+        table.add_row(Text(picture), *(cell(entries[i]) for entries in scores.values()))
+    table.add_section()
+    table.add_row("mean", *(cell(means[method]) for method in scores), style="bold")
+    bicubic_db = means[BICUBIC].psnr_db
+    gains = [means[method].psnr_db - bicubic_db for method in scores if method != BICUBIC]
+    table.add_row("gain over bicubic (dB)", "", *(f"{gain:+.2f}" for gain in gains))
+    return table

@@ -1,0 +1,357 @@
+"""``qsr-edge inspect``: what a file holds and what running it costs."""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from qsr_edge.bundle.backend import LoweredNetwork
+from qsr_edge.bundle.manifest import MANIFEST_NAME
+from qsr_edge.bundle.reader import open_bundle
+from qsr_edge.errors import QsrError
+from qsr_edge.graph.cost import graph_cost
+from qsr_edge.graph.serde import load_graph
+from qsr_edge.graph.verify import verify_graph
+from qsr_edge.lowering.edge import lower_checkpoint
+from qsr_edge.nn.checkpoint import read_checkpoint
+
+EXAMPLE_SIZE_PX = (640, 360)
+"""Width and height of the input that totals are given for: a common preview stream."""
+
+_ZIP_MAGIC = b"PK"
+_TFLITE_IDENTIFIER = b"TFL3"  # at bytes 4 to 7
+_GRAPH_MAGIC = b"QSRG"
+
+
+class Kind(StrEnum):
+    """What a path can be."""
+
+    BUNDLE = "bundle"
+    TFLITE = "TFLite model"
+    CHECKPOINT = "checkpoint"
+    GRAPH = "integer graph"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DepthReport:
+    """One depth; None means that the file does not tell.
+
+    Attributes:
+        depth: number of residual blocks.
+        file: name of the model in a bundle.
+        file_bytes: its size.
+        weight_bytes: all weights at their own bit width.
+        macs_per_pixel: multiply-accumulates per input pixel.
+        bops_per_pixel: bit operations per input pixel.
+        peak_activation_bytes_per_pixel: see :class:`qsr_edge.graph.cost.GraphCost`.
+        halo_px: receptive-field radius in input pixels.
+    """
+
+    depth: int
+    file: str | None = None
+    file_bytes: int | None = None
+    weight_bytes: int | None = None
+    macs_per_pixel: int | None = None
+    bops_per_pixel: int | None = None
+    peak_activation_bytes_per_pixel: int | None = None
+    halo_px: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """What was found.
+
+    Attributes:
+        path: what was inspected.
+        kind: what it is.
+        bytes: size of the file, or of all files of a bundle.
+        facts: by their names, in the order to print them.
+        integer_only: whether no tensor is floating-point, by inspection of what is there; None if it is not known.
+        integer_only_note: the float tensor if there is one, or why it is not known.
+        depths: ascending; empty for a model that qsr-edge did not write.
+        training: one line for each stage, the last one first.
+    """
+
+    path: str
+    kind: Kind
+    bytes: int
+    facts: dict[str, str | int]
+    integer_only: bool | None
+    integer_only_note: str = ""
+    depths: tuple[DepthReport, ...]
+    training: tuple[str, ...] = field(default=())
+
+
+@click.command("inspect")
+@click.argument("path", metavar="BUNDLE|MODEL|CHECKPOINT", type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of a table.")
+def command(path: Path, as_json: bool) -> None:
+    """Show what a bundle, a model, a checkpoint or a .qsrg graph holds and costs.
+
+    MACs are multiply-accumulates; BOPs are MACs times weight bits times activation bits.
+    """
+    report = inspect_path(path)
+    if as_json:
+        click.echo(json.dumps(asdict(report), indent=2))
+    else:
+        _print(report)
+
+
+def recognise(path: Path) -> Kind:
+    """The kind of a file, by its content and not by its name.
+
+    Raises:
+        QsrError: if it is none that can be inspected.
+        OSError: if it cannot be read.
+    """
+    known = "give a bundle, a .tflite model, a checkpoint or a .qsrg graph"
+    if path.is_dir():
+        if (path / MANIFEST_NAME).exists():
+            return Kind.BUNDLE
+        raise QsrError(f"{path}: a folder without {MANIFEST_NAME}, so not a bundle; {known}")
+    with path.open("rb") as file:
+        head = file.read(9)
+    if head.startswith(_ZIP_MAGIC):
+        return Kind.BUNDLE
+    if head[4:8] == _TFLITE_IDENTIFIER:
+        return Kind.TFLITE
+    if head.startswith(_GRAPH_MAGIC):
+        return Kind.GRAPH
+    # safetensors: the length of the JSON header as 8 bytes, little-endian, of which the upper ones are zero; then the
+    # header.
+    if head[5:] == b"\0\0\0{":
+        return Kind.CHECKPOINT
+    raise QsrError(f"{path}: neither a bundle, a model nor a checkpoint, it begins with {head[:8]!r}; {known}")
+
+
+def inspect_path(path: Path) -> Report:
+    """Find out what a path holds.
+
+    Raises:
+        QsrError: if it is of an unknown kind or damaged, or needs a back end that is not installed.
+        OSError: if it cannot be read.
+    """
+    match recognise(path):
+        case Kind.BUNDLE:
+            return _inspect_bundle(path)
+        case Kind.TFLITE:
+            return _inspect_tflite(path)
+        case Kind.CHECKPOINT:
+            return _inspect_checkpoint(path)
+        case Kind.GRAPH:
+            return _inspect_graph(path)
+
+
+def _inspect_bundle(path: Path) -> Report:
+    with open_bundle(path) as bundle:
+        manifest = bundle.manifest
+        sizes = {entry.path: entry.bytes for entry in manifest.files}
+        depths = tuple(
+            DepthReport(
+                depth=entry.depth,
+                file=entry.file,
+                file_bytes=sizes[entry.file],
+                macs_per_pixel=entry.macs_per_pixel,
+                bops_per_pixel=entry.bops_per_pixel,
+                peak_activation_bytes_per_pixel=entry.peak_activation_bytes_per_pixel,
+                halo_px=entry.halo_px,
+            )
+            for entry in manifest.depths
+        )
+        models = tuple(dict.fromkeys(bundle.root / entry.file for entry in manifest.depths))
+        integer_only, note = _integer_only(manifest.target, models)
+        mismatches = sum(entry.mismatching_bytes for entry in manifest.parity)
+        compared = sum(entry.bytes_compared for entry in manifest.parity)
+        verified = f"{mismatches} of {compared} bytes differ from the golden interpreter" if compared else "no"
+        size = manifest.input_size_px
+        return Report(
+            path=str(path),
+            kind=Kind.BUNDLE,
+            bytes=sum(sizes.values()),
+            facts={
+                "name": manifest.name,
+                "target": manifest.target,
+                "runtime": manifest.runtime,
+                "scale": manifest.scale,
+                "bits": manifest.bits,
+                "profile": manifest.profile.value,
+                "storage": manifest.storage.value,
+                "pack": manifest.pack.value,
+                "input size": "any" if size is None else f"{size[1]}x{size[0]}",
+                "licence": manifest.licence,
+                "verified": verified,
+            },
+            integer_only=integer_only,
+            integer_only_note=note,
+            depths=depths,
+            training=tuple(_training(manifest.provenance)),
+        )
+
+
+def _integer_only(target: str, models: tuple[Path, ...]) -> tuple[bool | None, str]:
+    """Look into every model of a bundle; nothing is taken from the manifest."""
+    if target != "tflite":
+        return None, f"models for {target} cannot be looked into"
+    from qsr_edge_converters.tflite import inspect_model
+
+    for model in models:
+        found = inspect_model(model)
+        if not found.integer_only:
+            return False, f"{model.name}: {found.first_float_tensor}"
+    return True, ""
+
+
+def _inspect_tflite(path: Path) -> Report:
+    from qsr_edge_converters.tflite import inspect_model
+
+    found = inspect_model(path)
+    facts: dict[str, str | int] = {"description": found.description}
+    # The metadata is whatever the file holds under our name.
+    for key in ("name", "version", "author", "licence", "scale", "bits", "profile", "storage"):
+        if isinstance(value := found.metadata.get(key), str | int):
+            facts[key] = value
+    offered = found.metadata.get("depths")
+    depths: tuple[DepthReport, ...] = ()
+    if isinstance(offered, list):
+        depths = tuple(DepthReport(depth=depth) for depth in offered if isinstance(depth, int))
+    facts["signatures"] = ", ".join(found.signatures) or "none"
+    for subgraph in found.subgraphs:
+        counts = [*subgraph.operators.items(), *subgraph.tensor_types.items()]
+        facts[f"subgraph {subgraph.name}"] = ", ".join(f"{count} {name}" for name, count in counts)
+    return Report(
+        path=str(path),
+        kind=Kind.TFLITE,
+        bytes=found.size_bytes,
+        facts=facts,
+        integer_only=found.integer_only,
+        integer_only_note=found.first_float_tensor or "",
+        depths=depths,
+    )
+
+
+def _inspect_checkpoint(path: Path) -> Report:
+    checkpoint = read_checkpoint(path)
+    config = checkpoint.config
+    facts: dict[str, str | int] = {
+        "architecture": "quantsr_c_edge",
+        "scale": config.scale,
+        "bits": config.bits or "float",
+        "profile": config.profile.value,
+        "channels": config.channels,
+        "blocks by importance": ", ".join(map(str, config.order)),
+        "parameters": sum(int(tensor.size) for tensor in checkpoint.tensors.values()),
+    }
+    if config.bits is None:
+        note = "a float network; train a quantized one from it with 'qsr-edge train --start'"
+        depths = tuple(DepthReport(depth=depth) for depth in config.depths)
+    else:
+        note = ""
+        depths = _graph_reports(lower_checkpoint(checkpoint))
+    return Report(
+        path=str(path),
+        kind=Kind.CHECKPOINT,
+        bytes=path.stat().st_size,
+        facts=facts,
+        # A graph cannot express a float tensor: that a checkpoint can be lowered is the finding.
+        integer_only=config.bits is not None,
+        integer_only_note=note,
+        depths=depths,
+        training=tuple(_training(checkpoint.provenance)),
+    )
+
+
+def _inspect_graph(path: Path) -> Report:
+    graph, constants = load_graph(path.read_bytes(), str(path))
+    verify_graph(graph, constants)
+    return Report(
+        path=str(path),
+        kind=Kind.GRAPH,
+        bytes=path.stat().st_size,
+        facts={
+            "name": graph.name,
+            "scale": graph.scale,
+            "bits": graph.bits,
+            "profile": graph.profile.value,
+            "nodes": len(graph.nodes),
+        },
+        integer_only=True,
+        depths=_graph_reports(LoweredNetwork(graphs={graph.depth: graph}, constants=constants)),
+    )
+
+
+def _graph_reports(network: LoweredNetwork) -> tuple[DepthReport, ...]:
+    reports = []
+    for depth, graph in sorted(network.graphs.items()):
+        cost = graph_cost(graph, network.constants)
+        reports.append(
+            DepthReport(
+                depth=depth,
+                weight_bytes=cost.weight_bytes_ideal,
+                macs_per_pixel=cost.macs_per_pixel,
+                bops_per_pixel=cost.bops_per_pixel,
+                peak_activation_bytes_per_pixel=cost.peak_activation_bytes_per_pixel,
+                halo_px=cost.halo_px,
+            )
+        )
+    return tuple(reports)
+
+
+def _training(provenance: Mapping[str, object]) -> Iterator[str]:
+    """A line for each training stage, the last one first; what is missing or of another shape is left out."""
+    stage: object = provenance
+    while isinstance(stage, Mapping) and stage:
+        recipe = stage.get("recipe")
+        parts = []
+        if isinstance(recipe, Mapping):
+            settings = [f"{key} {recipe[key]}" for key in ("iterations", "batch", "seed") if key in recipe]
+            parts.append(f"{recipe.get('name', 'unnamed recipe')}: {', '.join(settings)}")
+        if "training_images" in stage:
+            parts.append(f"{stage['training_images']} images")
+        if stage.get("data"):
+            parts.append(str(stage["data"]))
+        yield "; ".join(parts) or json.dumps({key: value for key, value in stage.items() if key != "start"})
+        stage = stage.get("start")
+
+
+def _print(report: Report) -> None:
+    console = Console()
+    grid = Table.grid(padding=(0, 2))
+    grid.add_row(report.kind.value, Text(report.path))
+    grid.add_row("bytes", f"{report.bytes:,}")
+    for key, value in report.facts.items():
+        grid.add_row(key, Text(f"{value:,}" if isinstance(value, int) else value))
+    for i, line in enumerate(report.training):
+        grid.add_row("trained by" if i == 0 else "started from", Text(line))
+    answer = {True: "yes", False: "NO", None: "not known"}[report.integer_only]
+    grid.add_row("integer-only", Text(f"{answer}: {report.integer_only_note}" if report.integer_only_note else answer))
+    console.print(grid)
+
+    width, height = EXAMPLE_SIZE_PX
+    pixels = width * height
+    table = Table("depth", *(str(depth.depth) for depth in report.depths))
+    for column in table.columns[1:]:
+        column.justify = "right"
+
+    def row(title: str, values: list[int | None], unit: float = 1, digits: int = 0) -> None:
+        if any(value is not None for value in values):
+            table.add_row(title, *("?" if value is None else f"{value / unit:,.{digits}f}" for value in values))
+
+    macs = [depth.macs_per_pixel for depth in report.depths]
+    bops = [depth.bops_per_pixel for depth in report.depths]
+    peaks = [depth.peak_activation_bytes_per_pixel for depth in report.depths]
+    row("file bytes", [depth.file_bytes for depth in report.depths])
+    row("weight bytes at their bits", [depth.weight_bytes for depth in report.depths])
+    row("MACs per input pixel", macs)
+    row("BOPs per input pixel", bops)
+    row(f"giga-MACs, {width}x{height}", [value and value * pixels for value in macs], 1e9, 2)
+    row(f"giga-BOPs, {width}x{height}", [value and value * pixels for value in bops], 1e9, 1)
+    row(f"peak activation MB, {width}x{height}", [value and value * pixels for value in peaks], 1e6, 1)
+    row("halo px", [depth.halo_px for depth in report.depths])
+    if table.row_count:
+        console.print(table)

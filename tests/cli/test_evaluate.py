@@ -1,0 +1,126 @@
+"""``qsr-edge evaluate``: figures against those computed here from the golden interpreter."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from qsr_edge.data.bicubic import resize_bicubic
+from qsr_edge.graph.interpreter import run_graph
+from qsr_edge.lowering.edge import lower_checkpoint
+from qsr_edge.metrics import psnr_y, ssim_y
+from qsr_edge.nn.checkpoint import read_checkpoint
+
+
+@pytest.fixture
+def dataset(images: Path, tmp_path: Path) -> Path:
+    """Two pictures, one with odd sides."""
+    folder = tmp_path / "set"
+    folder.mkdir()
+    with Image.open(images / "rgb_96x64.png") as image:
+        for name, box in (("a", (0, 0, 60, 50)), ("b", (10, 5, 65, 46))):
+            image.crop(box).save(folder / f"{name}.png")
+    return folder
+
+
+def test_figures_of_every_depth(run_cli, tiny_bundle: Path, tiny_checkpoint: Path, dataset: Path) -> None:
+    result = run_cli("evaluate", "--bundle", tiny_bundle, "--dataset", dataset, "--json")
+    assert (result.exit_code, result.stderr) == (0, "")
+    report = json.loads(result.stdout)
+    assert (report["scale"], report["dataset"]) == (2, str(dataset))
+    assert list(report["methods"]) == ["bicubic", "depth 1", "depth 2"]
+
+    network = lower_checkpoint(read_checkpoint(tiny_checkpoint))
+    for i, (name, sides) in enumerate((("a", (50, 60)), ("b", (40, 54)))):
+        with Image.open(dataset / f"{name}.png") as image:
+            hr = np.asarray(image.convert("RGB"))[: sides[0], : sides[1]]
+        lr = resize_bicubic(hr, 0.5)
+        outputs = {"bicubic": resize_bicubic(lr, 2)}
+        outputs |= {f"depth {d}": run_graph(graph, network.constants, lr) for d, graph in network.graphs.items()}
+        for method, output in outputs.items():
+            assert report["methods"][method]["images"][i] == {
+                "name": name,
+                "psnr_db": psnr_y(output, hr, border_px=2),
+                "ssim": ssim_y(output, hr, border_px=2),
+            }
+    for entry in report["methods"].values():
+        for key in ("psnr_db", "ssim"):
+            assert entry["mean"][key] == pytest.approx(np.mean([image[key] for image in entry["images"]]))
+
+
+def test_a_checkpoint_has_the_figures_of_its_bundle(
+    run_cli, tiny_bundle: Path, tiny_checkpoint: Path, dataset: Path
+) -> None:
+    deployed, golden = (
+        json.loads(run_cli("evaluate", *model, "--dataset", dataset, "--json").stdout)["methods"]
+        for model in (["--bundle", tiny_bundle], ["--checkpoint", tiny_checkpoint])
+    )
+    assert deployed == golden
+
+
+@pytest.mark.parametrize("model", ["bundle", "checkpoint"])
+def test_one_depth(run_cli, tiny_bundle: Path, tiny_checkpoint: Path, dataset: Path, model: str) -> None:
+    path = {"bundle": tiny_bundle, "checkpoint": tiny_checkpoint}[model]
+    result = run_cli("evaluate", f"--{model}", path, "--dataset", dataset, "--depth", "1", "--json")
+    assert list(json.loads(result.stdout)["methods"]) == ["bicubic", "depth 1"]
+    result = run_cli("evaluate", f"--{model}", path, "--dataset", dataset, "--depth", "9")
+    assert result.exit_code == 1
+    assert "choose one of 1, 2" in result.stderr
+
+
+def test_table(run_cli, tiny_bundle: Path, dataset: Path) -> None:
+    result = run_cli("evaluate", "--bundle", tiny_bundle, "--dataset", dataset)
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert "set x2: PSNR in dB / SSIM on luma" in result.stdout
+    rows = [line.split()[1] for line in result.stdout.splitlines() if " / " in line and "PSNR" not in line]
+    assert rows == ["a", "b", "mean"]
+    assert "gain over bicubic (dB)" in result.stdout
+
+
+def test_ready_low_resolution_inputs(run_cli, tiny_bundle: Path, tmp_path: Path) -> None:
+    hr = np.random.default_rng(0).integers(0, 256, (40, 40, 3), np.uint8)
+    (tmp_path / "hr").mkdir()
+    (tmp_path / "lr").mkdir()
+    Image.fromarray(hr).save(tmp_path / "hr" / "a.png")
+    Image.fromarray(hr[::2, ::2]).save(tmp_path / "lr" / "ax2.png")
+    arguments = ["evaluate", "--bundle", tiny_bundle, "--dataset", tmp_path / "hr", "--lr", tmp_path / "lr", "--json"]
+    report = json.loads(run_cli(*arguments).stdout)
+    expected = psnr_y(resize_bicubic(hr[::2, ::2], 2), hr, border_px=2)
+    assert report["methods"]["bicubic"]["mean"]["psnr_db"] == expected
+
+
+def test_equal_pictures_have_no_finite_psnr(run_cli, tiny_bundle: Path, tmp_path: Path) -> None:
+    (tmp_path / "hr").mkdir()
+    Image.new("RGB", (40, 40), (90, 90, 90)).save(tmp_path / "hr" / "flat.png")
+    report = json.loads(run_cli("evaluate", "--bundle", tiny_bundle, "--dataset", tmp_path / "hr", "--json").stdout)
+    assert report["methods"]["bicubic"]["mean"] == {"psnr_db": None, "ssim": pytest.approx(1.0)}
+    assert "inf / 1.0000" in run_cli("evaluate", "--bundle", tiny_bundle, "--dataset", tmp_path / "hr").stdout
+
+
+def test_a_picture_too_small_to_compare(run_cli, tiny_bundle: Path, tmp_path: Path) -> None:
+    (tmp_path / "hr").mkdir()
+    Image.new("RGB", (12, 12)).save(tmp_path / "hr" / "dot.png")
+    result = run_cli("evaluate", "--bundle", tiny_bundle, "--dataset", tmp_path / "hr")
+    assert result.exit_code == 1
+    assert "dot.png: is too small (12x12" in result.stderr
+
+
+@pytest.mark.parametrize("models", [[], ["--bundle", "b", "--checkpoint", "c"]])
+def test_exactly_one_model_is_named(run_cli, dataset: Path, models: list[str]) -> None:
+    result = run_cli("evaluate", *models, "--dataset", dataset)
+    assert result.exit_code == 2
+    assert "either --bundle or --checkpoint" in result.stderr
+
+
+def test_depth_must_be_a_number_or_all(run_cli, tiny_bundle: Path, dataset: Path) -> None:
+    result = run_cli("evaluate", "--bundle", tiny_bundle, "--dataset", dataset, "--depth", "deep")
+    assert result.exit_code == 2
+    assert "'deep' is neither a number of blocks nor 'all'" in result.stderr
+
+
+def test_no_such_dataset(run_cli, tiny_bundle: Path, tmp_path: Path) -> None:
+    result = run_cli("evaluate", "--bundle", tiny_bundle, "--dataset", tmp_path / "missing")
+    assert result.exit_code == 1
+    assert "missing: no such folder" in result.stderr

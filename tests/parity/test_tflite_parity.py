@@ -1,0 +1,108 @@
+"""The promise of the portable profile: every LiteRT kernel computes the golden interpreter's bytes."""
+
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from qsr_edge.bundle.backend import ConvertOptions, LoweredNetwork, ModelMetadata, Pack, Storage
+from qsr_edge.graph.interpreter import run_graph
+from qsr_edge.nn.config import Profile
+from qsr_edge_converters.tflite import BACKEND, inspect_model
+from tests.graph_builders import random_network, sample_images
+
+pytest.importorskip("ai_edge_litert", reason="the extra [tflite] is not installed")
+
+METADATA = ModelMetadata(name="shared", version="1", author="tests", licence="Apache-2.0", description="random")
+SIZES = ((1, 1), (1, 7), (17, 5), (32, 24))
+DEPTHS = (1, 3)
+IMAGES = sample_images(SIZES)
+
+
+def golden(network: LoweredNetwork) -> dict[int, list[NDArray[np.uint8]]]:
+    return {
+        depth: [run_graph(graph, network.constants, image) for image in IMAGES]
+        for depth, graph in network.graphs.items()
+    }
+
+
+def write(network: LoweredNetwork, folder: Path, options: ConvertOptions) -> list[tuple[Path, tuple[int, ...]]]:
+    written = []
+    for file in BACKEND.convert(network, options):
+        path = folder / file.name
+        path.write_bytes(file.content)
+        written.append((path, file.depths))
+    return written
+
+
+@pytest.mark.parametrize("storage", Storage)
+@pytest.mark.parametrize("pack", Pack)
+@pytest.mark.parametrize(
+    ("bits", "scale", "channels"), [(2, 2, 16), (2, 4, 8), (3, 2, 19), (3, 3, 16), (4, 2, 32), (4, 4, 13)]
+)
+def test_every_kernel_gives_the_golden_bytes(
+    tmp_path: Path, bits: int, scale: int, channels: int, storage: Storage, pack: Pack
+) -> None:
+    network = random_network(bits=bits, scale=scale, channels=channels, depths=DEPTHS, seed=bits * scale)
+    expected = golden(network)
+    compared = 0
+    for path, depths in write(network, tmp_path, ConvertOptions(storage=storage, pack=pack, metadata=METADATA)):
+        assert inspect_model(path).integer_only
+        for depth in depths:
+            for kernels in BACKEND.kernel_families():
+                runner = BACKEND.open_model(path, depth=depth, kernels=kernels)
+                for image, result in zip(IMAGES, expected[depth], strict=True):
+                    np.testing.assert_array_equal(runner.run(image), result, err_msg=f"{path.name} {depth} {kernels}")
+                    compared += 1
+    assert compared == len(DEPTHS) * len(BACKEND.kernel_families()) * len(IMAGES)
+
+
+@pytest.mark.parametrize("storage", Storage)
+def test_fixed_size_and_threads(tmp_path: Path, storage: Storage) -> None:
+    network = random_network(bits=4, scale=2, channels=16, depths=DEPTHS)
+    expected = golden(network)
+    for size, index in (((17, 5), 4), ((32, 24), 7)):
+        options = ConvertOptions(storage=storage, pack=Pack.SHARED, input_size_px=size, metadata=METADATA)
+        [(path, depths)] = write(network, tmp_path, options)
+        for depth in depths:
+            for kernels in BACKEND.kernel_families():
+                runner = BACKEND.open_model(path, depth=depth, kernels=kernels, threads=2)
+                np.testing.assert_array_equal(runner.run(IMAGES[index]), expected[depth][index])
+
+
+@pytest.mark.parametrize("bits", [4, 8])
+def test_scaled_profile_is_xnnpacks_arithmetic(tmp_path: Path, bits: int) -> None:
+    network = random_network(bits=bits, scale=2, channels=32, depths=DEPTHS, profile=Profile.SCALED)
+    expected = golden(network)
+    [(path, depths)] = write(network, tmp_path, ConvertOptions(pack=Pack.SHARED, metadata=METADATA))
+    for depth in depths:
+        runner = BACKEND.open_model(path, depth=depth, kernels="xnnpack")
+        for image, result in zip(IMAGES, expected[depth], strict=True):
+            np.testing.assert_array_equal(runner.run(image), result)
+
+
+def test_tflite_runtime_2_14_gives_the_golden_bytes(tmp_path: Path, tflite_runtime_python: Path) -> None:
+    networks = {
+        f"{bits}-{scale}": random_network(bits=bits, scale=scale, channels=16, depths=DEPTHS, seed=bits)
+        for bits, scale in ((2, 2), (3, 4), (4, 2), (4, 4))
+    }
+    for name, network in networks.items():
+        for storage in Storage:
+            options = ConvertOptions(storage=storage, pack=Pack.SHARED, metadata=METADATA)
+            [(path, _)] = write(network, tmp_path, options)
+            path.rename(tmp_path / f"{name}-{storage.value}.tflite")
+    np.savez(tmp_path / "images.npz", **{str(i): image for i, image in enumerate(IMAGES)})
+    script = Path(__file__).with_name("run_with_tflite_runtime.py")
+    run = subprocess.run([tflite_runtime_python, script, tmp_path], capture_output=True, text=True, timeout=300)
+    assert run.returncode == 0, run.stderr[-2000:]
+    outputs = np.load(tmp_path / "outputs.npz")
+    families = {key.split("|")[2] for key in outputs.files}
+    assert families == {"default", "builtin", "reference"}
+    assert len(outputs.files) == len(networks) * len(Storage) * len(DEPTHS) * len(families) * len(IMAGES)
+    expected = {name: golden(network) for name, network in networks.items()}
+    for key in outputs.files:
+        model, signature, _, image = key.split("|")
+        result = expected[model.rpartition("-")[0]][int(signature.removeprefix("d"))][int(image)]
+        np.testing.assert_array_equal(outputs[key], result, err_msg=key)

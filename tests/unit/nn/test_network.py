@@ -1,0 +1,104 @@
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from qsr_edge.errors import CheckpointError
+from qsr_edge.graph.interpreter import run_graph
+from qsr_edge.lowering.edge import lower_checkpoint
+from qsr_edge.nn.config import IMAGE_ZERO, EdgeConfig, Profile
+from qsr_edge.nn.quantsr_c_edge import QuantsrCEdge
+from qsr_edge.training.state import checkpoint_from_network
+
+CASES = [
+    pytest.param(scale, bits, profile, id=f"x{scale}-w{bits}a{bits}-{profile}")
+    for scale in (2, 3, 4)
+    for bits, profile in ((2, "portable"), (3, "portable"), (4, "portable"), (4, "scaled"), (8, "scaled"))
+]
+
+
+def _network(scale: int, bits: int | None, profile: str = "portable") -> QuantsrCEdge:
+    config = EdgeConfig(
+        scale=scale, channels=12, blocks=4, depths=(1, 2, 4), order=(2, 0, 3, 1), bits=bits, profile=Profile(profile)
+    )
+    network = QuantsrCEdge(config)
+    with torch.no_grad():
+        for block in network.blocks(4):
+            block.importance.uniform_(0.3, 1.5)
+            if block.quant1.shift is not None:
+                block.quant1.shift.normal_(0, 0.05)
+    return network
+
+
+def _codes(image: np.ndarray) -> torch.Tensor:
+    return torch.from_numpy(image.astype(np.float32).transpose(2, 0, 1)[None] - IMAGE_ZERO)
+
+
+@pytest.mark.parametrize(("scale", "bits", "profile"), CASES)
+def test_evaluation_and_integer_graph_agree_on_every_byte(scale: int, bits: int, profile: str) -> None:
+    network = _network(scale, bits, profile)
+    rng = np.random.default_rng(0)
+    images = [rng.integers(0, 256, (size, size + 3, 3), np.uint8) for size in (1, 5, 18)]
+    network.calibrate(_codes(images[-1]))
+    with torch.no_grad():
+        network.tail.bias.normal_(0, 0.1)
+    lowered = lower_checkpoint(checkpoint_from_network(network, network.state_dict(), {}))
+    for depth in (1, 2, 4):
+        for image in images:
+            with torch.no_grad():
+                expected = (network.eval()(_codes(image), depth)[0] + IMAGE_ZERO).numpy().transpose(1, 2, 0)
+            assert np.array_equal(expected, np.floor(expected))
+            got = run_graph(lowered.graphs[depth], lowered.constants, image)
+            assert np.array_equal(got, expected.astype(np.uint8))
+            assert got.std() > 0
+
+
+def test_every_parameter_of_the_quantized_network_learns() -> None:
+    network = _network(2, 4)
+    codes = _codes(np.random.default_rng(1).integers(0, 256, (16, 16, 3), np.uint8))
+    network.calibrate(codes)
+    (network(codes, 4) - 3.0).abs().mean().backward()
+    for name, parameter in network.named_parameters():
+        assert parameter.grad is not None, name
+        assert torch.isfinite(parameter.grad).all(), name
+        assert parameter.grad.abs().sum() > 0, name
+
+
+def test_normalizing_importance_keeps_the_function() -> None:
+    network = _network(2, None)
+    codes = _codes(np.random.default_rng(1).integers(0, 256, (16, 16, 3), np.uint8))
+    before = network(codes, 4)
+    network.normalize_importance(codes)
+    assert torch.allclose(network(codes, 4), before, atol=1e-3)
+    importance = [block.importance.item() for block in network.blocks(4)]
+    assert network.importance_order() == tuple(sorted(range(4), key=lambda i: -importance[i]))
+
+
+def test_depths_are_nested() -> None:
+    config = _network(2, None).config
+    kept = [set(config.kept_blocks(depth)) for depth in config.depths]
+    assert kept == [{2}, {0, 2}, {0, 1, 2, 3}]
+    with pytest.raises(CheckpointError, match="depth 3 is not offered; this network has 1, 2, 4"):
+        config.kept_blocks(3)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("scale", 5), ("bits", 5), ("depths", (2, 1, 4)), ("depths", (1, 2)), ("order", (0, 0, 1, 2)), ("channels", 0)],
+)
+def test_impossible_configurations_are_refused(field: str, value: object) -> None:
+    good: dict[str, object] = {
+        "scale": 2,
+        "channels": 12,
+        "blocks": 4,
+        "depths": (1, 4),
+        "order": (0, 1, 2, 3),
+        "bits": 4,
+    }
+    with pytest.raises(CheckpointError, match=field):
+        EdgeConfig(**{**good, field: value})  # type: ignore[arg-type]
+
+
+def test_eight_bits_cannot_be_portable() -> None:
+    with pytest.raises(CheckpointError, match="guard bit"):
+        EdgeConfig(scale=2, bits=8)
