@@ -9,7 +9,6 @@ process of its own.
 """
 
 import argparse
-import resource
 import subprocess
 import sys
 import tempfile
@@ -29,8 +28,19 @@ from qsr_edge.runtime.upscale import LoadedDepth, load_depth
 THREADS = (1, 2)
 TIMED_SIZE_PX = (540, 960)
 FULL_HD_PX = (1080, 1920)
-# ru_maxrss is in KiB on Linux and in bytes on macOS.
-RSS_UNIT_BYTES = 1 if sys.platform == "darwin" else 1024
+# Runs the command line, then prints its own peak in bytes. On Linux ru_maxrss would start from the parent's size, VmHWM
+# does not; elsewhere there is no /proc, and on macOS ru_maxrss is in bytes.
+PEAK_PROBE = """
+import pathlib, re, resource, sys
+from qsr_edge.cli.main import main
+code = main(sys.argv[1:])
+status = pathlib.Path("/proc/self/status")
+if status.exists():
+    print(int(re.search(r"VmHWM:\\s+(\\d+) kB", status.read_text())[1]) * 1024)
+else:
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+sys.exit(code)
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,10 +72,12 @@ def peak_rss_mb(bundle: Path, depth: int, tile_px: int) -> float:
     with tempfile.TemporaryDirectory() as folder:
         source, target = Path(folder) / "in.png", Path(folder) / "out.png"
         write_picture(source, Picture(rgb=gradient(FULL_HD_PX), alpha=None, grey=False))
-        arguments = ["upscale", "--bundle", bundle, source, "-o", target, "--depth", str(depth), "--tile", str(tile_px)]
-        subprocess.run([sys.executable, "-m", "qsr_edge.cli.main", *arguments], check=True, stdout=subprocess.DEVNULL)
-    # The largest child that has ended, and there was no other.
-    return resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * RSS_UNIT_BYTES / 1e6
+        options = ["--depth", str(depth), "--tile", str(tile_px)]
+        arguments = ["upscale", "--bundle", str(bundle), str(source), "-o", str(target), *options]
+        done = subprocess.run(
+            [sys.executable, "-c", PEAK_PROBE, *arguments], check=True, capture_output=True, text=True
+        )
+    return int(done.stdout.splitlines()[-1]) / 1e6
 
 
 def main() -> None:

@@ -89,8 +89,8 @@ def _check_parity(results: Sequence[ParityEntry], profile: Profile, reference_ke
     for result in results:
         if result.mismatching_bytes and (profile is Profile.PORTABLE or result.kernels == reference_kernels):
             raise ParityError(
-                f"depth {result.depth} under {result.kernels}: {result.mismatching_bytes} of {result.bytes_compared} bytes "
-                "differ from the golden interpreter, expected 0; nothing was written. "
+                f"depth {result.depth} under {result.kernels}: {result.mismatching_bytes} of {result.bytes_compared} "
+                "bytes differ from the golden interpreter, expected 0; nothing was written. "
                 "Please report this with the runtime's version"
             )
 

@@ -67,7 +67,7 @@ def _training(provenance: Mapping[str, object]) -> list[str]:
         settings = dict(recipe) if isinstance(recipe, Mapping) else {}
         first = [key for key in _FIRST_SETTINGS if key in settings]
         names = [*first, *sorted(settings.keys() - set(first) - {"name"})]
-        facts = {key: value for key, value in stage.items() if key not in ("recipe", "start")}
+        facts = {key: value for key, value in stage.items() if key not in ("recipe", "start", "quality")}
         lines += [f"### {number}. {_text(settings.get('name', 'without a recipe'))}", ""]
         rows = [(key.replace("_", " "), facts[key]) for key in sorted(facts)]
         rows += [(name.replace("_", " "), settings[name]) for name in names]

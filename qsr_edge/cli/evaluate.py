@@ -11,6 +11,7 @@ from statistics import fmean
 import click
 import numpy as np
 from numpy.typing import NDArray
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
@@ -196,14 +197,16 @@ def _as_table(title: str, pictures: list[str], scores: Scores, means: dict[str, 
     def cell(entry: Quality) -> str:
         return f"{entry.psnr_db:.2f} / {entry.ssim:.4f}"
 
-    table = Table("", *scores, title=title)
+    # Four methods fit into 80 columns, and values are never broken into lines: names of pictures are, if need be.
+    table = Table("", *scores, title=title, box=SIMPLE_HEAD)
     for column in table.columns[1:]:
         column.justify = "right"
+        column.no_wrap = True
     for i, picture in enumerate(pictures):
         table.add_row(Text(picture), *(cell(entries[i]) for entries in scores.values()))
     table.add_section()
     table.add_row("mean", *(cell(means[method]) for method in scores), style="bold")
     bicubic_db = means[BICUBIC].psnr_db
     gains = [means[method].psnr_db - bicubic_db for method in scores if method != BICUBIC]
-    table.add_row("gain over bicubic (dB)", "", *(f"{gain:+.2f}" for gain in gains))
+    table.add_row("gain, dB", "", *(f"{gain:+.2f}" for gain in gains))
     return table

@@ -1,5 +1,6 @@
 """Folders of pictures as data sets: what to train on, and pairs to measure quality on."""
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,24 +73,34 @@ class Dataset:
 def find_images(folder: Path, *, recursive: bool = False) -> tuple[Path, ...]:
     """The picture files of a folder, by suffix, sorted by name; hidden files and folders are passed over.
 
+    Args:
+        folder: the folder.
+        recursive: whether the folders in it are searched as well.
+
     Raises:
         DatasetError: if there is no such folder, it cannot be read, or it holds no picture.
     """
     folder = Path(folder)
+    images: list[Path] = []
     try:
-        entries = sorted(folder.rglob("*") if recursive else folder.iterdir())
+        for parent, folders, files in os.walk(folder, onerror=_raise):
+            folders[:] = [name for name in folders if recursive and not name.startswith(".")]
+            visible = [Path(parent, name) for name in files if not name.startswith(".")]
+            images += [file for file in visible if file.suffix.lower() in READ_SUFFIXES]
     except FileNotFoundError:
         raise DatasetError(f"{folder}: no such folder; check the name") from None
     except NotADirectoryError:
         raise DatasetError(f"{folder}: is a file; name the folder that holds the pictures") from None
     except OSError as exc:
-        raise DatasetError(f"{folder}: cannot be read ({exc.strerror}); check its permissions") from exc
-    visible = [entry for entry in entries if not any(part.startswith(".") for part in entry.relative_to(folder).parts)]
-    images = tuple(entry for entry in visible if entry.suffix.lower() in READ_SUFFIXES and not entry.is_dir())
+        raise DatasetError(f"{exc.filename or folder}: cannot be read ({exc.strerror}); check its permissions") from exc
     if not images:
         hint = "" if recursive else " (folders in it are not searched)"
         raise DatasetError(f"{folder}: holds no picture{hint}; put files there that end in {' '.join(READ_SUFFIXES)}")
-    return images
+    return tuple(sorted(images))
+
+
+def _raise(error: OSError) -> None:
+    raise error
 
 
 def load_dataset(folder: Path, scale: int, *, lr_folder: Path | None = None) -> Dataset:

@@ -131,9 +131,15 @@ def _eight_bit(image: ImageFile.ImageFile) -> tuple[Image.Image, Image.Image | N
     if not image.has_transparency_data:
         return (image.copy() if image.mode == "CMYK" else image.convert("L" if grey else "RGB")), None
     transparent = image.info.get("transparency")
-    if image.format == "PNG" and isinstance(transparent, int):
-        # PNG, 11.3.2.1: the level is given in the file's bit depth. Pillow scales the pixels to 8 bits, but not this.
-        image.info["transparency"] = transparent * (85 if "L;2" in raw_modes else 17 if "L;4" in raw_modes else 1)
+    if image.mode in ("1", "L") and isinstance(transparent, int):
+        # PNG, 11.3.2.1: the level is given in the file's bit depth. Pillow scales the pixels to 8 bits, but not this
+        # (of one bit, some versions do).
+        if image.mode == "1":
+            transparent = 255 if transparent else 0
+        else:
+            transparent *= 85 if "L;2" in raw_modes else 17 if "L;4" in raw_modes else 1
+        level = image.convert("L")
+        return level, level.point([0 if each == transparent else 255 for each in range(256)])
     *colours, alpha = image.convert("LA" if grey else "RGBA").split()
     return Image.merge("L" if grey else "RGB", colours), alpha
 

@@ -23,6 +23,9 @@ __all__ = ["READ_SUFFIXES", "WRITE_SUFFIXES", "Picture", "check_target", "read_p
 # Files with one of these suffixes count as pictures; what is in them is told by their first bytes.
 READ_SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
 
+# How the files begin that mean to be pictures, even where the rest is not understood.
+_SIGNATURES = (b"\x89PNG", b"\xff\xd8", b"RIFF", b"II*\0", b"MM\0*", b"GIF8", b"BM")
+
 _RESAVE = "get the file again, or open it in an image editor and save it as PNG"
 
 
@@ -64,6 +67,9 @@ def read_picture(path: Path) -> Picture:
         except ImageError as exc:
             raise ImageError(f"{path}: {exc}") from exc
         except UnidentifiedImageError:
+            file.seek(0)
+            if file.read(4).startswith(_SIGNATURES):
+                raise ImageError(f"{path}: is damaged, or of a kind that is not supported; {_RESAVE}") from None
             raise ImageError(
                 f"{path}: is not a picture that can be read (PNG, JPEG, WebP, TIFF, BMP, GIF, PPM or PGM); {_RESAVE}"
             ) from None

@@ -79,24 +79,24 @@ def _convolve(codes: Codes, node: Conv2d, constants: Constants, output: Tensor, 
     kernel = weights.shape[1]
     pad = kernel // 2
     result = np.empty((height, width, output.channels), dtype)
-    if node.depthwise and kernel == 1:
-        matrix = None
-    else:
+    matrix: Codes | None = None
+    if not (node.depthwise and kernel == 1):
         matrix = weights.reshape(weights.shape[0], -1).T.astype(dtype)
     band = max(1, _BAND_BYTES // max(1, width * kernel * kernel * channels * np.dtype(dtype).itemsize))
     padded: Codes = np.zeros((height + 2 * pad, width + 2 * pad, channels), dtype)
     padded[pad : pad + height, pad : pad + width] = codes
     for top in range(0, height, band):
         rows = min(band, height - top)
-        window = padded[top : top + rows + 2 * pad]
+        window: Codes = padded[top : top + rows + 2 * pad]
         if matrix is None:
             accumulator = window * weights.reshape(-1).astype(dtype)
         elif node.depthwise:
-            patches = np.lib.stride_tricks.sliding_window_view(window, (kernel, kernel), (0, 1))
+            rows_of_taps = np.lib.stride_tricks.sliding_window_view(window, kernel, axis=0)
+            patches = np.lib.stride_tricks.sliding_window_view(rows_of_taps, kernel, axis=1)
             accumulator = np.einsum("hwckl,ckl->hwc", patches, weights[..., 0].astype(dtype))
         else:
             taps = [window[y : y + rows, x : x + width] for y in range(kernel) for x in range(kernel)]
-            columns = taps[0] if kernel == 1 else np.concatenate(taps, axis=2)
+            columns: Codes = taps[0] if kernel == 1 else np.concatenate(taps, axis=2)
             accumulator = (columns.reshape(rows * width, -1) @ matrix).reshape(rows, width, -1)
         accumulator = accumulator + bias.astype(dtype)
         quantized = requantize(accumulator, node, constants)

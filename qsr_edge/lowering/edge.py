@@ -69,7 +69,7 @@ class _ConstantWriter:
         requantization: Requantization
         if self.checkpoint.config.profile is Profile.PORTABLE:
             exponent = tensors[f"{name}.exponent"]
-            step_w = np.exp2(-exponent) * (step_out / step_in)
+            step_w = np.asarray(np.exp2(-exponent) * (step_out / step_in), np.float32)
             requantization = Shift(shifts=self._integers(f"{name}.shifts", exponent, np.int32))
         else:
             step_w = tensors[f"{name}.step"]
@@ -77,7 +77,7 @@ class _ConstantWriter:
             self.arrays[key] = np.asarray(step_in * step_w / step_out, np.float32)
             requantization = Multiplier(multipliers=key)
         q_weight = _rounded(weight / step_w.reshape(-1, 1, 1, 1), weight_range)
-        q_bias = _rounded(bias / (step_in * step_w))
+        q_bias = _rounded(np.asarray(bias / (step_in * step_w), np.float32))
         return (
             self._integers(f"{name}.weights", q_weight.transpose(0, 2, 3, 1), np.int8),
             self._integers(f"{name}.bias", q_bias, np.int32),
@@ -85,7 +85,7 @@ class _ConstantWriter:
         )
 
     def stream_requantization(self, name: str, stream_step: Float) -> tuple[ConstantId, ConstantId, Requantization]:
-        """RLQ with its shift, from the stream's grid to a block's: a depthwise 1x1 convolution by an integer mantissa."""
+        """RLQ with its shift, from the stream's grid to a block's: depthwise 1x1 convolution by an integer mantissa."""
         step = self.checkpoint.tensors[f"{name}.step"]
         shift = self.checkpoint.tensors[f"{name}.shift"]
         ratio = np.asarray(stream_step / step, np.float32)

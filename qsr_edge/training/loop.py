@@ -38,7 +38,7 @@ class Progress:
 
 
 def initial_network(recipe: TrainRecipe, start: Checkpoint | None, pairs: list[ImagePair]) -> QuantsrCEdge:
-    """A network ready for the first step: warm-started, and calibrated (or importances normalized) on training patches."""
+    """A network ready for the first step: warm-started; calibrated, or its importances normalized, on patches."""
     torch.manual_seed(recipe.seed)
     config = EdgeConfig(
         scale=recipe.scale,
@@ -84,7 +84,7 @@ def _step(state: TrainingState, recipe: TrainRecipe, pairs: list[ImagePair]) -> 
     codes, target = torch.from_numpy(low), torch.from_numpy(high)
     network = state.network
     loss = (network(codes, recipe.depths[-1]) - target).abs().mean()
-    value = loss.item() / 255
+    value: float = loss.item() / 255
     if len(recipe.depths) > 1 and recipe.shallow_weight:
         depth = recipe.depths[int(rng.integers(len(recipe.depths) - 1))]
         loss = loss + recipe.shallow_weight * (network(codes, depth) - target).abs().mean()

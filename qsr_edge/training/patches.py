@@ -36,7 +36,7 @@ def load_pairs(
     Raises:
         DatasetError: if no image is large enough.
     """
-    files = [file for folder in folders for file in find_images(folder)]
+    files = [file for folder in folders for file in find_images(folder, recursive=True)]
     pairs = []
     for done, file in enumerate(files, start=1):
         hr = read_picture(file).rgb

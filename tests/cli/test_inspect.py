@@ -41,7 +41,12 @@ def inspected(run_cli, path: Path) -> dict:
 
 
 def test_kinds_are_told_by_content(
-    tiny_bundle: Path, tiny_fixed_bundle: Path, tiny_checkpoint: Path, model_file: Path, graph_file: Path, tmp_path: Path
+    tiny_bundle: Path,
+    tiny_fixed_bundle: Path,
+    tiny_checkpoint: Path,
+    model_file: Path,
+    graph_file: Path,
+    tmp_path: Path,
 ) -> None:
     assert recognise(tiny_bundle) is Kind.BUNDLE
     for source, kind in (
@@ -82,7 +87,10 @@ def test_model(run_cli, model_file: Path, tiny_checkpoint: Path) -> None:
     assert report["bytes"] == model_file.stat().st_size
     assert (report["facts"]["licence"], report["facts"]["bits"]) == ("CC0-1.0", 4)
     assert "CONV_2D" in report["facts"]["subgraph d2"]
-    assert [entry["depth"] for entry in report["depths"]] == [2]
+    (entry,) = report["depths"]
+    cost = costs(tiny_checkpoint)[2]
+    assert (entry["depth"], entry["halo_px"], entry["macs_per_pixel"]) == (2, cost.halo_px, cost.macs_per_pixel)
+    assert entry["peak_activation_bytes_per_pixel"] == cost.peak_activation_bytes_per_pixel
 
 
 def test_checkpoint(run_cli, tiny_checkpoint: Path) -> None:
@@ -102,7 +110,7 @@ def test_float_checkpoint(run_cli, tmp_path: Path) -> None:
     report = inspected(run_cli, tmp_path / "f.safetensors")
     assert report["integer_only"] is False
     assert report["integer_only_note"].startswith("a float network")
-    assert "integer-only         NO: a float network" in run_cli("inspect", tmp_path / "f.safetensors").stdout
+    assert "NO: a float network" in run_cli("inspect", tmp_path / "f.safetensors").stdout
 
 
 def test_graph(run_cli, graph_file: Path, tiny_checkpoint: Path) -> None:
@@ -113,12 +121,13 @@ def test_graph(run_cli, graph_file: Path, tiny_checkpoint: Path) -> None:
 
 
 def test_a_float_tensor_is_named(run_cli, tmp_path: Path) -> None:
-    from qsr_edge_converters.tflite.flatbuffer import TYPE, FileBuilder
+    from qsr_edge_converters.tflite.flatbuffer import FileBuilder
+    from qsr_edge_converters.tflite.format import TensorType
 
     file = FileBuilder(description="foreign")
     subgraph = file.subgraph("main")
-    subgraph.inputs = [subgraph.tensor("pixels", (1, 4, 4, 3), TYPE.UINT8)]
-    subgraph.outputs = [subgraph.tensor("scores", (1, 4), TYPE.FLOAT32)]
+    subgraph.inputs = [subgraph.tensor("pixels", (1, 4, 4, 3), TensorType.UINT8)]
+    subgraph.outputs = [subgraph.tensor("scores", (1, 4), TensorType.FLOAT32)]
     (tmp_path / "foreign.tflite").write_bytes(file.to_bytes())
     report = inspected(run_cli, tmp_path / "foreign.tflite")
     assert (report["integer_only"], report["integer_only_note"]) == (False, "main/scores (float32)")
@@ -129,7 +138,13 @@ def test_a_float_tensor_is_named(run_cli, tmp_path: Path) -> None:
 def test_output_for_people(run_cli, tiny_bundle: Path) -> None:
     result = run_cli("inspect", tiny_bundle)
     assert (result.exit_code, result.stderr) == (0, "")
-    for text in ("BOPs per input pixel", "giga-MACs, 640x360", "peak activation MB, 640x360", "halo px", "integer-only"):
+    for text in (
+        "BOPs per input pixel",
+        "giga-MACs, 640x360",
+        "peak activation MB, 640x360",
+        "halo px",
+        "integer-only",
+    ):
         assert text in result.stdout
 
 

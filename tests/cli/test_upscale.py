@@ -58,7 +58,9 @@ def test_a_picture_too_small_for_the_fixed_input_size(run_cli, tiny_fixed_bundle
     Image.new("RGB", (30, 30)).save(tmp_path / "small.png")
     result = run_cli("upscale", "--bundle", tiny_fixed_bundle, tmp_path / "small.png", "-o", tmp_path / "out.png")
     assert result.exit_code == 1
-    assert result.stderr.startswith(f"error: {tmp_path / 'small.png'}: 30x30 is smaller than the model's fixed input of 40x24")
+    assert result.stderr.startswith(
+        f"error: {tmp_path / 'small.png'}: 30x30 is smaller than the model's fixed input of 40x24"
+    )
     assert not (tmp_path / "out.png").exists()
 
 

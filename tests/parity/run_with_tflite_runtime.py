@@ -1,7 +1,7 @@
 """Run in the environment of tflite-runtime: every model of a folder, every signature, every kernel family, every image.
 
-Usage: python run_with_tflite_runtime.py FOLDER. Reads FOLDER/*.tflite and FOLDER/images.npz, writes FOLDER/outputs.npz with one
-array per ``model|signature|family|image``. Knows nothing of qsr-edge, which is not installed there.
+Usage: python run_with_tflite_runtime.py FOLDER. Reads FOLDER/*.tflite and FOLDER/images.npz, writes FOLDER/outputs.npz
+with one array per ``model|signature|family|image``. Knows nothing of qsr-edge, which is not installed there.
 """
 
 import sys

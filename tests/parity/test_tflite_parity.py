@@ -9,7 +9,9 @@ from numpy.typing import NDArray
 
 from qsr_edge.bundle.backend import ConvertOptions, LoweredNetwork, ModelMetadata, Pack, Storage
 from qsr_edge.graph.interpreter import run_graph
+from qsr_edge.graph.ir import ConstantId, Constants, Conv2d, DepthToSpace, Graph, QuantizeInput, Shift, Tensor, TensorId
 from qsr_edge.nn.config import Profile
+from qsr_edge.quant.codes import CodeRange
 from qsr_edge_converters.tflite import BACKEND, inspect_model
 from tests.graph_builders import random_network, sample_images
 
@@ -81,6 +83,63 @@ def test_scaled_profile_is_xnnpacks_arithmetic(tmp_path: Path, bits: int) -> Non
         runner = BACKEND.open_model(path, depth=depth, kernels="xnnpack")
         for image, result in zip(IMAGES, expected[depth], strict=True):
             np.testing.assert_array_equal(runner.run(image), result)
+
+
+def tie_network(shift: int, *, weight_bits: int) -> LoweredNetwork:
+    """Output channels that copy an input channel, with a bias that puts 256 consecutive accumulators around a tie."""
+    rng = np.random.default_rng(shift)
+    outputs, inputs = 48, 3
+    weights = np.zeros((outputs, 3, 3, inputs), np.int8)
+    weights[np.arange(outputs), 1, 1, np.arange(outputs) % inputs] = 1
+    if weight_bits == 4:
+        weights[0, 0, 0, 0] = 7  # leaves no room for a guard bit in INT4
+    ties = (rng.integers(-129, 130, outputs) << shift) + (1 << shift >> 1)
+    ids = image, codes, upscaled = TensorId("image"), TensorId("codes"), TensorId("upscaled")
+    graph = Graph(
+        name="ties",
+        scale=4,
+        depth=1,
+        bits=4,
+        profile=Profile.PORTABLE,
+        tensors=tuple(
+            Tensor(id=key, channels=channels, range=CodeRange.signed(8), upscale=upscale)
+            for key, channels, upscale in zip(ids, (inputs, outputs, 3), (1, 1, 4), strict=True)
+        ),
+        nodes=(
+            QuantizeInput(name="quantize", output=image),
+            Conv2d(
+                name="conv",
+                input=image,
+                output=codes,
+                weights=ConstantId("weights"),
+                bias=ConstantId("bias"),
+                weight_bits=weight_bits,
+                requantization=Shift(shifts=ConstantId("shifts")),
+            ),
+            DepthToSpace(name="shuffle", input=codes, output=upscaled, block=4),
+        ),
+        output=upscaled,
+    )
+    constants = {
+        ConstantId("weights"): weights,
+        ConstantId("bias"): ties.astype(np.int32),
+        ConstantId("shifts"): np.full(outputs, shift, np.int32),
+    }
+    return LoweredNetwork(graphs={1: graph}, constants=Constants(constants))
+
+
+@pytest.mark.parametrize("storage", Storage)
+@pytest.mark.parametrize("weight_bits", [3, 4])
+@pytest.mark.parametrize("shift", range(1, 14))
+def test_around_ties(tmp_path: Path, shift: int, weight_bits: int, storage: Storage) -> None:
+    network = tie_network(shift, weight_bits=weight_bits)
+    levels = np.arange(256, dtype=np.uint8).reshape(16, 16, 1).repeat(3, axis=2)
+    expected = run_graph(network.graphs[1], network.constants, levels)
+    [(path, _)] = write(network, tmp_path, ConvertOptions(storage=storage, metadata=METADATA))
+    assert ("int4" in inspect_model(path).subgraphs[0].tensor_types) == (storage is Storage.COMPACT)
+    for kernels in BACKEND.kernel_families():
+        result = BACKEND.open_model(path, depth=1, kernels=kernels).run(levels)
+        np.testing.assert_array_equal(result, expected, err_msg=kernels)
 
 
 def test_tflite_runtime_2_14_gives_the_golden_bytes(tmp_path: Path, tflite_runtime_python: Path) -> None:

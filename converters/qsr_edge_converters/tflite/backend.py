@@ -4,7 +4,7 @@ import importlib
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from qsr_edge.bundle.backend import ConvertOptions, LoweredNetwork, ModelFile, Runner, Storage
+from qsr_edge.bundle.backend import Backend, ConvertOptions, LoweredNetwork, ModelFile, Runner, Storage
 from qsr_edge.errors import BackendError
 from qsr_edge.nn.config import Profile
 
@@ -91,4 +91,4 @@ class TfliteBackend:
         return open_runner(path, depth=depth, threads=threads, kernels=kernels)
 
 
-BACKEND = TfliteBackend()
+BACKEND: Backend = TfliteBackend()

@@ -1,0 +1,127 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from qsr_edge.bundle.manifest import MANIFEST_NAME
+from qsr_edge.nn.checkpoint import Checkpoint, expected_shapes, read_checkpoint, write_checkpoint
+from qsr_edge.nn.config import EdgeConfig
+from qsr_edge.zoo import bundled_checkpoints
+
+
+@pytest.mark.parametrize("scale", [2, 4])
+def test_the_bundled_checkpoint_becomes_a_verified_bundle(run_cli, tmp_path: Path, scale: int) -> None:  # type: ignore[no-untyped-def]
+    output = tmp_path / "bundle"
+    result = run_cli("convert", "--target", "tflite", "--bits", "4", "--scale", str(scale), "-o", str(output), "--json")
+    assert result.exit_code == 0, result.stderr
+    report = json.loads(result.stdout)
+    assert {(row["depth"], row["kernels"]) for row in report["parity"]} == {
+        (depth, kernels) for depth in (2, 4, 8) for kernels in ("xnnpack", "builtin", "reference")
+    }
+    assert all(row["mismatching_bytes"] == 0 and row["bytes_compared"] > 100_000 for row in report["parity"])
+    again = run_cli("convert", "--target", "tflite", "--bits", "4", "--scale", str(scale), "-o", str(output))
+    assert again.exit_code == 1
+    assert "--force" in again.stderr
+    inspected = run_cli("inspect", str(output), "--json")
+    assert inspected.exit_code == 0, inspected.stderr
+    upscaled = tmp_path / "up.png"
+    photo = Path(__file__).parents[1] / "images" / "rgba_soft_alpha.png"
+    result = run_cli("upscale", "--bundle", str(output), str(photo), "-o", str(upscaled))
+    assert result.exit_code == 0, result.stderr
+    assert upscaled.stat().st_size > 0
+
+
+def test_compact_files_are_at_most_60_percent_of_fast_ones(run_cli, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    sizes = {}
+    for storage in ("fast", "compact"):
+        output = tmp_path / storage
+        result = run_cli("convert", "--target", "tflite", "--storage", storage, "-o", str(output), "--json")
+        assert result.exit_code == 0, result.stderr
+        report = json.loads(result.stdout)
+        assert all(row["mismatching_bytes"] == 0 for row in report["parity"])
+        sizes[storage] = {Path(f["path"]).stem: f["bytes"] for f in report["files"] if f["path"].endswith(".tflite")}
+    deepest = max(sizes["fast"], key=lambda name: sizes["fast"][name])
+    assert sizes["compact"][deepest] <= 0.6 * sizes["fast"][deepest]
+
+
+def test_two_conversions_give_equal_bytes(run_cli, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    for name in ("a", "b"):
+        assert run_cli("convert", "--target", "tflite", "-o", str(tmp_path / name)).exit_code == 0
+    contents = [{path.name: path.read_bytes() for path in sorted((tmp_path / name).iterdir())} for name in ("a", "b")]
+    assert contents[0] == contents[1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "exit_code", "message"),
+    [
+        (["--target", "tflite", "--bits", "5"], 1, "no bundled checkpoint is x2 at 5 bits; bundled are"),
+        (["--target", "tflite", "--scale", "7"], 1, "no bundled checkpoint is x7"),
+        (["--target", "nothing"], 1, "no back end is called 'nothing'"),
+        (["--target", "tflite", "--input-size", "640"], 2, "not a size like 640x360"),
+        (["--target", "tflite", "--checkpoint", "none.safetensors"], 1, "none.safetensors"),
+        ([], 2, "--target"),
+    ],
+)
+def test_mistakes_are_one_line_and_write_nothing(  # type: ignore[no-untyped-def]
+    run_cli, tmp_path: Path, arguments: list[str], exit_code: int, message: str
+) -> None:
+    result = run_cli("convert", *arguments, "-o", str(tmp_path / "out"))
+    assert result.exit_code == exit_code
+    assert message in result.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_checkpoint_of_another_width_is_refused(run_cli, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    bundled = str(bundled_checkpoints()[0].path)
+    result = run_cli("convert", "--target", "tflite", "--checkpoint", bundled, "--bits", "2", "-o", str(tmp_path / "o"))
+    assert result.exit_code == 1
+    assert "--bits 2 was asked for, but the checkpoint has 4" in result.stderr
+
+
+def test_damaged_and_float_checkpoints_are_refused(run_cli, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    content = bundled_checkpoints()[0].path.read_bytes()
+    damaged = tmp_path / "cut.safetensors"
+    damaged.write_bytes(content[: len(content) // 2])
+    config = EdgeConfig(scale=2)
+    plain = tmp_path / "float.safetensors"
+    tensors = {name: np.zeros(shape, np.float32) for name, shape in expected_shapes(config).items()}
+    write_checkpoint(plain, Checkpoint(config=config, tensors=tensors))
+    for path, message in ((damaged, "cannot be read as safetensors"), (plain, "float checkpoint")):
+        result = run_cli("convert", "--target", "tflite", "--checkpoint", str(path), "-o", str(tmp_path / "out"))
+        assert result.exit_code == 1
+        assert message in result.stderr
+        assert str(path) in result.stderr
+        assert result.stderr.count("\n") == 1
+        assert not (tmp_path / "out").exists()
+
+
+def test_a_parity_failure_writes_nothing(run_cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
+    from qsr_edge.bundle import parity
+
+    golden = parity.run_graph
+    # The golden interpreter off by one level: what a runtime with another rounding would look like.
+    monkeypatch.setattr(parity, "run_graph", lambda *arguments: golden(*arguments) ^ 1)
+    result = run_cli("convert", "--target", "tflite", "-o", str(tmp_path / "out"))
+    assert result.exit_code == 1
+    assert "bytes differ from the golden interpreter" in result.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def test_manifest_carries_the_measured_quality(run_cli, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    assert run_cli("convert", "--target", "tflite", "--no-verify", "-o", str(tmp_path / "o")).exit_code == 0
+    manifest = json.loads((tmp_path / "o" / MANIFEST_NAME).read_text())
+    recorded = read_checkpoint(next(c.path for c in bundled_checkpoints() if c.scale == 2)).provenance["quality"]
+    assert isinstance(recorded, list)
+    for entry in manifest["depths"]:
+        figures = [(row["dataset"], row["psnr_db"]) for row in recorded if row["depth"] == entry["depth"]]
+        assert [(row["dataset"], row["psnr_db"]) for row in entry["quality"]] == figures
+        assert len(figures) == 2
+
+
+def test_demo_is_better_than_bicubic(run_cli, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    result = run_cli("demo", "-o", str(tmp_path / "demo"))
+    assert result.exit_code == 0, result.stderr
+    assert "dB better than bicubic" in result.stdout
+    assert {"compare.png", "upscaled.png", "bicubic.png"} <= {path.name for path in (tmp_path / "demo").iterdir()}
+    assert run_cli("demo", "-o", str(tmp_path / "demo")).exit_code == 0

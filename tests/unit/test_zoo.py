@@ -1,0 +1,46 @@
+"""The shipped checkpoints keep what their cards and the README say."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from qsr_edge.data.dataset import load_dataset
+from qsr_edge.graph.interpreter import run_graph
+from qsr_edge.lowering.edge import lower_checkpoint
+from qsr_edge.metrics import psnr_y
+from qsr_edge.nn.checkpoint import read_checkpoint
+from qsr_edge.zoo import BundledCheckpoint, bundled_checkpoints
+
+BICUBIC_SET5_PSNR_DB = {2: 33.67, 4: 28.43}
+
+
+def test_x2_and_x4_are_bundled_at_four_bits() -> None:
+    assert {(2, 4), (4, 4)} <= {(entry.scale, entry.bits) for entry in bundled_checkpoints()}
+
+
+@pytest.mark.parametrize("entry", bundled_checkpoints(), ids=lambda entry: entry.path.stem)
+def test_cards_and_sizes(entry: BundledCheckpoint) -> None:
+    assert entry.path.stat().st_size < 1_000_000
+    card = entry.path.with_suffix(".md").read_text()
+    for setting in ("iterations", "batch", "epochs", "seed", "learning rate", "Set5"):
+        assert setting in card
+    checkpoint = read_checkpoint(entry.path)
+    assert (checkpoint.config.scale, checkpoint.config.bits) == (entry.scale, entry.bits)
+
+
+@pytest.mark.parametrize("entry", bundled_checkpoints(), ids=lambda entry: entry.path.stem)
+def test_recorded_quality_is_measured_again(standard_images: Path, entry: BundledCheckpoint) -> None:
+    checkpoint = read_checkpoint(entry.path)
+    network = lower_checkpoint(checkpoint)
+    rows = checkpoint.provenance["quality"]
+    assert isinstance(rows, list)
+    lr_folder = standard_images / "test_lr" / "Set5" / f"X{entry.scale}"
+    samples = list(load_dataset(standard_images / "test" / "Set5", entry.scale, lr_folder=lr_folder))
+    for depth, graph in network.graphs.items():
+        figures = [
+            psnr_y(run_graph(graph, network.constants, sample.lr), sample.hr, border_px=entry.scale) for sample in samples
+        ]
+        recorded = next(row["psnr_db"] for row in rows if (row["dataset"], row["depth"]) == ("Set5", depth))
+        assert np.mean(figures) == pytest.approx(recorded, abs=1e-3)
+        assert np.mean(figures) > BICUBIC_SET5_PSNR_DB[entry.scale] + 1
