@@ -199,6 +199,7 @@ def _as_table(title: str, pictures: list[str], scores: Scores, means: dict[str, 
 
     # Four methods fit into 80 columns, and values are never broken into lines: names of pictures are, if need be.
     table = Table("", *scores, title=title, box=SIMPLE_HEAD)
+    table.columns[0].overflow = "fold"
     for column in table.columns[1:]:
         column.justify = "right"
         column.no_wrap = True

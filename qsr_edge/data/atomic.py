@@ -2,34 +2,32 @@
 
 import contextlib
 import os
-import tempfile
+import secrets
 from pathlib import Path
+
+_KEPT_NAME_LENGTH = 40
+"""How much of a file's name its temporary name keeps: file systems bound names at 255 bytes."""
 
 
 def atomic_write(path: Path, content: bytes) -> None:
     """Write ``content`` to a temporary name beside ``path``, flush it to the disk, then rename it.
 
     Raises:
-        OSError: if the folder is missing, not writable, or the disk is full; the temporary file is removed.
+        OSError: naming ``path``, if the folder is missing, not writable, or the disk is full; the temporary file is
+            removed.
     """
+    temporary = path.with_name(f".{path.name[:_KEPT_NAME_LENGTH]}.{secrets.token_hex(8)}.tmp")
     try:
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
-    except OSError as error:
-        error.filename = str(path)
-        raise
-    try:
+        handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
         with os.fdopen(handle, "wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        umask = os.umask(0)
-        os.umask(umask)
-        Path(temporary).chmod(0o666 & ~umask)
-        Path(temporary).replace(path)
+        temporary.replace(path)
     except BaseException as error:
         if isinstance(error, OSError):
-            # A full disk does not say which file it was that had no room.
-            error.filename = str(path)
-        with contextlib.suppress(FileNotFoundError):
-            Path(temporary).unlink()
+            # A full disk does not say which file had no room, and nobody knows the temporary name.
+            error.filename, error.filename2 = str(path), None
+        with contextlib.suppress(OSError):
+            temporary.unlink()
         raise

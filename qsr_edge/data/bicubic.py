@@ -12,6 +12,9 @@ from numpy.typing import NDArray
 
 from qsr_edge.errors import ImageError
 
+_BAND_SAMPLES = 1 << 20
+"""Output samples that are computed at once in float64: 8 MB, whatever the image's size."""
+
 
 def _keys_cubic(x: NDArray[np.float64]) -> NDArray[np.float64]:
     """Keys' cubic kernel with a = -0.5; ``x``: any shape, in samples."""
@@ -39,11 +42,16 @@ def _taps(size_in: int, size_out: int, scale: float) -> tuple[NDArray[np.intp], 
 
 def _resize_rows(image: NDArray[np.uint8], size_out: int, scale: float) -> NDArray[np.uint8]:
     index, weight = _taps(image.shape[0], size_out, scale)
-    total = np.zeros((size_out, *image.shape[1:]), np.float64)
-    for tap in range(index.shape[1]):
-        total += weight[:, tap].reshape(-1, *[1] * (image.ndim - 1)) * image[index[:, tap]]
-    # The sum of products may land a few ulp below a half that is exact in real arithmetic.
-    return np.clip(np.floor(total + 0.5 + 1e-9), 0, 255).astype(np.uint8)
+    result = np.empty((size_out, *image.shape[1:]), np.uint8)
+    band = max(1, _BAND_SAMPLES * size_out // max(1, result.size))
+    for top in range(0, size_out, band):
+        rows = np.s_[top : top + band]
+        total = np.zeros(result[rows].shape, np.float64)
+        for tap in range(index.shape[1]):
+            total += weight[rows, tap].reshape(-1, *[1] * (image.ndim - 1)) * image[index[rows, tap]]
+        # The sum of products may land a few ulp below a half that is exact in real arithmetic.
+        result[rows] = np.clip(np.floor(total + 0.5 + 1e-9), 0, 255)
+    return result
 
 
 def resize_bicubic(image: NDArray[np.uint8], scale: float) -> NDArray[np.uint8]:
@@ -61,8 +69,8 @@ def resize_bicubic(image: NDArray[np.uint8], scale: float) -> NDArray[np.uint8]:
     """
     if image.dtype != np.uint8 or image.ndim not in (2, 3) or image.size == 0:
         raise ImageError(f"bicubic resize takes a non-empty uint8 image, got {image.dtype} of shape {image.shape}")
-    if not scale > 0:
-        raise ImageError(f"bicubic resize takes a positive scale factor, got {scale}")
+    if not 0 < scale < np.inf:
+        raise ImageError(f"bicubic resize takes a positive, finite scale factor, got {scale}")
     height, width = (int(np.ceil(size * scale)) for size in image.shape[:2])
     rows = _resize_rows(image, height, scale)
     return np.ascontiguousarray(_resize_rows(rows.swapaxes(0, 1), width, scale).swapaxes(0, 1))

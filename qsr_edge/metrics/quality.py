@@ -18,6 +18,10 @@ _SSIM_C2 = (0.03 * 255) ** 2
 def _cropped_luma(
     image: NDArray[np.uint8], other: NDArray[np.uint8], border_px: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    if image.dtype != np.uint8 or other.dtype != np.uint8:
+        raise ImageError(f"PSNR and SSIM compare uint8 images, got {image.dtype} and {other.dtype}")
+    if border_px < 0:
+        raise ImageError(f"cannot crop {border_px} border pixels; give 0 or more")
     if image.shape != other.shape or image.ndim != 3 or image.shape[2] != 3:
         raise ImageError(
             f"PSNR and SSIM compare two RGB images of one size, got shapes {image.shape} and {other.shape}"

@@ -1,5 +1,7 @@
 import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,9 +11,11 @@ from qsr_edge.nn.checkpoint import Checkpoint, expected_shapes, read_checkpoint,
 from qsr_edge.nn.config import EdgeConfig
 from qsr_edge.zoo import bundled_checkpoints
 
+RunCli = Callable[..., Any]
+
 
 @pytest.mark.parametrize("scale", [2, 4])
-def test_the_bundled_checkpoint_becomes_a_verified_bundle(run_cli, tmp_path: Path, scale: int) -> None:  # type: ignore[no-untyped-def]
+def test_the_bundled_checkpoint_becomes_a_verified_bundle(run_cli: RunCli, tmp_path: Path, scale: int) -> None:
     output = tmp_path / "bundle"
     result = run_cli("convert", "--target", "tflite", "--bits", "4", "--scale", str(scale), "-o", str(output), "--json")
     assert result.exit_code == 0, result.stderr
@@ -32,7 +36,7 @@ def test_the_bundled_checkpoint_becomes_a_verified_bundle(run_cli, tmp_path: Pat
     assert upscaled.stat().st_size > 0
 
 
-def test_compact_files_are_at_most_60_percent_of_fast_ones(run_cli, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_compact_files_are_at_most_60_percent_of_fast_ones(run_cli: RunCli, tmp_path: Path) -> None:
     sizes = {}
     for storage in ("fast", "compact"):
         output = tmp_path / storage
@@ -45,7 +49,7 @@ def test_compact_files_are_at_most_60_percent_of_fast_ones(run_cli, tmp_path: Pa
     assert sizes["compact"][deepest] <= 0.6 * sizes["fast"][deepest]
 
 
-def test_two_conversions_give_equal_bytes(run_cli, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_two_conversions_give_equal_bytes(run_cli: RunCli, tmp_path: Path) -> None:
     for name in ("a", "b"):
         assert run_cli("convert", "--target", "tflite", "-o", str(tmp_path / name)).exit_code == 0
     contents = [{path.name: path.read_bytes() for path in sorted((tmp_path / name).iterdir())} for name in ("a", "b")]
@@ -63,8 +67,8 @@ def test_two_conversions_give_equal_bytes(run_cli, tmp_path: Path) -> None:  # t
         ([], 2, "--target"),
     ],
 )
-def test_mistakes_are_one_line_and_write_nothing(  # type: ignore[no-untyped-def]
-    run_cli, tmp_path: Path, arguments: list[str], exit_code: int, message: str
+def test_mistakes_are_one_line_and_write_nothing(
+    run_cli: RunCli, tmp_path: Path, arguments: list[str], exit_code: int, message: str
 ) -> None:
     result = run_cli("convert", *arguments, "-o", str(tmp_path / "out"))
     assert result.exit_code == exit_code
@@ -72,14 +76,14 @@ def test_mistakes_are_one_line_and_write_nothing(  # type: ignore[no-untyped-def
     assert not list(tmp_path.iterdir())
 
 
-def test_a_checkpoint_of_another_width_is_refused(run_cli, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_a_checkpoint_of_another_width_is_refused(run_cli: RunCli, tmp_path: Path) -> None:
     bundled = str(bundled_checkpoints()[0].path)
     result = run_cli("convert", "--target", "tflite", "--checkpoint", bundled, "--bits", "2", "-o", str(tmp_path / "o"))
     assert result.exit_code == 1
     assert "--bits 2 was asked for, but the checkpoint has 4" in result.stderr
 
 
-def test_damaged_and_float_checkpoints_are_refused(run_cli, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_damaged_and_float_checkpoints_are_refused(run_cli: RunCli, tmp_path: Path) -> None:
     content = bundled_checkpoints()[0].path.read_bytes()
     damaged = tmp_path / "cut.safetensors"
     damaged.write_bytes(content[: len(content) // 2])
@@ -96,7 +100,7 @@ def test_damaged_and_float_checkpoints_are_refused(run_cli, tmp_path: Path) -> N
         assert not (tmp_path / "out").exists()
 
 
-def test_a_parity_failure_writes_nothing(run_cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
+def test_a_parity_failure_writes_nothing(run_cli: RunCli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from qsr_edge.bundle import parity
 
     golden = parity.run_graph
@@ -108,7 +112,7 @@ def test_a_parity_failure_writes_nothing(run_cli, tmp_path: Path, monkeypatch: p
     assert not list(tmp_path.iterdir())
 
 
-def test_manifest_carries_the_measured_quality(run_cli, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_manifest_carries_the_measured_quality(run_cli: RunCli, tmp_path: Path) -> None:
     assert run_cli("convert", "--target", "tflite", "--no-verify", "-o", str(tmp_path / "o")).exit_code == 0
     manifest = json.loads((tmp_path / "o" / MANIFEST_NAME).read_text())
     recorded = read_checkpoint(next(c.path for c in bundled_checkpoints() if c.scale == 2)).provenance["quality"]
@@ -119,7 +123,7 @@ def test_manifest_carries_the_measured_quality(run_cli, tmp_path: Path) -> None:
         assert len(figures) == 2
 
 
-def test_demo_is_better_than_bicubic(run_cli, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_demo_is_better_than_bicubic(run_cli: RunCli, tmp_path: Path) -> None:
     result = run_cli("demo", "-o", str(tmp_path / "demo"))
     assert result.exit_code == 0, result.stderr
     assert "dB better than bicubic" in result.stdout

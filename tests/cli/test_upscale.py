@@ -6,14 +6,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
+from qsr_edge.bundle.reader import open_bundle
 from qsr_edge.data.bicubic import resize_bicubic
 from qsr_edge.data.images import read_picture
 from qsr_edge.graph.interpreter import run_graph
 from qsr_edge.lowering.edge import lower_checkpoint
 from qsr_edge.nn.checkpoint import read_checkpoint
+from qsr_edge.runtime.upscale import load_depth
 
 
 def golden(checkpoint: Path, picture: Path, depth: int = 2) -> NDArray[np.uint8]:
@@ -33,6 +37,23 @@ def test_the_picture_is_the_golden_one(
     assert f"{source} 96x64 -> {target} 192x128 in " in result.stdout
     assert "ms per megapixel of input" in result.stdout
     np.testing.assert_array_equal(read_picture(target).rgb, golden(tiny_checkpoint, source, depth or 2))
+
+
+@settings(max_examples=40)
+@given(
+    height=st.integers(1, 60),
+    width=st.integers(1, 60),
+    tile_px=st.integers(1, 40),
+    depth=st.sampled_from([1, 2]),
+)
+def test_tiles_of_a_real_network_leave_no_seam(
+    tiny_bundle: Path, tiny_checkpoint: Path, height: int, width: int, tile_px: int, depth: int
+) -> None:
+    image = np.random.default_rng(height * 61 + width).integers(0, 256, (height, width, 3), np.uint8)
+    network = lower_checkpoint(read_checkpoint(tiny_checkpoint))
+    with open_bundle(tiny_bundle) as bundle:
+        tiled = load_depth(bundle, depth=depth).upscale(image, tile_px=tile_px)
+    np.testing.assert_array_equal(tiled, run_graph(network.graphs[depth], network.constants, image))
 
 
 @pytest.mark.parametrize("kernels", ["xnnpack", "builtin", "reference"])

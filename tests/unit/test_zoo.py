@@ -39,7 +39,8 @@ def test_recorded_quality_is_measured_again(standard_images: Path, entry: Bundle
     samples = list(load_dataset(standard_images / "test" / "Set5", entry.scale, lr_folder=lr_folder))
     for depth, graph in network.graphs.items():
         figures = [
-            psnr_y(run_graph(graph, network.constants, sample.lr), sample.hr, border_px=entry.scale) for sample in samples
+            psnr_y(run_graph(graph, network.constants, sample.lr), sample.hr, border_px=entry.scale)
+            for sample in samples
         ]
         recorded = next(row["psnr_db"] for row in rows if (row["dataset"], row["depth"]) == ("Set5", depth))
         assert np.mean(figures) == pytest.approx(recorded, abs=1e-3)

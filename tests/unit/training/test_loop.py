@@ -39,14 +39,14 @@ def test_resumed_run_equals_an_uninterrupted_one_bit_for_bit(tmp_path: Path, pai
     recipe = dataclasses.replace(RECIPE, bits=bits, order_iteration=0 if bits else 2)
     whole = train(recipe, pairs, tmp_path / "whole.safetensors", save_every=2)
 
-    class Interrupted(Exception):
+    class InterruptedRunError(Exception):
         pass
 
     def stop(progress: Progress) -> None:
         if progress.iteration == 5:
-            raise Interrupted
+            raise InterruptedRunError
 
-    with pytest.raises(Interrupted):
+    with pytest.raises(InterruptedRunError):
         train(recipe, pairs, tmp_path / "part.safetensors", save_every=2, on_progress=stop)
     assert not (tmp_path / "part.safetensors").exists()
     resumed = train(recipe, pairs, tmp_path / "part.safetensors", save_every=2)
