@@ -70,7 +70,7 @@ def resize_bicubic(image: NDArray[np.uint8], scale: float) -> NDArray[np.uint8]:
     if image.dtype != np.uint8 or image.ndim not in (2, 3) or image.size == 0:
         raise ImageError(f"bicubic resize takes a non-empty uint8 image, got {image.dtype} of shape {image.shape}")
     if not 0 < scale < np.inf:
-        raise ImageError(f"bicubic resize takes a positive scale factor below infinity, got {scale}")
+        raise ImageError(f"bicubic resize takes a finite, positive scale factor, got {scale}")
     height, width = (int(np.ceil(size * scale)) for size in image.shape[:2])
     rows = _resize_rows(image, height, scale)
     return np.ascontiguousarray(_resize_rows(rows.swapaxes(0, 1), width, scale).swapaxes(0, 1))
