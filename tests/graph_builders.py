@@ -6,7 +6,6 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
-from qsr_edge.bundle.backend import LoweredNetwork
 from qsr_edge.graph.ir import (
     Add,
     ConstantId,
@@ -22,6 +21,7 @@ from qsr_edge.graph.ir import (
     Tensor,
     TensorId,
 )
+from qsr_edge.lowering.network import LoweredNetwork
 from qsr_edge.nn.config import EDGE_WEIGHT_BITS, RATIO_MANTISSA, Profile
 from qsr_edge.quant.codes import CodeRange
 

@@ -1,6 +1,5 @@
 """The protocol between qsr-edge and a back end, and how back ends are found."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from importlib.metadata import entry_points
@@ -11,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qsr_edge.errors import BackendError
-from qsr_edge.graph.ir import Constants, Graph
+from qsr_edge.lowering.network import LoweredNetwork
 
 ENTRY_POINT_GROUP = "qsr_edge.backends"
 
@@ -56,14 +55,6 @@ class ConvertOptions:
     pack: Pack = Pack.PER_DEPTH
     input_size_px: tuple[int, int] | None = None
     metadata: ModelMetadata
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LoweredNetwork:
-    """One network at every depth: graphs by depth, all reading one constant store."""
-
-    graphs: Mapping[int, Graph]
-    constants: Constants
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

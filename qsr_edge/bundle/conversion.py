@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from qsr_edge.bundle.backend import Backend, ConvertOptions, LoweredNetwork, ModelFile, Pack
+from qsr_edge.bundle.backend import Backend, ConvertOptions, ModelFile, Pack
 from qsr_edge.bundle.golden import golden_image, image_sha256
 from qsr_edge.bundle.manifest import DepthEntry, GoldenInput, Manifest, ParityEntry, QualityEntry
 from qsr_edge.bundle.parity import Image, compare_with_golden, verification_images
@@ -13,6 +13,7 @@ from qsr_edge.errors import CheckpointError, ParityError
 from qsr_edge.graph.cost import graph_cost
 from qsr_edge.graph.interpreter import run_graph
 from qsr_edge.lowering.edge import lower_checkpoint
+from qsr_edge.lowering.network import LoweredNetwork
 from qsr_edge.nn.checkpoint import Checkpoint
 from qsr_edge.nn.config import Profile
 

@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from qsr_edge.bundle.backend import Backend, LoweredNetwork, ModelFile
+from qsr_edge.bundle.backend import Backend, ModelFile
 from qsr_edge.bundle.manifest import ParityEntry
 from qsr_edge.graph.interpreter import run_graph
+from qsr_edge.lowering.network import LoweredNetwork
 
 Image = NDArray[np.uint8]
 

@@ -17,7 +17,6 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 from rich.text import Text
 
-from qsr_edge.bundle.backend import LoweredNetwork
 from qsr_edge.bundle.reader import open_bundle
 from qsr_edge.data.bicubic import resize_bicubic
 from qsr_edge.data.dataset import load_dataset
@@ -25,6 +24,7 @@ from qsr_edge.errors import CheckpointError
 from qsr_edge.graph.cost import graph_cost
 from qsr_edge.graph.interpreter import run_graph
 from qsr_edge.lowering.edge import lower_checkpoint
+from qsr_edge.lowering.network import LoweredNetwork
 from qsr_edge.metrics import psnr_y, ssim_y
 from qsr_edge.nn.checkpoint import read_checkpoint
 from qsr_edge.runtime.upscale import LoadedDepth, load_depth

@@ -15,7 +15,6 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from qsr_edge.bundle.backend import LoweredNetwork
 from qsr_edge.bundle.manifest import MANIFEST_NAME
 from qsr_edge.bundle.reader import open_bundle
 from qsr_edge.errors import QsrError
@@ -36,12 +35,13 @@ from qsr_edge.graph.ir import (
 from qsr_edge.graph.serde import load_graph
 from qsr_edge.graph.verify import verify_graph
 from qsr_edge.lowering.edge import lower_checkpoint
+from qsr_edge.lowering.network import LoweredNetwork
 from qsr_edge.nn.checkpoint import read_checkpoint
 from qsr_edge.nn.config import Profile
 from qsr_edge.quant.codes import CodeRange
 
 if TYPE_CHECKING:
-    from qsr_edge_converters.tflite.reading import FileSubgraph
+    from qsr_edge_converters.tflite.file_model import FileSubgraph
 
 EXAMPLE_SIZE_PX = (640, 360)
 """Width and height of the input that totals are given for: a common preview stream."""

@@ -8,7 +8,6 @@ trained network computes, bit for bit.
 import numpy as np
 from numpy.typing import NDArray
 
-from qsr_edge.bundle.backend import LoweredNetwork
 from qsr_edge.errors import LoweringError
 from qsr_edge.graph.ir import (
     Add,
@@ -27,6 +26,7 @@ from qsr_edge.graph.ir import (
     TensorId,
 )
 from qsr_edge.graph.verify import verify_graph
+from qsr_edge.lowering.network import LoweredNetwork
 from qsr_edge.nn.checkpoint import Checkpoint
 from qsr_edge.nn.config import EDGE_WEIGHT_BITS, IMAGE_STEP, RATIO_MANTISSA, STREAM_RANGE, Profile
 from qsr_edge.quant.codes import CodeRange

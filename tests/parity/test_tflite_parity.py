@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from qsr_edge.bundle.backend import ConvertOptions, LoweredNetwork, ModelMetadata, Pack, Storage
+from qsr_edge.bundle.backend import ConvertOptions, ModelMetadata, Pack, Storage
 from qsr_edge.graph.interpreter import run_graph
 from qsr_edge.graph.ir import ConstantId, Constants, Conv2d, DepthToSpace, Graph, QuantizeInput, Shift, Tensor, TensorId
+from qsr_edge.lowering.network import LoweredNetwork
 from qsr_edge.nn.config import Profile
 from qsr_edge.quant.codes import CodeRange
 from qsr_edge_converters.tflite import BACKEND, inspect_model

@@ -4,8 +4,9 @@ import importlib
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from qsr_edge.bundle.backend import Backend, ConvertOptions, LoweredNetwork, ModelFile, Runner, Storage
+from qsr_edge.bundle.backend import Backend, ConvertOptions, ModelFile, Runner, Storage
 from qsr_edge.errors import BackendError
+from qsr_edge.lowering.network import LoweredNetwork
 from qsr_edge.nn.config import Profile
 
 INSTALL = "install it with: pip install 'qsr-edge[tflite]'"

@@ -8,9 +8,9 @@ import math
 
 import numpy as np
 
+from qsr_edge_converters.tflite.file_model import FileModel, FileOperator, FileSubgraph, FileTensor
 from qsr_edge_converters.tflite.flatbuffer_reading import DamagedError, Table
 from qsr_edge_converters.tflite.format import INPUT_NAME, OUTPUT_NAME, Operator, OptionsType, TensorType
-from qsr_edge_converters.tflite.reading import FileModel, FileOperator, FileSubgraph, FileTensor
 
 ELEMENTS_MAX = (1 << 31) - 1
 """Kernels index tensors with int32."""

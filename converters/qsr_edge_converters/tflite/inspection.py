@@ -8,8 +8,9 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from qsr_edge_converters.tflite.file_model import FileModel, FileSubgraph
 from qsr_edge_converters.tflite.format import METADATA_NAME, Operator, TensorType
-from qsr_edge_converters.tflite.reading import FileModel, FileSubgraph, read_model_file
+from qsr_edge_converters.tflite.reading import read_model_file
 
 INTEGER_TYPES = frozenset({TensorType.INT4, TensorType.INT8, TensorType.UINT8, TensorType.INT32})
 

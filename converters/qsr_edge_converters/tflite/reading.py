@@ -1,7 +1,6 @@
 """Reading .tflite files from outside, with bounds checked and without any SDK."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import TypeVar
@@ -10,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qsr_edge.errors import BackendError
+from qsr_edge_converters.tflite.checking import check_model
+from qsr_edge_converters.tflite.file_model import FileModel, FileOperator, FileSignature, FileSubgraph, FileTensor
 from qsr_edge_converters.tflite.flatbuffer_reading import DamagedError, Table
 from qsr_edge_converters.tflite.format import IDENTIFIER, SCHEMA_VERSION
 
@@ -29,63 +30,6 @@ _SIGNATURE_SLOTS = (0, 1, 2, 4)
 _TENSOR_MAP_SLOTS = (0, 1)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class FileTensor:
-    """A tensor: ``shape_signature`` has -1 where the size is open, ``content`` is empty for an activation."""
-
-    name: str
-    shape: tuple[int, ...]
-    shape_signature: tuple[int, ...]
-    type: int
-    scales: NDArray[np.float32]
-    zero_points: NDArray[np.int64]
-    axis: int
-    content: NDArray[np.uint8]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FileOperator:
-    """An operator: its code and version, and the indices of the tensors it reads and writes."""
-
-    code: int
-    version: int
-    inputs: tuple[int, ...]
-    outputs: tuple[int, ...]
-    options_type: int
-    options: Table | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FileSubgraph:
-    """A subgraph."""
-
-    name: str
-    tensors: tuple[FileTensor, ...]
-    operators: tuple[FileOperator, ...]
-    inputs: tuple[int, ...]
-    outputs: tuple[int, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FileSignature:
-    """A callable subgraph: argument names to tensor indices."""
-
-    subgraph: int
-    inputs: Mapping[str, int]
-    outputs: Mapping[str, int]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class FileModel:
-    """A whole file."""
-
-    content: bytes
-    description: str
-    subgraphs: tuple[FileSubgraph, ...]
-    signatures: Mapping[str, FileSignature]
-    metadata: Mapping[str, bytes]
-
-
 def read_model_file(path: Path, *, ours: bool = True) -> FileModel:
     """Read a .tflite file.
 
@@ -97,8 +41,6 @@ def read_model_file(path: Path, *, ours: bool = True) -> FileModel:
     Raises:
         BackendError: naming the file and what is wrong with it.
     """
-    from qsr_edge_converters.tflite.checking import check_model
-
     try:
         content = path.read_bytes()
     except OSError as error:

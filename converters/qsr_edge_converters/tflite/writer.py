@@ -8,10 +8,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from qsr_edge.bundle.backend import ConvertOptions, LoweredNetwork, ModelFile, Pack, Storage
+from qsr_edge.bundle.backend import ConvertOptions, ModelFile, Pack, Storage
 from qsr_edge.errors import BackendError
 from qsr_edge.graph.ir import Add, Constants, Conv2d, DepthToSpace, Graph, QuantizeInput, Tensor, TensorId
 from qsr_edge.graph.verify import verify_graph
+from qsr_edge.lowering.network import LoweredNetwork
 from qsr_edge.nn.config import IMAGE_ZERO
 from qsr_edge_converters.tflite.encoding import (
     INT8_CODES,

@@ -12,9 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from qsr_edge.bundle.backend import ConvertOptions, LoweredNetwork, ModelMetadata, Pack, Storage
+from qsr_edge.bundle.backend import ConvertOptions, ModelMetadata, Pack, Storage
 from qsr_edge.errors import BackendError, GraphError, QsrError
 from qsr_edge.graph.ir import Add, Constants, QuantizeInput
+from qsr_edge.lowering.network import LoweredNetwork
 from qsr_edge.nn.config import Profile
 from qsr_edge.quant.codes import CodeRange
 from qsr_edge_converters.tflite import BACKEND, inspect_model
