@@ -99,7 +99,11 @@ def _zip(contents: Mapping[str, bytes]) -> bytes:
 
 
 def _write_folder(output: Path, contents: Mapping[str, bytes]) -> None:
-    temporary = Path(tempfile.mkdtemp(dir=output.parent, prefix=f".{output.name}.", suffix=".tmp"))
+    try:
+        temporary = Path(tempfile.mkdtemp(dir=output.parent, prefix=f".{output.name}.", suffix=".tmp"))
+    except OSError as error:
+        error.filename = str(output)
+        raise
     try:
         umask = os.umask(0)
         os.umask(umask)
@@ -109,7 +113,10 @@ def _write_folder(output: Path, contents: Mapping[str, bytes]) -> None:
             path.parent.mkdir(parents=True, exist_ok=True)
             atomic_write(path, content)
         _put_in_place(temporary, output)
-    except BaseException:
+    except BaseException as error:
+        if isinstance(error, OSError):
+            # The temporary folder means nothing to the user, who named the output.
+            error.filename, error.filename2 = str(output), None
         shutil.rmtree(temporary, ignore_errors=True)
         raise
 

@@ -4,6 +4,8 @@ Each step minimizes L1(deepest) + shallow_weight * L1(one shallower depth drawn 
 high-resolution image.
 """
 
+import hashlib
+import json
 import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -13,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from qsr_edge.errors import TrainingError
+from qsr_edge.errors import OutputExistsError, TrainingError
 from qsr_edge.metrics import psnr_y
 from qsr_edge.nn.checkpoint import Checkpoint, write_checkpoint
 from qsr_edge.nn.config import IMAGE_ZERO, EdgeConfig
@@ -121,6 +123,21 @@ def validation_psnr_db(network: QuantsrCEdge, tensors: dict[str, Tensor], pairs:
     return float(total / len(pairs))
 
 
+def _description_of_run(recipe: TrainRecipe, pairs: list[ImagePair], start: Checkpoint | None) -> str:
+    """Recipe, images and start as text; equal for equal runs."""
+    images = hashlib.sha256()
+    for pair in pairs:
+        images.update(repr(pair.hr.shape).encode())
+        images.update(pair.hr.tobytes())
+    weights = hashlib.sha256()
+    if start is not None:
+        for name, array in sorted(start.tensors.items()):
+            weights.update(name.encode())
+            weights.update(array.tobytes())
+    table = {"recipe": asdict(recipe), "images": images.hexdigest(), "start": weights.hexdigest()}
+    return json.dumps(table, sort_keys=True)
+
+
 def train(
     recipe: TrainRecipe,
     pairs: list[ImagePair],
@@ -146,18 +163,24 @@ def train(
         The checkpoint that was written.
 
     Raises:
-        TrainingError: too few images, a start that does not fit, or a loss that is not finite.
+        TrainingError: too few images, a start or a saved state that does not fit, or a loss that is not finite.
+        OutputExistsError: if the output exists and is not this run's.
     """
     if len(pairs) <= recipe.validation_images:
         raise TrainingError(
             f"{recipe.name}: {len(pairs)} images are too few to hold out {recipe.validation_images}; give more"
         )
+    state_file = output.with_name(output.name + ".state")
+    if output.exists() and not state_file.exists():
+        raise OutputExistsError(f"{output}: exists already; choose another output, or move it away")
     held_out, pairs = pairs[-recipe.validation_images :], pairs[: -recipe.validation_images]
     network = initial_network(recipe, start, pairs)
     state = TrainingState(
-        network, make_optimizer(network, recipe), {name: t.clone() for name, t in network.state_dict().items()}
+        network=network,
+        optimizer=make_optimizer(network, recipe),
+        average={name: tensor.clone() for name, tensor in network.state_dict().items()},
+        run=_description_of_run(recipe, pairs, start),
     )
-    state_file = output.with_name(output.name + ".state")
     if state_file.exists():
         state.load(state_file)
     while state.iteration < recipe.iterations:

@@ -69,12 +69,15 @@ class TrainingState:
     network: QuantsrCEdge
     optimizer: torch.optim.Optimizer
     average: dict[str, Tensor]
+    run: str
+    """What the run is made of, as text: a state of another recipe, start or number of images must not be resumed."""
     iteration: int = 0
 
     def save(self, path: Path) -> None:
         """Write atomically: a run killed at any moment leaves the previous state whole."""
         buffer = io.BytesIO()
         state = {
+            "run": self.run,
             "iteration": self.iteration,
             "network": self.network.state_dict(),
             "optimizer": self.optimizer.state_dict(),
@@ -88,19 +91,26 @@ class TrainingState:
         """Restore a saved state.
 
         Raises:
-            TrainingError: if the file is damaged or belongs to another network.
+            TrainingError: if the file is damaged or belongs to another run.
         """
         try:
             state: dict[str, Any] = torch.load(path, weights_only=True)
+            run = str(state["run"])
+        except Exception as error:  # torch raises many kinds for a damaged file; all mean the same to the user
+            raise TrainingError(f"{path}: this training state is damaged; delete it to start anew") from error
+        if run != self.run:
+            raise TrainingError(
+                f"{path}: this training state is of a run with another recipe, start or set of images; "
+                "choose another output, or delete it to start anew"
+            )
+        try:
             self.network.load_state_dict(state["network"])
             self.optimizer.load_state_dict(state["optimizer"])
             self.average = state["average"]
             self.iteration = int(state["iteration"])
             self.network.config = with_order(self.network.config, tuple(state["order"]))
-        except Exception as error:  # torch raises many kinds for a damaged file; all mean the same to the user
-            raise TrainingError(
-                f"{path}: this training state is damaged or of another network; delete it to start anew"
-            ) from error
+        except Exception as error:
+            raise TrainingError(f"{path}: this training state is damaged; delete it to start anew") from error
 
 
 def with_order(config: EdgeConfig, order: tuple[int, ...]) -> EdgeConfig:

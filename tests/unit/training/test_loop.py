@@ -7,7 +7,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from qsr_edge.data.bicubic import resize_bicubic
-from qsr_edge.errors import TrainingError
+from qsr_edge.errors import OutputExistsError, TrainingError
 from qsr_edge.nn.checkpoint import Checkpoint, read_checkpoint
 from qsr_edge.recipe.train import TrainRecipe
 from qsr_edge.training.loop import Progress, train
@@ -75,6 +75,18 @@ def test_damaged_state_is_named(tmp_path: Path, pairs: list[ImagePair]) -> None:
     (tmp_path / "c.safetensors.state").write_bytes(b"not a state")
     with pytest.raises(TrainingError, match=r"c\.safetensors\.state.*delete it"):
         train(RECIPE, pairs, tmp_path / "c.safetensors")
+
+
+def test_a_state_of_another_run_is_not_resumed(tmp_path: Path, pairs: list[ImagePair]) -> None:
+    output = tmp_path / "c.safetensors"
+    train(RECIPE, pairs, output)
+    assert _same(train(RECIPE, pairs, output), read_checkpoint(output))
+    for recipe, images in ((dataclasses.replace(RECIPE, seed=1), pairs), (RECIPE, pairs[::-1])):
+        with pytest.raises(TrainingError, match="another recipe, start or set of images"):
+            train(recipe, images, output)
+    (tmp_path / "c.safetensors.state").unlink()
+    with pytest.raises(OutputExistsError, match="exists already"):
+        train(RECIPE, pairs, output)
 
 
 def test_divergence_stops_the_run(tmp_path: Path, pairs: list[ImagePair]) -> None:
