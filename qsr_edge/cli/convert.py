@@ -19,6 +19,7 @@ from qsr_edge.lowering.edge import model_name
 from qsr_edge.nn.checkpoint import Checkpoint, read_checkpoint
 from qsr_edge.zoo import find_checkpoint
 
+WEIGHTS_AUTHOR = "The qsr-edge authors"
 WEIGHTS_LICENCE = "Apache-2.0"
 
 
@@ -50,7 +51,9 @@ def load_checkpoint(path: Path | None, *, scale: int | None, bits: int | None) -
         CheckpointError: if it is damaged, not there, or of another scale factor or bit width.
     """
     if path is None:
-        return read_checkpoint(find_checkpoint(scale=scale or 2, bits=bits or 4).path)
+        return read_checkpoint(
+            find_checkpoint(scale=2 if scale is None else scale, bits=4 if bits is None else bits).path
+        )
     checkpoint = read_checkpoint(path)
     for name, asked, has in (("bits", bits, checkpoint.config.bits), ("scale", scale, checkpoint.config.scale)):
         if asked is not None and asked != has:
@@ -113,8 +116,8 @@ def show_conversion(console: Console, conversion: Conversion, output: Path) -> N
 @click.option("--pack", type=click.Choice([p.value for p in Pack]), default=Pack.PER_DEPTH.value, show_default=True,
               help="One file per depth, or one with a signature per depth and shared weights.")  # fmt: skip
 @click.option("--input-size", callback=_size, help="Fixed input size such as 640x360; any size by default.")
-@click.option("--author", default="The qsr-edge authors", show_default=True, help="Author, for the model's metadata.")
-@click.option("--licence", default=WEIGHTS_LICENCE, show_default=True, help="SPDX licence of the weights.")
+@click.option("--author", help="Author of the weights; required with --checkpoint.  [bundled: the qsr-edge authors]")
+@click.option("--licence", help="SPDX licence of the weights; required with --checkpoint.  [bundled: Apache-2.0]")
 @click.option(
     "--verify/--no-verify", default=True, show_default=True, help="Run what was written and compare every byte."
 )
@@ -129,8 +132,8 @@ def command(
     storage: str,
     pack: str,
     input_size: tuple[int, int] | None,
-    author: str,
-    licence: str,
+    author: str | None,
+    licence: str | None,
     verify: bool,
     force: bool,
     as_json: bool,
@@ -141,8 +144,10 @@ def command(
         raise CheckpointError(
             f"{checkpoint_file}: a float checkpoint; train a quantized one from it: qsr-edge train --start"
         )
-    if not licence.strip() or not author.strip():
-        raise RecipeError("--author and --licence must not be empty")
+    if checkpoint_file is None:
+        author, licence = author or WEIGHTS_AUTHOR, licence or WEIGHTS_LICENCE
+    if not (author and author.strip() and licence and licence.strip()):
+        raise RecipeError("--checkpoint needs --author and --licence: who made your weights, and their SPDX licence")
     name = model_name(checkpoint.config.scale, checkpoint.config.bits)
     output = output or Path(f"{name}-{target}")
     backend = find_backend(target)

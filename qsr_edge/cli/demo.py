@@ -10,6 +10,7 @@ from qsr_edge import __version__
 from qsr_edge.bundle.backend import ConvertOptions, ModelMetadata, find_backend
 from qsr_edge.bundle.conversion import convert_checkpoint
 from qsr_edge.cli.convert import (
+    WEIGHTS_AUTHOR,
     WEIGHTS_LICENCE,
     demo_photo,
     load_checkpoint,
@@ -44,7 +45,7 @@ def command(output: Path, scale: int) -> None:
     metadata = ModelMetadata(
         name=name,
         version=__version__,
-        author="The qsr-edge authors",
+        author=WEIGHTS_AUTHOR,
         licence=WEIGHTS_LICENCE,
         description=network_description(scale, bits),
     )

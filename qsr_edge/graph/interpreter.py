@@ -63,7 +63,7 @@ def requantize(accumulator: Codes, node: Conv2d, constants: Constants) -> Codes:
 
 
 def _convolve(codes: Codes, node: Conv2d, constants: Constants, output: Tensor, input_range: CodeRange) -> Codes:
-    """(H, W, I) -> (H, W, O), in bands of rows so that memory stays bounded."""
+    """(H, W, I) -> (H, W, O), in bands of rows so that what im2col adds to input and output stays bounded."""
     weights = constants[node.weights].astype(np.int8)
     bias = constants[node.bias].astype(np.int32)
     bound = accumulator_bound(weights, bias, input_range)
@@ -82,7 +82,8 @@ def _convolve(codes: Codes, node: Conv2d, constants: Constants, output: Tensor, 
     matrix: Codes | None = None
     if not (node.depthwise and kernel == 1):
         matrix = weights.reshape(weights.shape[0], -1).T.astype(dtype)
-    band = max(1, _BAND_BYTES // max(1, width * kernel * kernel * channels * np.dtype(dtype).itemsize))
+    widest = max(kernel * kernel * channels, output.channels)
+    band = max(1, _BAND_BYTES // (width * widest * np.dtype(dtype).itemsize))
     padded: Codes = np.zeros((height + 2 * pad, width + 2 * pad, channels), dtype)
     padded[pad : pad + height, pad : pad + width] = codes
     for top in range(0, height, band):

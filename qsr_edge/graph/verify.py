@@ -43,6 +43,8 @@ def _verify_conv(node: Conv2d, source: Tensor, output: Tensor, constants: Consta
         or weights.shape[1] % 2 == 0
     ):
         raise _fail(node, f"weights {weights.dtype} {weights.shape}", "int8 (O, K, K, I) with K odd")
+    if weights.size == 0 or not 1 <= node.weight_bits <= 8:
+        raise _fail(node, f"{weights.shape} weights of {node.weight_bits} bits", "at least one weight, of 1 to 8 bits")
     if weights.shape[0] != output.channels or weights.shape[3] != inputs:
         raise _fail(node, f"weights of shape {weights.shape}", f"{output.channels} output and {inputs} input channels")
     if node.depthwise and source.channels != output.channels:
@@ -55,7 +57,9 @@ def _verify_conv(node: Conv2d, source: Tensor, output: Tensor, constants: Consta
     if source.range.q_min > 0 or source.range.q_max < 0:
         raise _fail(node, f"input codes {source.range}", "a range that holds 0, the padding code")
     upper = output.range
-    if not (upper == _INT8 or upper == CodeRange.signed(upper.bits) or upper == CodeRange.unsigned(upper.bits)):
+    if upper.bits > 8 or not (
+        upper == _INT8 or upper == CodeRange.signed(upper.bits) or upper == CodeRange.unsigned(upper.bits)
+    ):
         raise _fail(node, f"output codes {upper}", "the full signed or unsigned range of a bit width")
     bound = accumulator_bound(weights.astype(np.int8), bias.astype(np.int32), source.range)
     match node.requantization:
@@ -84,8 +88,8 @@ def _verify_conv(node: Conv2d, source: Tensor, output: Tensor, constants: Consta
                 )
             if not (np.isfinite(multipliers).all() and (multipliers > 0).all()):
                 raise _fail(node, "multipliers that are not finite and positive", "finite and positive")
-            if bound >= _FLOAT32_EXACT:
-                raise _fail(node, f"accumulators up to {bound}", "less than 2^24")
+            if bound >= _FLOAT32_EXACT // 2:
+                raise _fail(node, f"accumulators up to {bound}", "less than 2^23")
 
 
 def _verify_node(

@@ -86,6 +86,9 @@ def _parse_config(text: str, source: str) -> EdgeConfig:
         table = json.loads(text)
         if table.pop("architecture") not in list(ArchitectureName):
             raise CheckpointError(f"{source}: unknown architecture; known are {', '.join(ArchitectureName)}")
+        for key in ("scale", "channels", "blocks", "bits"):
+            if type(table[key]) is not int and not (key == "bits" and table[key] is None):
+                raise TypeError(f"{key} = {table[key]!r}")
         for key in ("depths", "order"):
             table[key] = tuple(int(entry) for entry in table[key])
         return EdgeConfig(**{**table, "profile": Profile(table["profile"])})

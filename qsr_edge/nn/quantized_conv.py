@@ -27,6 +27,8 @@ from qsr_edge.quant.rounding import clipped_round, scale_gradient
 
 EXPONENTS = range(1, 20)
 """Right shifts offered to a channel; a shift of 0 would leave two-step rounding of some kernels without its guard."""
+_LARGEST_BIAS = 1 << 19
+"""In units of the accumulator: leaves sum |w| |q| room below what every back end holds exactly."""
 
 
 class QuantizedConv(nn.Conv2d):
@@ -48,6 +50,7 @@ class QuantizedConv(nn.Conv2d):
     def calibrate(self, step_in: Tensor, step_out: Tensor, gain: Tensor | float = 1.0) -> None:
         """Choose each output channel's exponent (portable: least squared weight error) or first step size (scaled)."""
         weight = self.weight * gain
+        bias = torch.zeros(len(weight)) if self.bias is None else self.bias * gain
         if self.profile is Profile.SCALED:
             self.step.copy_(initial_step(weight, self.weight_range, dim=(1, 2, 3)))
             return
@@ -55,7 +58,8 @@ class QuantizedConv(nn.Conv2d):
         for exponent in EXPONENTS:
             step = step_out / step_in * 2.0**-exponent
             codes = clipped_round(weight / step, self.weight_range.q_min, self.weight_range.q_max)
-            errors.append((weight - codes * step).square().sum(dim=(1, 2, 3)))
+            error = (weight - codes * step).square().sum(dim=(1, 2, 3))
+            errors.append(torch.where((bias / (step_in * step)).abs() < _LARGEST_BIAS, error, torch.inf))
         best = torch.stack(errors).argmin(dim=0)
         self.exponent.copy_(best + EXPONENTS.start)
 

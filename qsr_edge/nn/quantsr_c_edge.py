@@ -52,7 +52,9 @@ class ResidualBlock(nn.Module):
         """RLQ on stream codes, as the integer graph does it: ``(mantissa * q + q_shift) * 2^-e``, all integers."""
         ratio = stream_step / step
         unit = torch.exp2(torch.floor(torch.log2(ratio.detach())) - 4)
-        mantissa = clipped_round(ratio / unit, RATIO_MANTISSA.q_min, RATIO_MANTISSA.q_max)
+        rounded = clipped_round(ratio / unit)
+        # The mantissa ends at 31 for want of a bit, not because the function saturates: its gradient goes on.
+        mantissa = rounded + (rounded.clamp(RATIO_MANTISSA.q_min, RATIO_MANTISSA.q_max) - rounded).detach()
         q_shift = clipped_round(self._shift() / step / unit)
         accumulator = stream * mantissa + q_shift.reshape(1, -1, 1, 1)
         return clipped_round(accumulator * unit, self.quant1.code_range.q_min, self.quant1.code_range.q_max)
@@ -129,7 +131,11 @@ class QuantsrCEdge(nn.Module):
         for block in self.blocks(self.config.blocks):
             branch = block(stream)
             magnitude = branch.square().mean().sqrt() / stream.square().mean().sqrt()
-            gain = (magnitude / block.importance).clamp_min(1e-6)
+            gain = magnitude / block.importance.abs()
+            if not (torch.isfinite(gain) and gain > 0):
+                # A branch without effect has no magnitude to move.
+                stream = stream + branch
+                continue
             block.conv2.weight.div_(gain)
             if block.conv2.bias is not None:
                 block.conv2.bias.div_(gain)

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from qsr_edge.errors import RecipeError
-from qsr_edge.nn.config import Profile
+from qsr_edge.errors import CheckpointError, RecipeError
+from qsr_edge.nn.config import EdgeConfig, Profile
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,5 +61,21 @@ class TrainRecipe:
                 raise RecipeError(f"{self.name}: {key} = {getattr(self, key)} must be greater than 0")
         if not 0 <= self.ema_decay < 1:
             raise RecipeError(f"{self.name}: ema_decay = {self.ema_decay} must be in [0, 1)")
-        if self.shallow_weight < 0 or self.order_iteration < 0 or self.seed < 0:
+        try:
+            EdgeConfig(
+                scale=self.scale,
+                channels=self.channels,
+                blocks=self.blocks,
+                depths=self.depths,
+                order=tuple(range(self.blocks)),
+                bits=self.bits or None,
+                profile=self.profile,
+            )
+        except CheckpointError as error:
+            raise RecipeError(f"{self.name}: {error}") from error
+        if self.order_iteration > self.iterations or (self.order_iteration and self.bits):
+            raise RecipeError(
+                f"{self.name}: order_iteration = {self.order_iteration} must lie within the iterations of a float run"
+            )
+        if not self.shallow_weight >= 0 or self.order_iteration < 0 or self.seed < 0:
             raise RecipeError(f"{self.name}: shallow_weight, order_iteration and seed must not be negative")

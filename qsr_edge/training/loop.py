@@ -25,6 +25,7 @@ from qsr_edge.training.patches import ImagePair, sample_batch
 from qsr_edge.training.state import TrainingState, checkpoint_from_network, warm_start, with_order
 
 _CALIBRATION_PATCHES = 32
+_SMALLEST_STEP = 1e-8
 _CALIBRATION_STREAM = 1 << 32
 """Seed-sequence words apart from every iteration's."""
 
@@ -47,7 +48,7 @@ def initial_network(recipe: TrainRecipe, start: Checkpoint | None, pairs: list[I
         channels=recipe.channels,
         blocks=recipe.blocks,
         depths=recipe.depths,
-        order=start.config.order if start else tuple(range(recipe.blocks)),
+        order=start.config.order if start and start.config.blocks == recipe.blocks else tuple(range(recipe.blocks)),
         bits=recipe.bits or None,
         profile=recipe.profile,
     )
@@ -97,17 +98,18 @@ def _step(state: TrainingState, recipe: TrainRecipe, pairs: list[ImagePair]) -> 
     if not (math.isfinite(value) and math.isfinite(norm.item())):
         raise TrainingError(
             f"{recipe.name}: the loss or its gradient is not finite at iteration {state.iteration}; "
-            "the last saved state is intact, resume with a lower learning rate"
+            "start anew with a lower learning_rate and another output; the last saved state is intact"
         )
     state.optimizer.step()
     state.iteration += 1
+    with torch.no_grad():
+        for name, parameter in network.named_parameters():
+            if name.endswith("step"):
+                parameter.clamp_(min=_SMALLEST_STEP)
     decay = min(recipe.ema_decay, state.iteration / (state.iteration + 10))
     with torch.no_grad():
         for name, tensor in network.state_dict().items():
             state.average[name].lerp_(tensor, 1 - decay)
-        for block in network.blocks(recipe.blocks):
-            block.quant1.step.clamp_(min=1e-8)
-            block.quant2.step.clamp_(min=1e-8)
     return value
 
 
@@ -173,6 +175,8 @@ def train(
     state_file = output.with_name(output.name + ".state")
     if output.exists() and not state_file.exists():
         raise OutputExistsError(f"{output}: exists already; choose another output, or move it away")
+    if not output.parent.is_dir():
+        raise TrainingError(f"{output}: there is no folder {output.parent}; make it first")
     held_out, pairs = pairs[-recipe.validation_images :], pairs[: -recipe.validation_images]
     network = initial_network(recipe, start, pairs)
     state = TrainingState(

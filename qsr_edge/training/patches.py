@@ -36,7 +36,8 @@ def load_pairs(
     Raises:
         DatasetError: if no image is large enough.
     """
-    files = [file for folder in folders for file in find_images(folder, recursive=True)]
+    # A folder given twice, or within another, must not let a held-out image be trained on.
+    files = list(dict.fromkeys(file.resolve() for folder in folders for file in find_images(folder, recursive=True)))
     pairs = []
     for done, file in enumerate(files, start=1):
         hr = read_picture(file).rgb

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from qsr_edge.data.atomic import atomic_write
-from qsr_edge.errors import TrainingError
+from qsr_edge.errors import CheckpointError, TrainingError
 from qsr_edge.nn.checkpoint import Checkpoint, expected_shapes
 from qsr_edge.nn.config import EdgeConfig
 from qsr_edge.nn.quantsr_c_edge import QuantsrCEdge
@@ -19,9 +19,13 @@ from qsr_edge.nn.quantsr_c_edge import QuantsrCEdge
 def network_from_checkpoint(checkpoint: Checkpoint) -> QuantsrCEdge:
     """The trained network as a torch module."""
     network = QuantsrCEdge(checkpoint.config)
-    network.load_state_dict(
-        {name: torch.from_numpy(np.array(a)) for name, a in checkpoint.tensors.items()}, strict=False
-    )
+    tensors = {name: torch.from_numpy(np.array(array)) for name, array in checkpoint.tensors.items()}
+    result = network.load_state_dict(tensors, strict=False)
+    # A float checkpoint has no step sizes, and the module has them all the same: only what should be there can be lost.
+    lost = set(result.missing_keys) & expected_shapes(checkpoint.config).keys()
+    if lost or result.unexpected_keys:
+        names = ", ".join(sorted(lost.union(result.unexpected_keys)))
+        raise CheckpointError(f"the checkpoint does not fit its configuration: {names}; train it anew")
     return network
 
 
@@ -92,9 +96,11 @@ class TrainingState:
 
         Raises:
             TrainingError: if the file is damaged or belongs to another run.
+            OSError: if it cannot be read; it may be whole then.
         """
+        content = path.read_bytes()
         try:
-            state: dict[str, Any] = torch.load(path, weights_only=True)
+            state: dict[str, Any] = torch.load(io.BytesIO(content), weights_only=True)
             run = str(state["run"])
         except Exception as error:  # torch raises many kinds for a damaged file; all mean the same to the user
             raise TrainingError(f"{path}: this training state is damaged; delete it to start anew") from error

@@ -61,6 +61,9 @@ def test_two_conversions_give_equal_bytes(run_cli: RunCli, tmp_path: Path) -> No
     [
         (["--target", "tflite", "--bits", "5"], 1, "no bundled checkpoint is x2 at 5 bits; bundled are"),
         (["--target", "tflite", "--scale", "7"], 1, "no bundled checkpoint is x7"),
+        (["--target", "tflite", "--scale", "0"], 1, "no bundled checkpoint is x0"),
+        (["--target", "tflite", "--bits", "0"], 1, "at 0 bits"),
+        (["--target", "tflite", "--checkpoint", str(bundled_checkpoints()[0].path)], 1, "needs --author and --licence"),
         (["--target", "nothing"], 1, "no back end is called 'nothing'"),
         (["--target", "tflite", "--input-size", "640"], 2, "not a size like 640x360"),
         (["--target", "tflite", "--checkpoint", "none.safetensors"], 1, "none.safetensors"),

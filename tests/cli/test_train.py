@@ -64,7 +64,19 @@ def test_float_then_four_bits_then_tflite(run_cli: RunCli, tmp_path: Path, photo
     assert provenance["data"] == "a cup"
     assert provenance["training_images"] == 3
     assert provenance["epochs"] == pytest.approx(4 * 2 / 3, abs=0.05)
-    result = run_cli("convert", "--target", "tflite", "--checkpoint", trained, "-o", tmp_path / "bundle")
+    result = run_cli(
+        "convert",
+        "--target",
+        "tflite",
+        "--checkpoint",
+        trained,
+        "--author",
+        "me",
+        "--licence",
+        "MIT",
+        "-o",
+        tmp_path / "bundle",
+    )
     assert result.exit_code == 0, result.stderr
 
 

@@ -113,10 +113,12 @@ def test_accumulator_bound_is_reached_and_never_passed() -> None:
 
 def test_float64_takes_over_where_float32_would_not_be_exact() -> None:
     weights = np.ones((12, 1, 1, 3), np.int8)
-    bias = np.full(12, (1 << 25) + 1, np.int32)
+    # One below the rounding threshold; float32 would round it onto it.
+    value = (1 << 25) + (1 << 18) - 1
+    bias = np.full(12, value, np.int32)
     graph, constants = one_conv(weights, bias, np.full(12, 19, np.int32))
     image = np.full((1, 1, 3), 128, np.uint8)
-    assert run_graph(graph, constants, image)[0, 0, 0] == 128 + (((1 << 25) + 1 + (1 << 18)) >> 19)
+    assert run_graph(graph, constants, image)[0, 0, 0] == 128 + ((value + (1 << 18)) >> 19)
 
 
 @pytest.mark.parametrize(

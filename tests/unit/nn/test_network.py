@@ -74,6 +74,39 @@ def test_normalizing_importance_keeps_the_function() -> None:
     assert network.importance_order() == tuple(sorted(range(4), key=lambda i: -importance[i]))
 
 
+@pytest.mark.parametrize("position", [16.2, 24.4, 31.2, 31.5, 31.9])
+def test_block_requantization_passes_gradients_at_every_ratio(position: float) -> None:
+    network = _network(2, 4)
+    block = network.blocks(4)[0]
+    stream = torch.arange(-60, 60, dtype=torch.float32).reshape(1, 12, 1, 10)
+    with torch.no_grad():
+        block.quant1.step.fill_(1.0)
+    stream_step = torch.tensor(position / 256, requires_grad=True)
+    block._requantized_stream(stream, stream_step, block.quant1.step.detach()).sum().backward()
+    assert stream_step.grad is not None
+    assert stream_step.grad.abs() > 0
+
+
+@pytest.mark.parametrize("importance", [-2.0, 0.0])
+def test_normalizing_keeps_the_function_of_a_negative_or_idle_branch(importance: float) -> None:
+    network = _network(2, None)
+    with torch.no_grad():
+        network.blocks(4)[1].importance.fill_(importance)
+    codes = _codes(np.random.default_rng(1).integers(0, 256, (16, 16, 3), np.uint8))
+    before = network(codes, 4)
+    network.normalize_importance(codes)
+    assert torch.allclose(network(codes, 4), before, atol=1e-3)
+
+
+def test_a_channel_of_tiny_weights_still_lowers() -> None:
+    network = _network(2, 4)
+    with torch.no_grad():
+        network.head.weight[0] *= 1e-3
+        network.head.bias[0] = 0.3
+    network.calibrate(_codes(np.random.default_rng(1).integers(0, 256, (16, 16, 3), np.uint8)))
+    assert lower_checkpoint(checkpoint_from_network(network, network.state_dict(), {})).graphs
+
+
 def test_depths_are_nested() -> None:
     config = _network(2, None).config
     kept = [set(config.kept_blocks(depth)) for depth in config.depths]
