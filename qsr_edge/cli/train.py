@@ -47,11 +47,12 @@ def command(
     from qsr_edge.nn.checkpoint import read_checkpoint
     from qsr_edge.recipe.reader import read_recipe
     from qsr_edge.recipe.train import TrainRecipe
-    from qsr_edge.training.loop import Progress, train
+    from qsr_edge.training.loop import Progress, check_output, train
     from qsr_edge.training.patches import load_pairs
 
     recipe = read_recipe(recipe_name, TrainRecipe)
     output = output or Path(f"{recipe.name}.safetensors")
+    check_output(output)
     if threads:
         torch.set_num_threads(threads)
     first = read_checkpoint(start) if start else None

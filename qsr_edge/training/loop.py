@@ -140,6 +140,24 @@ def _description_of_run(recipe: TrainRecipe, pairs: list[ImagePair], start: Chec
     return json.dumps(table, sort_keys=True)
 
 
+def state_path(output: Path) -> Path:
+    """Where a run that will write ``output`` keeps its state meanwhile."""
+    return output.with_name(output.name + ".state")
+
+
+def check_output(output: Path) -> None:
+    """Refuse an output before any work is spent on it.
+
+    Raises:
+        TrainingError: if its folder is missing.
+        OutputExistsError: if it exists and is no run that can be resumed.
+    """
+    if not output.parent.is_dir():
+        raise TrainingError(f"{output}: there is no folder {output.parent}; make it first")
+    if output.exists() and not state_path(output).exists():
+        raise OutputExistsError(f"{output}: exists already; choose another output, or move it away")
+
+
 def train(
     recipe: TrainRecipe,
     pairs: list[ImagePair],
@@ -172,11 +190,8 @@ def train(
         raise TrainingError(
             f"{recipe.name}: {len(pairs)} images are too few to hold out {recipe.validation_images}; give more"
         )
-    state_file = output.with_name(output.name + ".state")
-    if output.exists() and not state_file.exists():
-        raise OutputExistsError(f"{output}: exists already; choose another output, or move it away")
-    if not output.parent.is_dir():
-        raise TrainingError(f"{output}: there is no folder {output.parent}; make it first")
+    check_output(output)
+    state_file = state_path(output)
     held_out, pairs = pairs[-recipe.validation_images :], pairs[: -recipe.validation_images]
     network = initial_network(recipe, start, pairs)
     state = TrainingState(

@@ -86,6 +86,7 @@ def test_float_then_four_bits_then_tflite(run_cli: RunCli, tmp_path: Path, photo
         (["--recipe", "x9", "--data", "."], "no recipe is called 'x9'"),
         (["--recipe", "x2_fp32", "--data", "EMPTY"], "EMPTY"),
         (["--recipe", "x2_w4a4", "--data", ".", "--start", "none.safetensors"], "none.safetensors"),
+        (["--recipe", "x2_w4a4", "--data", ".", "-o", "none/a.safetensors"], "no folder none"),
     ],
 )
 def test_mistakes_are_one_line(
