@@ -25,7 +25,7 @@ from qsr_edge.nn.config import Profile
 MANIFEST_NAME = "manifest.json"
 SCHEMA_VERSION = "1.0"
 MANIFEST_LIMIT_BYTES = 1 << 20
-REMEDY = "convert again with 'qsr-edge convert ... --force', or fetch the bundle anew"
+REMEDY = "convert again with 'qsr-edge convert' to another output, or fetch the bundle anew"
 
 _DIGEST_LINE = re.compile(rb'\{\n  "manifest_sha256": "([0-9a-f]{64})",\n')
 # No leading dot, so neither "." nor ".." nor a hidden file; no slash in front; no backslash or control character.

@@ -10,7 +10,14 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from qsr_edge.bundle.manifest import MANIFEST_NAME, Manifest, dump_manifest, file_entries, parse_manifest
+from qsr_edge.bundle.manifest import (
+    MANIFEST_LIMIT_BYTES,
+    MANIFEST_NAME,
+    Manifest,
+    dump_manifest,
+    file_entries,
+    parse_manifest,
+)
 from qsr_edge.bundle.model_card import model_card
 from qsr_edge.data.atomic import atomic_write
 from qsr_edge.errors import BundleError, OutputExistsError
@@ -55,21 +62,48 @@ def check_output(output: Path, *, force: bool) -> None:
     """Refuse an output that :func:`write_bundle` would refuse, before any work is spent on it.
 
     Raises:
-        OutputExistsError: if it exists, and ``force`` is not given or what is there is not a bundle.
+        OutputExistsError: if it exists, and ``force`` is not given or what is there is not a bundle and nothing else.
     """
     if not output.exists():
         return
     if not force:
         raise OutputExistsError(f"{output}: exists already; choose another output, or use --force to replace it")
-    if output.suffix == ".zip":
-        # A damaged archive is no longer known as a bundle, and is what --force is advised for: its name must do.
-        replaceable = output.is_file()
-    else:
-        replaceable = (output / MANIFEST_NAME).is_file()
-    if not replaceable:
+    try:
+        present, manifest = _present_files(output)
+    except (BundleError, OSError, zipfile.BadZipFile) as error:
         raise OutputExistsError(
-            f"{output}: not a bundle (no {MANIFEST_NAME} in it), so not even --force replaces it; choose another output"
+            f"{output}: not a whole bundle, so not even --force replaces it; "
+            "choose another output, or delete it yourself"
+        ) from error
+    foreign = sorted(present - {entry.path for entry in manifest.files} - {MANIFEST_NAME})
+    if foreign:
+        raise OutputExistsError(
+            f"{output}: holds {foreign[0]!r}, which is no part of the bundle, so not even --force replaces it; "
+            "choose another output, or move that file away"
         )
+
+
+def _present_files(output: Path) -> tuple[set[str], Manifest]:
+    """Every file and link in what may be a bundle, by relative path, and its manifest.
+
+    Raises:
+        BundleError: if it has no manifest of ours.
+        OSError, zipfile.BadZipFile: if it cannot be read.
+    """
+    if output.suffix == ".zip":
+        with zipfile.ZipFile(output) as archive:
+            if MANIFEST_NAME not in archive.namelist():
+                raise BundleError(f"{output}: holds no {MANIFEST_NAME}")
+            with archive.open(MANIFEST_NAME) as file:
+                content = file.read(MANIFEST_LIMIT_BYTES + 1)
+            present = {name for name in archive.namelist() if not name.endswith("/")}
+    else:
+        with (output / MANIFEST_NAME).open("rb") as file:
+            content = file.read(MANIFEST_LIMIT_BYTES + 1)
+        # An empty folder is no loss; a link is, whatever it leads to.
+        paths = (path for path in output.rglob("*") if path.is_symlink() or not path.is_dir())
+        present = {path.relative_to(output).as_posix() for path in paths}
+    return present, parse_manifest(content, str(output))
 
 
 def _contents(manifest: Manifest, files: Mapping[str, bytes]) -> dict[str, bytes]:

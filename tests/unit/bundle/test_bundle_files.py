@@ -272,18 +272,36 @@ def test_force_replaces_only_bundles(tmp_path: Path, manifest: Manifest, files: 
     (tmp_path / "photos" / "wedding.jpg").write_bytes(b"precious")
     (tmp_path / "text").write_text("precious")
     (tmp_path / "folder.zip").mkdir()
+    (tmp_path / "extension").mkdir()
+    (tmp_path / "extension" / "manifest.json").write_text('{"name": "my extension"}')
+    (tmp_path / "extension" / "code.js").write_text("precious")
+    (tmp_path / "holiday.zip").write_text("not a bundle")
+    with zipfile.ZipFile(tmp_path / "photos.zip", "w") as foreign:
+        foreign.writestr("wedding.jpg", "precious")
+    for form in ("notes", "notes.zip"):
+        write_bundle(tmp_path / form, manifest, files)
+    (tmp_path / "notes" / "mynotes.txt").write_text("precious")
+    with zipfile.ZipFile(tmp_path / "notes.zip", "a") as mixed:
+        mixed.writestr("mynotes.txt", "precious")
     before = tree(tmp_path)
-    for name in ("photos", "text", "folder.zip"):
+    for name in ("photos", "text", "folder.zip", "extension", "holiday.zip", "photos.zip", "notes", "notes.zip"):
         with pytest.raises(OutputExistsError, match="not even --force"):
             write_bundle(tmp_path / name, manifest, files, force=True)
     assert tree(tmp_path) == before
 
 
-def test_force_replaces_what_a_damaged_archive_left(archive: Path, manifest: Manifest, files: Files) -> None:
+def test_force_keeps_a_damaged_archive_which_may_be_anything(archive: Path, manifest: Manifest, files: Files) -> None:
     archive.write_bytes(archive.read_bytes()[:50])
-    write_bundle(archive, manifest, files, force=True)
-    with open_bundle(archive):
-        pass
+    before = archive.read_bytes()
+    with pytest.raises(OutputExistsError, match="delete it yourself"):
+        write_bundle(archive, manifest, files, force=True)
+    assert archive.read_bytes() == before
+
+
+def test_force_replaces_a_bundle_with_a_damaged_model(folder: Path, manifest: Manifest, files: Files) -> None:
+    (folder / "models" / "depth-2.tflite").write_bytes(b"damaged")
+    write_bundle(folder, manifest, files, force=True)
+    assert read_bundle(folder)
 
 
 def test_a_link_to_a_bundle_stays_a_link(tmp_path: Path, folder: Path, manifest: Manifest, files: Files) -> None:
