@@ -7,9 +7,9 @@ from pathlib import Path
 from qsr_edge.bundle.backend import Backend, ConvertOptions, ModelFile, Pack
 from qsr_edge.bundle.golden import golden_image, image_sha256
 from qsr_edge.bundle.manifest import DepthEntry, GoldenInput, Manifest, ParityEntry, QualityEntry
-from qsr_edge.bundle.parity import Image, compare_with_golden, verification_images
+from qsr_edge.bundle.parity import Image, compare_with_golden, is_large, verification_images
 from qsr_edge.bundle.writer import check_output, write_bundle
-from qsr_edge.errors import CheckpointError, ParityError
+from qsr_edge.errors import BackendError, CheckpointError, ParityError
 from qsr_edge.graph.cost import graph_cost
 from qsr_edge.graph.interpreter import run_graph
 from qsr_edge.lowering.edge import lower_checkpoint
@@ -19,6 +19,8 @@ from qsr_edge.nn.config import Profile
 
 GOLDEN_SEED = 2023
 GOLDEN_SIZE_PX = (48, 64)
+MAX_FIXED_PIXELS = 1 << 20
+"""Largest fixed input: the golden interpreter takes about 1 kB a pixel, and larger images are tiled anyway."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,12 +123,21 @@ def convert_checkpoint(
         QsrError: if any step fails; nothing is written then.
     """
     check_output(output, force=force)
+    if options.input_size_px and options.input_size_px[0] * options.input_size_px[1] > MAX_FIXED_PIXELS:
+        height, width = options.input_size_px
+        raise BackendError(
+            f"a fixed input of {width}x{height} has more than {MAX_FIXED_PIXELS:,} pixels; "
+            "convert for a smaller size and tile, or for any size"
+        )
     network = lower_checkpoint(checkpoint)
     files = backend.convert(network, options)
     parity: tuple[ParityEntry, ...] = ()
     if natural is not None:
         images = verification_images(natural, options.input_size_px)
-        parity = compare_with_golden(backend, network, files, images, on_result)
+        families = backend.kernel_families()
+        if is_large(options.input_size_px):
+            families = families[:1]
+        parity = compare_with_golden(backend, network, files, images, families, on_result)
         _check_parity(parity, checkpoint.config.profile, backend.kernel_families()[0])
     height_px, width_px = options.input_size_px or GOLDEN_SIZE_PX
     golden = GoldenInput(seed=GOLDEN_SEED, height_px=height_px, width_px=width_px)

@@ -13,7 +13,7 @@ from qsr_edge import __version__
 from qsr_edge.bundle.backend import ConvertOptions, ModelMetadata, Pack, Storage, find_backend
 from qsr_edge.bundle.conversion import Conversion, convert_checkpoint
 from qsr_edge.bundle.manifest import ParityEntry
-from qsr_edge.bundle.parity import Image
+from qsr_edge.bundle.parity import Image, is_large
 from qsr_edge.errors import CheckpointError, RecipeError
 from qsr_edge.lowering.edge import model_name
 from qsr_edge.nn.checkpoint import Checkpoint, read_checkpoint
@@ -94,10 +94,15 @@ def show_conversion(console: Console, conversion: Conversion, output: Path) -> N
             f"{sum(r.bytes_compared for r in conversion.parity):,} bytes differ ({conversion.manifest.runtime})"
         )
     else:
-        console.print("[yellow]not verified[/] (--no-verify): run it again without that option before you ship this")
+        console.print(
+            "[yellow]not verified[/] (--no-verify): run it again without that option before you ship this",
+            soft_wrap=True,
+        )
     for entry in conversion.manifest.files:
         console.print(f"  {entry.path:40s} {entry.bytes:>9,} bytes")
-    console.print(f"wrote {output}", soft_wrap=True)
+    if is_large(conversion.manifest.input_size_px) and conversion.parity:
+        console.print("a large fixed input: verified on one photo, under the default kernels only")
+    console.print(f"wrote {output}", soft_wrap=True, markup=False)
 
 
 @click.command("convert")
@@ -107,10 +112,15 @@ def show_conversion(console: Console, conversion: Conversion, output: Path) -> N
 @click.option(
     "--checkpoint",
     "checkpoint_file",
-    type=click.Path(path_type=Path),
+    type=click.Path(path_type=Path, readable=False),
     help="Your own checkpoint instead of a bundled one.",
 )
-@click.option("--output", "-o", type=click.Path(path_type=Path), help="Folder, or .zip, to write.  [./<name>-<target>]")
+@click.option(
+    "--output",
+    "-o",
+    type=click.Path(path_type=Path, readable=False),
+    help="Folder, or .zip, to write.  [./<name>-<target>]",
+)
 @click.option("--storage", type=click.Choice([s.value for s in Storage]), default=Storage.FAST.value, show_default=True,
               help="fast: int8 weights, for XNNPACK. compact: packed 4-bit weights, smaller and slower.")  # fmt: skip
 @click.option("--pack", type=click.Choice([p.value for p in Pack]), default=Pack.PER_DEPTH.value, show_default=True,

@@ -28,7 +28,12 @@ from qsr_edge.runtime.upscale import upscale_picture
 
 @click.command("demo")
 @click.option(
-    "--output", "-o", type=click.Path(path_type=Path), default=Path("demo"), show_default=True, help="Folder to write."
+    "--output",
+    "-o",
+    type=click.Path(path_type=Path, readable=False),
+    default=Path("demo"),
+    show_default=True,
+    help="Folder to write.",
 )
 @click.option("--scale", type=int, default=2, show_default=True, help="Upscaling factor of the bundled network.")
 def command(output: Path, scale: int) -> None:
@@ -87,5 +92,6 @@ def command(output: Path, scale: int) -> None:
         f"   {abs(gain_db):.2f} dB {verdict} than bicubic on this photo, depth {deepest.depth}, "
         f"{small.shape[1]}x{small.shape[0]} input"
     )
-    console.print("[bold]3. look at[/]", f"{output / 'compare.png'}  (input, bicubic, qsr-edge, truth)", soft_wrap=True)
-    console.print(f"   {output / 'upscaled.png'}", soft_wrap=True)
+    console.print("[bold]3. look at[/]")
+    console.print(f"   {output / 'compare.png'}  (input, bicubic, qsr-edge, truth)", soft_wrap=True, markup=False)
+    console.print(f"   {output / 'upscaled.png'}", soft_wrap=True, markup=False)

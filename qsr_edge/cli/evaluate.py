@@ -76,23 +76,33 @@ class _DepthType(click.ParamType[int | None]):
 
 @click.command("evaluate")
 @click.option(
-    "--bundle", "bundle_path", type=click.Path(path_type=Path), help="Bundle to evaluate: a folder or a .zip."
+    "--bundle",
+    "bundle_path",
+    type=click.Path(path_type=Path, readable=False),
+    help="Bundle to evaluate: a folder or a .zip.",
 )
 @click.option(
     "--checkpoint",
     "checkpoint_path",
-    type=click.Path(path_type=Path),
+    type=click.Path(path_type=Path, readable=False),
     help="Checkpoint to evaluate instead, with the golden interpreter.",
 )
-@click.option("--dataset", required=True, type=click.Path(path_type=Path), help="Folder of high-resolution pictures.")
+@click.option(
+    "--dataset",
+    required=True,
+    type=click.Path(path_type=Path, readable=False),
+    help="Folder of high-resolution pictures.",
+)
 @click.option(
     "--lr",
     "lr_folder",
-    type=click.Path(path_type=Path),
+    type=click.Path(path_type=Path, readable=False),
     help="Folder of their low-resolution versions; made by bicubic reduction if not given.",
 )
 @click.option("--depth", type=_DepthType(), default="all", show_default=True, help="Residual blocks, or every depth.")
-@click.option("--threads", type=click.IntRange(min=1), default=1, show_default=True, help="CPU threads (bundle).")
+@click.option(
+    "--threads", type=click.IntRange(min=1, max=256), default=1, show_default=True, help="CPU threads (bundle)."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of a table.")
 def command(
     bundle_path: Path | None,
@@ -198,7 +208,7 @@ def _as_table(title: str, pictures: list[str], scores: Scores, means: dict[str, 
         return f"{entry.psnr_db:.2f} / {entry.ssim:.4f}"
 
     # Four methods fit into 80 columns, and values are never broken into lines: names of pictures are, if need be.
-    table = Table("", *scores, title=title, box=SIMPLE_HEAD)
+    table = Table("", *scores, title=Text(title), box=SIMPLE_HEAD)
     table.columns[0].overflow = "fold"
     for column in table.columns[1:]:
         column.justify = "right"

@@ -114,7 +114,7 @@ class Report:
 
 
 @click.command("inspect")
-@click.argument("path", metavar="BUNDLE|MODEL|CHECKPOINT", type=click.Path(path_type=Path))
+@click.argument("path", metavar="BUNDLE|MODEL|CHECKPOINT", type=click.Path(path_type=Path, readable=False))
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of a table.")
 def command(path: Path, as_json: bool) -> None:
     """Show what a bundle, a model, a checkpoint or a .qsrg graph holds and costs.

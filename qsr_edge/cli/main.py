@@ -146,8 +146,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _fail(_describe_os_error(exc), exc)
     except ModuleNotFoundError as exc:
         package = (exc.name or "").partition(".")[0]
-        if package not in EXTRA_OF_PACKAGE:
+        if package in ("", "qsr_edge", "qsr_edge_converters"):
             raise
+        if package not in EXTRA_OF_PACKAGE:
+            return _fail(f"the package {package} is missing, which qsr-edge always needs; reinstall qsr-edge", exc)
         extra = EXTRA_OF_PACKAGE[package]
         return _fail(f"this command needs the package {package}: pip install 'qsr-edge[{extra}]'", exc)
     except MemoryError as exc:

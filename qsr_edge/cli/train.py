@@ -16,16 +16,21 @@ from qsr_edge.errors import QsrError
     "folders",
     required=True,
     multiple=True,
-    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    type=click.Path(path_type=Path, readable=False),
     help="Folder of training images, searched recursively; may be given several times.",
 )
 @click.option(
-    "--start", type=click.Path(path_type=Path), help="Checkpoint to start from (its bits or scale may differ)."
+    "--start",
+    type=click.Path(path_type=Path, readable=False),
+    help="Checkpoint to start from (its bits or scale may differ).",
 )
 @click.option(
-    "--output", "-o", type=click.Path(path_type=Path), help="Checkpoint to write; <recipe>.safetensors by default."
+    "--output",
+    "-o",
+    type=click.Path(path_type=Path, readable=False),
+    help="Checkpoint to write; <recipe>.safetensors by default.",
 )
-@click.option("--threads", type=click.IntRange(min=1), help="CPU threads; all cores by default.")
+@click.option("--threads", type=click.IntRange(min=1, max=256), help="CPU threads; all cores by default.")
 @click.option("--data-note", default="", help="What the images are and their terms, for the model card.")
 def command(
     recipe_name: str,

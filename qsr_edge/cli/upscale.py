@@ -56,19 +56,19 @@ class Upscaled:
     "--bundle",
     "bundle_path",
     required=True,
-    type=click.Path(path_type=Path),
+    type=click.Path(path_type=Path, readable=False),
     help="Bundle written by 'qsr-edge convert': a folder or a .zip.",
 )
-@click.argument("inputs", metavar="INPUT...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("inputs", metavar="INPUT...", nargs=-1, required=True, type=click.Path(path_type=Path, readable=False))
 @click.option(
     "-o",
     "--output",
     required=True,
-    type=click.Path(path_type=Path),
+    type=click.Path(path_type=Path, readable=False),
     help="Picture to write; with several inputs, or if it is a folder: the folder for INPUT_x2.png and so on.",
 )
 @click.option("--depth", type=click.IntRange(min=1), help="Residual blocks; the bundle's deepest by default.")
-@click.option("--threads", type=click.IntRange(min=1), default=1, show_default=True, help="CPU threads.")
+@click.option("--threads", type=click.IntRange(min=1, max=256), default=1, show_default=True, help="CPU threads.")
 @click.option("--kernels", help="Kernels of the runtime; a wrong name lists them.")
 @click.option(
     "--tile",

@@ -66,6 +66,7 @@ def test_two_conversions_give_equal_bytes(run_cli: RunCli, tmp_path: Path) -> No
         (["--target", "tflite", "--checkpoint", str(bundled_checkpoints()[0].path)], 1, "needs --author and --licence"),
         (["--target", "nothing"], 1, "no back end is called 'nothing'"),
         (["--target", "tflite", "--input-size", "640"], 2, "not a size like 640x360"),
+        (["--target", "tflite", "--input-size", "8192x8192"], 1, "more than 1,048,576 pixels"),
         (["--target", "tflite", "--checkpoint", "none.safetensors"], 1, "none.safetensors"),
         ([], 2, "--target"),
     ],
@@ -113,6 +114,22 @@ def test_a_parity_failure_writes_nothing(run_cli: RunCli, tmp_path: Path, monkey
     assert result.exit_code == 1
     assert "bytes differ from the golden interpreter" in result.stderr
     assert not list(tmp_path.iterdir())
+
+
+def test_large_fixed_inputs_are_verified_on_one_photo(run_cli: RunCli, tmp_path: Path) -> None:
+    result = run_cli("convert", "--target", "tflite", "--input-size", "160x120", "-o", tmp_path / "b", "--json")
+    assert result.exit_code == 0, result.stderr
+    rows = json.loads(result.stdout)["parity"]
+    assert [(row["kernels"], row["depth"], row["images"]) for row in rows] == [("xnnpack", d, 1) for d in (2, 4, 8)]
+    assert all(row["mismatching_bytes"] == 0 and row["bytes_compared"] == 320 * 240 * 3 for row in rows)
+
+
+@pytest.mark.parametrize("name", ["a [red]b", "c [/d]"])
+def test_names_are_printed_as_they_are(run_cli: RunCli, tmp_path: Path, name: str) -> None:
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    result = run_cli("convert", "--target", "tflite", "--no-verify", "-o", tmp_path / name)
+    assert result.exit_code == 0, result.stderr
+    assert f"wrote {tmp_path / name}\n" in result.stdout
 
 
 def test_manifest_carries_the_measured_quality(run_cli: RunCli, tmp_path: Path) -> None:
