@@ -1,4 +1,4 @@
-"""Checks that a graph is well formed and can be computed exactly by every back end."""
+"""Checks that a graph is well formed and computed exactly by the golden interpreter; a back end may refuse more."""
 
 import numpy as np
 

@@ -105,6 +105,14 @@ def read_checkpoint(path: Path) -> Checkpoint:
         CheckpointError: if the file cannot be read, is cut or foreign, or its tensors do not fit its configuration.
     """
     try:
+        # Asked first: safetensors calls a file that may not be read one that is not there.
+        with path.open("rb"):
+            pass
+    except OSError as error:
+        raise CheckpointError(
+            f"{path}: cannot be read ({error.strerror}); check the path and its permissions"
+        ) from error
+    try:
         with safe_open(path, framework="numpy") as file:
             metadata = file.metadata() or {}
             if metadata.get("format") != _FORMAT:

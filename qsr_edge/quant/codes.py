@@ -30,7 +30,3 @@ class CodeRange:
         if self.q_min >= 0:
             return max(1, self.q_max.bit_length())
         return max(self.q_max.bit_length(), (-self.q_min - 1).bit_length()) + 1
-
-    def contains(self, other: Self) -> bool:
-        """Whether every code of ``other`` is a code of this range."""
-        return self.q_min <= other.q_min and other.q_max <= self.q_max

@@ -2,7 +2,6 @@
 
 import dataclasses
 import tomllib
-import types
 import typing
 from enum import StrEnum
 from importlib import resources
@@ -21,9 +20,6 @@ def preset_names() -> tuple[str, ...]:
 
 
 def _convert(value: object, kind: object, where: str) -> object:
-    if isinstance(kind, types.UnionType):
-        choices = [option for option in typing.get_args(kind) if option is not type(None)]
-        return _convert(value, choices[0], where)
     if typing.get_origin(kind) is tuple:
         item = typing.get_args(kind)[0]
         if not isinstance(value, list):

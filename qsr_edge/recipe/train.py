@@ -23,7 +23,7 @@ class TrainRecipe:
         patch_px: side of a low-resolution patch.
         learning_rate: Adam's first learning rate; falls to 1 % of it by a cosine.
         shallow_weight: weight of the loss of the one shallower depth that is drawn in each step; the deepest has 1.
-        gradient_clip: bound on the global norm of the weights' gradients.
+        gradient_clip: bound on the global norm of all gradients, step sizes and shifts included.
         ema_decay: decay of the exponential moving average of the weights, which is what gets saved.
         order_iteration: step after which the block order is decided by learned importance and frozen; 0 keeps the
         start's order.

@@ -139,8 +139,7 @@ def upscale_tiled(
 
     Raises:
         ImageError: if the image is empty, not (H, W, C) or not uint8, ``tile_px`` is less than 1, or the image cannot
-        be covered
-            by windows of ``window_px``.
+            be covered by windows of ``window_px``.
         BackendError: if ``run`` returns an image of the wrong size or type.
     """
     if image.dtype != np.uint8 or image.ndim != 3 or image.size == 0:

@@ -136,6 +136,7 @@ def _description_of_run(recipe: TrainRecipe, pairs: list[ImagePair], start: Chec
         for name, array in sorted(start.tensors.items()):
             weights.update(name.encode())
             weights.update(array.tobytes())
+        weights.update(repr(start.config).encode())
     table = {"recipe": asdict(recipe), "images": images.hexdigest(), "start": weights.hexdigest()}
     return json.dumps(table, sort_keys=True)
 

@@ -176,7 +176,7 @@ class _SharingBuilder(flatbuffers.Builder):  # type: ignore[misc]  # flatbuffers
             self._vectors[key] = super().CreateNumpyVector(x)
         return self._vectors[key]
 
-    def CreateString(self, s: str, encoding: str = "utf-8", errors: str = "strict") -> int:  # noqa: N802
+    def CreateString(self, s: str, encoding: str = "utf-8", errors: str = "strict") -> int:  # noqa: N802 - flatbuffers' name
         if s not in self._texts:
             self._texts[s] = super().CreateString(s, encoding, errors)
         return self._texts[s]

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
+from qsr_edge.bundle.backend import Pack, Storage
 from qsr_edge.bundle.manifest import (
     MANIFEST_LIMIT_BYTES,
     DepthEntry,
@@ -26,6 +27,7 @@ from qsr_edge.bundle.manifest import (
     schema,
 )
 from qsr_edge.errors import BundleError
+from qsr_edge.nn.config import Profile
 
 RECORDS = (Manifest, DepthEntry, QualityEntry, GoldenInput, ParityEntry, FileEntry)
 
@@ -130,9 +132,9 @@ def test_any_value_anywhere_is_read_or_refused(data: st.DataObject) -> None:
 BASE = Manifest(
     name="n",
     target="tflite",
-    storage="fast",  # type: ignore[arg-type]
-    pack="per-depth",  # type: ignore[arg-type]
-    profile="portable",  # type: ignore[arg-type]
+    storage=Storage.FAST,
+    pack=Pack.PER_DEPTH,
+    profile=Profile.PORTABLE,
     bits=4,
     scale=2,
     runtime="r",

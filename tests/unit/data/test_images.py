@@ -451,7 +451,7 @@ class TestDamage:
             picture = read_picture(in_file(folder, "a", content))
         except ImageError as error:
             assert str(folder / "a") in str(error)  # noqa: PT017 - a picture is right as well
-            assert "\n" not in str(error)  # noqa: PT017
+            assert "\n" not in str(error)  # noqa: PT017 - likewise
         else:
             assert isinstance(picture, Picture)
 

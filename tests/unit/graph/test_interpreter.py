@@ -31,7 +31,7 @@ def one_conv(
     arrays = {ConstantId("w"): weights, ConstantId("b"): bias, ConstantId("s"): shifts}
     requantization: Shift | Multiplier = Shift(shifts=ConstantId("s"))
     if multipliers is not None:
-        arrays[ConstantId("m")] = multipliers  # type: ignore[assignment]
+        arrays[ConstantId("m")] = multipliers
         requantization = Multiplier(multipliers=ConstantId("m"))
     conv = Conv2d(
         name="conv", input=TensorId("image"), output=TensorId("out"), weights=ConstantId("w"), bias=ConstantId("b"),
@@ -57,7 +57,7 @@ def one_conv(
 
 def slow_conv(
     image: NDArray[np.uint8], weights: NDArray[np.int8], bias: NDArray[np.int32], shifts: NDArray[np.int32]
-) -> list:  # type: ignore[type-arg]
+) -> list[list[list[int]]]:
     height, width, _ = image.shape
     outputs, kernel = weights.shape[:2]
     result = [[[0] * outputs for _ in range(width)] for _ in range(height)]
@@ -136,7 +136,7 @@ def test_verify_names_the_node_and_the_fault(change: dict[str, NDArray[np.int8]]
     parts = {
         "weights": np.zeros((12, 3, 3, 3), np.int8), "bias": np.zeros(12, np.int32), "shifts": np.ones(12, np.int32),
     }  # fmt: skip
-    graph, constants = one_conv(**{**parts, **change})  # type: ignore[arg-type]
+    graph, constants = one_conv(**{**parts, **change})
     with pytest.raises(GraphError, match=f"node conv.*{message}"):
         verify_graph(graph, constants)
 
@@ -145,4 +145,4 @@ def test_only_uint8_images_are_taken() -> None:
     graph, constants = one_conv(np.zeros((12, 3, 3, 3), np.int8), np.zeros(12, np.int32), np.ones(12, np.int32))
     for image in (np.zeros((2, 2, 3), np.float32), np.zeros((2, 2), np.uint8), np.zeros((0, 2, 3), np.uint8)):
         with pytest.raises(GraphError, match="uint8 image"):
-            run_graph(graph, constants, image)  # type: ignore[arg-type]
+            run_graph(graph, constants, image)

@@ -129,7 +129,7 @@ def test_impossible_configurations_are_refused(field: str, value: object) -> Non
         "bits": 4,
     }
     with pytest.raises(CheckpointError, match=field):
-        EdgeConfig(**{**good, field: value})  # type: ignore[arg-type]
+        EdgeConfig(**{**good, field: value})
 
 
 def test_eight_bits_cannot_be_portable() -> None:
