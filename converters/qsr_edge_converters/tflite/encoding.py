@@ -10,8 +10,8 @@ rounding is a tie and the first one is without effect. Two devices bring that ab
 
 INT4 filters leave no room for guard bits at 4-bit weights, but they run in the built-in kernels only. These round
 negative halves up or away from zero, by kernel and release, and all others up. So no result may be negative: behind a
-fused ReLU, which clamps it anyway, or with 128 * 2^s added to the bias and the zero point -128 (codes are the same then, but the tensor must be relabelled to zero
-point 0).
+fused ReLU, which clamps it anyway, or with 128 * 2^s added to the bias and the zero point -128 (codes are the same
+then, but the tensor must be relabelled to zero point 0).
 
 Scales of activations in the file are labels: only the ratio input * weight / output counts. They are powers of two, so
 it is exact.
