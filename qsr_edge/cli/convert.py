@@ -51,9 +51,7 @@ def load_checkpoint(path: Path | None, *, scale: int | None, bits: int | None) -
         CheckpointError: if it is damaged, not there, or of another scale factor or bit width.
     """
     if path is None:
-        return read_checkpoint(
-            find_checkpoint(scale=2 if scale is None else scale, bits=4 if bits is None else bits).path
-        )
+        return read_checkpoint(find_checkpoint(scale=2 if scale is None else scale, bits=4 if bits is None else bits))
     checkpoint = read_checkpoint(path)
     for name, asked, has in (("bits", bits, checkpoint.config.bits), ("scale", scale, checkpoint.config.scale)):
         if asked is not None and asked != has:

@@ -53,11 +53,17 @@ COMMANDS: dict[str, CommandSpec] = {
     "inspect": CommandSpec(
         target="qsr_edge.cli.inspect:command", summary="Show what a bundle, model or checkpoint holds and costs."
     ),
+    "models": CommandSpec(
+        target="qsr_edge.cli.models:command", summary="List the bundled checkpoints, or show a card."
+    ),
     "train": CommandSpec(target="qsr_edge.cli.train:command", summary="Train a low-bit network (needs torch)."),
+    "compare": CommandSpec(
+        target="qsr_edge.cli.compare:command", summary="Compare quantizers under identical training settings."
+    ),
 }
 
 # Packages that an extra brings: a missing one is the user's to install, not a defect.
-EXTRA_OF_PACKAGE = {"ai_edge_litert": "tflite", "flatbuffers": "tflite", "torch": "train"}
+EXTRA_OF_PACKAGE = {"ai_edge_litert": "tflite", "flatbuffers": "tflite", "torch": "train", "matplotlib": "train"}
 
 _REMEDIES = {
     errno.ENOSPC: "free some space, or write to another disk",

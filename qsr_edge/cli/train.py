@@ -1,10 +1,74 @@
 """``qsr-edge train``."""
 
+import signal
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING
 
 import click
 
-from qsr_edge.errors import QsrError
+from qsr_edge.errors import CheckpointError, OutputExistsError, QsrError, RecipeError
+from qsr_edge.nn.checkpoint import Checkpoint, read_checkpoint
+from qsr_edge.recipe.reader import preset_names, read_recipe
+from qsr_edge.recipe.train import TrainRecipe
+from qsr_edge.zoo import zoo_path
+
+if TYPE_CHECKING:
+    from qsr_edge.training.distributed import World
+    from qsr_edge.training.patches import TrainingImages
+
+
+class _StopSignal:
+    """Remembers Ctrl-C and SIGTERM, so that the run can save its state; a second one interrupts at once."""
+
+    def __init__(self) -> None:
+        self.number = 0
+
+    def __call__(self, number: int, frame: FrameType | None) -> None:
+        if self.number:
+            raise KeyboardInterrupt
+        self.number = number
+
+
+@contextmanager
+def _stop_signal(*, ignored: bool) -> Iterator[_StopSignal]:
+    # In a run of several processes only the first saves; the others end when it leaves them.
+    stop = _StopSignal()
+    handled = (signal.SIGINT, signal.SIGTERM)
+    former = {number: signal.signal(number, signal.SIG_IGN if ignored else stop) for number in handled}
+    try:
+        yield stop
+    finally:
+        for number, handler in former.items():
+            signal.signal(number, handler)
+
+
+def _recipe_chain(recipe: TrainRecipe) -> list[TrainRecipe]:
+    """The presets that a recipe builds on, first things first, and the recipe."""
+    chain = [recipe]
+    while chain[0].start:
+        if chain[0].start not in preset_names(TrainRecipe):
+            raise RecipeError(
+                f"{chain[0].name}: start = {chain[0].start!r} is no preset; give --start instead of --chain"
+            )
+        chain.insert(0, read_recipe(chain[0].start, TrainRecipe))
+    return chain
+
+
+def _default_start(recipe: TrainRecipe, folder: Path) -> Path | None:
+    """The recipe's start: a checkpoint of its name beside the output, or else the bundled one."""
+    if not recipe.start:
+        return None
+    beside = folder / f"{recipe.start}.safetensors"
+    path = beside if beside.exists() else zoo_path(recipe.start)
+    if path is None:
+        raise CheckpointError(
+            f"{recipe.name} starts from {recipe.start}, and there is neither {beside} nor a bundled checkpoint of that "
+            "name; give --start FILE, or --chain to train that one first"
+        )
+    return path
 
 
 @click.command("train")
@@ -22,7 +86,13 @@ from qsr_edge.errors import QsrError
 @click.option(
     "--start",
     type=click.Path(path_type=Path, readable=False),
-    help="Checkpoint to start from (its bits or scale may differ).",
+    help="Checkpoint to start from (its bits or scale may differ); by default the one that the recipe names.",
+)
+@click.option("--chain", is_flag=True, help="First train the presets that this one builds on, beside the output.")
+@click.option(
+    "--teacher",
+    type=click.Path(path_type=Path, readable=False),
+    help="Float checkpoint for a recipe with teacher_weight.",
 )
 @click.option(
     "--output",
@@ -30,63 +100,184 @@ from qsr_edge.errors import QsrError
     type=click.Path(path_type=Path, readable=False),
     help="Checkpoint to write; <recipe>.safetensors by default.",
 )
+@click.option(
+    "--journal",
+    "journal_folder",
+    type=click.Path(path_type=Path, readable=False),
+    help="Folder for TensorBoard curves, and a grid of pictures at every validation.",
+)
+@click.option(
+    "--cache",
+    type=click.Path(path_type=Path, readable=False),
+    help="Folder that keeps the decoded images for the next run; in your cache folder by default.",
+)
+@click.option("--no-cache", is_flag=True, help="Decode into memory, keep nothing.")
+@click.option(
+    "--save-every", type=click.IntRange(min=1), default=500, show_default=True, help="Iterations between saved states."
+)
+@click.option(
+    "--device",
+    type=click.Choice(["cpu", "cuda"]),
+    default="cpu",
+    show_default=True,
+    help="Where to train; under torchrun each process takes the GPU of its local rank.",
+)
 @click.option("--threads", type=click.IntRange(min=1, max=256), help="CPU threads; all cores by default.")
+@click.option("--compile", "fused", is_flag=True, help="Fuse elementwise kernels; needs a C++ compiler.")
 @click.option("--data-note", default="", help="What the images are and their terms, for the model card.")
 def command(
     recipe_name: str,
     folders: tuple[Path, ...],
     start: Path | None,
+    chain: bool,
+    teacher: Path | None,
     output: Path | None,
+    journal_folder: Path | None,
+    cache: Path | None,
+    no_cache: bool,
+    save_every: int,
+    device: str,
     threads: int | None,
+    fused: bool,
     data_note: str,
 ) -> None:
-    """Train a network by a recipe; run again to go on after an interruption."""
+    """Train a network by a recipe; run again to go on after an interruption.
+
+    In several processes: torchrun --nproc-per-node N --no-python qsr-edge train ... --threads 1
+    """
     try:
         import torch
     except ImportError as error:
         raise QsrError("training needs torch; install it with: pip install 'qsr-edge[train]'") from error
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-    from rich.progress import Progress as Bar
+    from qsr_edge.training.cache import default_cache_folder
+    from qsr_edge.training.distributed import world
+    from qsr_edge.training.loop import check_folder, check_output, state_path
 
-    from qsr_edge.nn.checkpoint import read_checkpoint
-    from qsr_edge.recipe.reader import read_recipe
-    from qsr_edge.recipe.train import TrainRecipe
-    from qsr_edge.training.loop import Progress, check_output, train
-    from qsr_edge.training.patches import load_pairs
+    if chain and start:
+        raise click.UsageError("--chain trains the start itself; leave out --start")
+    if no_cache and cache:
+        raise click.UsageError("--cache and --no-cache exclude each other")
+    last = read_recipe(recipe_name, TrainRecipe)
+    output = output or Path(f"{last.name}.safetensors")
+    check_folder(output)
+    recipes = _recipe_chain(last) if chain else [last]
+    outputs = [output.with_name(f"{recipe.name}.safetensors") for recipe in recipes[:-1]] + [output]
+    done = [path.exists() and not state_path(path).exists() for path in outputs]
+    if done[-1]:
+        raise OutputExistsError(f"{output}: exists already; choose another output, or move it away")
+    first = done.index(False)
+    if not chain:
+        start = start or _default_start(last, output.parent)
+    elif first:
+        start = outputs[first - 1]
+    teacher_checkpoint = read_checkpoint(teacher) if teacher else None
+    checkpoint = read_checkpoint(start) if start else None
+    check_output(outputs[first], recipes[first], checkpoint, teacher_checkpoint)
+    if fused:
+        from qsr_edge.quant.rounding import compile_kernels
 
-    recipe = read_recipe(recipe_name, TrainRecipe)
-    output = output or Path(f"{recipe.name}.safetensors")
-    check_output(output)
+        compile_kernels()
     if threads:
         torch.set_num_threads(threads)
-    first = read_checkpoint(start) if start else None
-    console = Console(stderr=True)
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[note]}"),
-    )
-    with Bar(*columns, console=console) as bar:
-        task = bar.add_task("decoding images", total=None, note="")
-        pairs = load_pairs(
+    folder = None if no_cache else cache or default_cache_folder()
+    with world(device) as processes:
+        for recipe, path in list(zip(recipes, outputs, strict=True))[first:]:
+            if processes.is_first:
+                click.echo(f"{recipe.name}: from {start or 'random weights'}", err=True)
+            journal = journal_folder / recipe.name if journal_folder and chain else journal_folder
+            run = _Run(recipe, path, processes, checkpoint, teacher_checkpoint if recipe.teacher_weight else None)
+            checkpoint = run.trained(_images(folders, recipe, folder, processes), data_note, save_every, journal)
+            start = path
+            if processes.is_first:
+                click.echo(f"wrote {path}")
+
+
+def _images(folders: tuple[Path, ...], recipe: TrainRecipe, cache: Path | None, processes: "World") -> "TrainingImages":
+    from rich.console import Console
+    from rich.progress import Progress as Bar
+
+    from qsr_edge.training.patches import load_pairs
+
+    with Bar(console=Console(stderr=True), disable=not processes.is_first, transient=True) as bar:
+        task = bar.add_task("reading images", total=None)
+        return load_pairs(
             folders,
             recipe.scale,
             min_px=recipe.patch_px,
             progress=lambda done, total: bar.update(task, completed=done, total=total),
+            cache=cache,
         )
-        task = bar.add_task(recipe.name, total=recipe.iterations, note="")
 
-        def show(progress: Progress) -> None:
-            note = f"loss {progress.loss:.5f}"
-            if progress.validation_psnr_db is not None:
-                bar.console.print(
-                    f"iteration {progress.iteration}: {note}, validation {progress.validation_psnr_db:.3f} dB"
+
+class _Run:
+    """One recipe's training, shown as it goes."""
+
+    def __init__(
+        self,
+        recipe: TrainRecipe,
+        output: Path,
+        processes: "World",
+        start: Checkpoint | None,
+        teacher: Checkpoint | None,
+    ):
+        self.recipe, self.output, self.processes, self.start, self.teacher = recipe, output, processes, start, teacher
+
+    def trained(
+        self, images: "TrainingImages", data_note: str, save_every: int, journal_folder: Path | None
+    ) -> Checkpoint:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+        from rich.progress import Progress as Bar
+
+        from qsr_edge.training.journal import Journal
+        from qsr_edge.training.loop import Progress, StoppedError, train
+
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[note]}"),
+        )
+        is_first = self.processes.is_first
+        latest = ""
+        with ExitStack() as stack:
+            bar = stack.enter_context(Bar(*columns, console=Console(stderr=True), disable=not is_first))
+            stop = stack.enter_context(_stop_signal(ignored=not is_first))
+            journal = stack.enter_context(Journal(journal_folder)) if journal_folder and is_first else None
+            task = bar.add_task(self.recipe.name, total=self.recipe.iterations, note="")
+
+            def show(progress: Progress) -> None:
+                nonlocal latest
+                if progress.psnr_db is not None:
+                    latest = ", ".join(f"depth {depth} {db:.3f} dB" for depth, db in progress.psnr_db.items())
+                    bar.console.print(
+                        f"iteration {progress.iteration}: loss {progress.loss:.5f}, validation {latest}, "
+                        f"{progress.waiting_share:.1%} of the time waiting for data",
+                        highlight=False,
+                        soft_wrap=True,
+                    )
+                    deepest = progress.psnr_db[self.recipe.depths[-1]]
+                    latest = f", {deepest:.2f} dB"
+                note = f"loss {progress.loss:.4f}{latest}"
+                bar.update(task, completed=progress.iteration, note=note)
+
+            try:
+                return train(
+                    self.recipe,
+                    images,
+                    self.output,
+                    start=self.start,
+                    teacher=self.teacher,
+                    data_description=data_note,
+                    save_every=save_every,
+                    on_progress=show,
+                    stop_requested=lambda: bool(stop.number),
+                    journal=journal,
+                    world=self.processes,
                 )
-            bar.update(task, completed=progress.iteration, note=note)
-
-        train(recipe, pairs, output, start=first, data_description=data_note, on_progress=show)
-    click.echo(f"wrote {output}")
+            except StoppedError as error:
+                bar.stop()
+                click.echo(f"{self.recipe.name}: {error}", err=True)
+                raise click.exceptions.Exit(128 + stop.number) from error

@@ -59,13 +59,24 @@ class _ConstantWriter:
         return ConstantId(key)
 
     def convolution(
-        self, name: str, step_in: Float, step_out: Float, weight_range: CodeRange, gain: Float | None = None
+        self,
+        name: str,
+        step_in: Float,
+        step_out: Float,
+        weight_range: CodeRange,
+        gain: Float | None = None,
+        *,
+        depth: int | None = None,
     ) -> tuple[ConstantId, ConstantId, Requantization]:
-        """Weights (OHWI), bias and requantization of one trained convolution."""
+        """Weights (OHWI), bias and requantization of one trained convolution; ``depth``: with that depth's own bias."""
         tensors = self.checkpoint.tensors
         weight, bias = tensors[f"{name}.weight"], tensors[f"{name}.bias"]
         if gain is not None:
             weight, bias = weight * gain, bias * gain
+        bias_key = f"{name}.bias"
+        if depth is not None:
+            bias = bias + tensors[f"{name}_depth_bias"][self.checkpoint.config.depths.index(depth)]
+            bias_key += f".d{depth}"
         requantization: Requantization
         if self.checkpoint.config.profile is Profile.PORTABLE:
             exponent = tensors[f"{name}.exponent"]
@@ -80,7 +91,7 @@ class _ConstantWriter:
         q_bias = _rounded(np.asarray(bias / (step_in * step_w), np.float32))
         return (
             self._integers(f"{name}.weights", q_weight.transpose(0, 2, 3, 1), np.int8),
-            self._integers(f"{name}.bias", q_bias, np.int32),
+            self._integers(bias_key, q_bias, np.int32),
             requantization,
         )
 
@@ -110,11 +121,25 @@ class _ConstantWriter:
             Shift(shifts=self._integers("anchor.shifts", np.ones(outputs, np.float32), np.int32)),
         )
 
-    def in_depth_to_space_order(self, keys: tuple[ConstantId, ...], scale: int) -> None:
-        """Reorder output channels from pixel shuffle's c * r^2 + s to the graph's s * 3 + c."""
-        order = np.arange(3 * scale**2).reshape(3, scale**2).T.ravel()
+    def tail(self, stream_step: Float, image_step: Float) -> dict[int, tuple[ConstantId, ConstantId, Requantization]]:
+        """The last convolution by depth; all depths share it but for their own biases, if the network has those.
+
+        Output channels are reordered from pixel shuffle's c * r^2 + s to the graph's s * 3 + c.
+        """
+        config, edge = self.checkpoint.config, CodeRange.signed(EDGE_WEIGHT_BITS)
+        if config.depth_biases:
+            tails = {d: self.convolution("tail", stream_step, image_step, edge, depth=d) for d in config.depths}
+        else:
+            tails = dict.fromkeys(config.depths, self.convolution("tail", stream_step, image_step, edge))
+        order = np.arange(3 * config.scale**2).reshape(3, config.scale**2).T.ravel()
+        keys: set[ConstantId] = set()
+        for weights, bias, requantization in tails.values():
+            match requantization:
+                case Shift(shifts=key) | Multiplier(multipliers=key):
+                    keys |= {weights, bias, key}
         for key in keys:
             self.arrays[key] = self.arrays[key][order]
+        return tails
 
 
 class _GraphBuilder:
@@ -190,10 +215,7 @@ def lower_checkpoint(checkpoint: Checkpoint) -> LoweredNetwork:
     edge, body = CodeRange.signed(EDGE_WEIGHT_BITS), CodeRange.signed(bits)
     writer = _ConstantWriter(checkpoint)
     head = writer.convolution("head", image_step, stream_step, edge)
-    tail = writer.convolution("tail", stream_step, image_step, edge)
-    match tail[2]:
-        case Shift(shifts=key) | Multiplier(multipliers=key):
-            writer.in_depth_to_space_order((tail[0], tail[1], key), config.scale)
+    tails = writer.tail(stream_step, image_step)
     anchor = writer.anchor(config.scale)
     blocks = []
     for i in range(config.blocks):
@@ -217,7 +239,7 @@ def lower_checkpoint(checkpoint: Checkpoint) -> LoweredNetwork:
             inner = build.conv2d(f"body.{i}.conv1", inner, conv1, width, CodeRange.unsigned(bits), bits)
             branch = build.conv2d(f"body.{i}.conv2", inner, conv2, width, STREAM_RANGE, bits)
             stream = build.add(f"body.{i}.add", stream, branch, width)
-        residual = build.conv2d("tail", stream, tail, outputs, STREAM_RANGE, EDGE_WEIGHT_BITS)
+        residual = build.conv2d("tail", stream, tails[depth], outputs, STREAM_RANGE, EDGE_WEIGHT_BITS)
         nearest = build.conv2d("anchor", image, anchor, outputs, STREAM_RANGE, EDGE_WEIGHT_BITS)
         summed = build.add("sum", residual, nearest, outputs)
         output = build.depth_to_space(summed, config.scale)

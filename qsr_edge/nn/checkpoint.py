@@ -54,6 +54,8 @@ def expected_shapes(config: EdgeConfig) -> dict[str, tuple[int, ...]]:
             shapes[f"body.{i}.quant1.shift"] = (width,)
             shapes[f"body.{i}.quant2.step"] = ()
     convolution("tail", width, outputs)
+    if config.depth_biases:
+        shapes["tail_depth_bias"] = (len(config.depths), outputs)
     if config.bits:
         shapes["stream_step"] = ()
     return shapes
@@ -89,6 +91,9 @@ def _parse_config(text: str, source: str) -> EdgeConfig:
         for key in ("scale", "channels", "blocks", "bits"):
             if type(table[key]) is not int and not (key == "bits" and table[key] is None):
                 raise TypeError(f"{key} = {table[key]!r}")
+        # Absent in checkpoints older than the key.
+        if type(table.setdefault("depth_biases", False)) is not bool:
+            raise TypeError(f"depth_biases = {table['depth_biases']!r}")
         for key in ("depths", "order"):
             table[key] = tuple(int(entry) for entry in table[key])
         return EdgeConfig(**{**table, "profile": Profile(table["profile"])})

@@ -44,6 +44,7 @@ class EdgeConfig:
         order: block indices by learned importance, most important first; depth d keeps the first d, in index order.
         bits: bit width of body weights and activations; None for a float network.
         profile: arithmetic of the requantization.
+        depth_biases: whether each depth adds its own bias to the tail's.
     """
 
     scale: int
@@ -53,6 +54,7 @@ class EdgeConfig:
     order: tuple[int, ...] = (0, 4, 2, 6, 1, 5, 3, 7)
     bits: int | None = None
     profile: Profile = Profile.PORTABLE
+    depth_biases: bool = False
 
     def __post_init__(self) -> None:
         """Refuse what no network can have.

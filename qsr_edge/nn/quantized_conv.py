@@ -15,20 +15,60 @@ profile step_w is learnt
 """
 
 import math
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from qsr_edge.nn.config import Profile
+from qsr_edge.quant.calibration import least_error_step
 from qsr_edge.quant.codes import CodeRange
-from qsr_edge.quant.rlq import initial_step
 from qsr_edge.quant.rounding import clipped_round, scale_gradient
 
 EXPONENTS = range(1, 20)
 """Right shifts offered to a channel; a shift of 0 would leave two-step rounding of some kernels without its guard."""
 _LARGEST_BIAS = 1 << 19
 """In units of the accumulator: leaves sum |w| |q| room below what every back end holds exactly."""
+
+
+class _CodeConv(torch.autograd.Function):
+    """3x3 convolution of integer codes: exact forward, gradients from products in a shorter float type."""
+
+    @staticmethod
+    def forward(ctx: Any, codes: Tensor, weight: Tensor, bias: Tensor, gradient_dtype: torch.dtype) -> Tensor:
+        # Codes have at most 8 bits, which bfloat16 holds exactly.
+        ctx.save_for_backward(codes.to(gradient_dtype), weight.to(gradient_dtype))
+        return F.conv2d(codes, weight, bias, padding=1)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, Tensor, Tensor, None]:
+        codes, weight = ctx.saved_tensors
+        wanted = (ctx.needs_input_grad[0], True, False)
+        to_codes, to_weight, _ = torch.ops.aten.convolution_backward(
+            grads[0].to(weight.dtype), codes, weight, None, (1, 1), (1, 1), (1, 1), False, (0, 0), 1, wanted
+        )
+        return (
+            to_codes.float() if wanted[0] else None,
+            to_weight.float(),
+            grads[0].sum(dim=(0, 2, 3)),
+            None,
+        )
+
+
+def convolve_codes(codes: Tensor, weight: Tensor, bias: Tensor, gradient_dtype: torch.dtype) -> Tensor:
+    """3x3 convolution, zero padding, of integer-valued float32 codes: exact below 2^24.
+
+    Args:
+        codes: (N, C, H, W), at most 8 bits.
+        weight: (O, C, 3, 3), at most 8 bits.
+        bias: (O,), integers.
+        gradient_dtype: type of the factors in the products of the backward pass.
+
+    Returns:
+        (N, O, H, W) float32.
+    """
+    return _CodeConv.apply(codes, weight, bias, gradient_dtype)  # type: ignore[no-untyped-call,no-any-return]
 
 
 class QuantizedConv(nn.Conv2d):
@@ -41,6 +81,7 @@ class QuantizedConv(nn.Conv2d):
         super().__init__(in_channels, out_channels, 3, padding=1)
         self.weight_range = weight_range
         self.profile = profile
+        self.gradient_dtype = torch.float32
         if profile is Profile.PORTABLE:
             self.register_buffer("exponent", torch.ones(out_channels))
         else:
@@ -52,7 +93,7 @@ class QuantizedConv(nn.Conv2d):
         weight = self.weight * gain
         bias = torch.zeros(len(weight)) if self.bias is None else self.bias * gain
         if self.profile is Profile.SCALED:
-            self.step.copy_(initial_step(weight, self.weight_range, dim=(1, 2, 3)))
+            self.step.copy_(least_error_step(weight, self.weight_range, dim=(1, 2, 3)))
             return
         errors = []
         for exponent in EXPONENTS:
@@ -64,7 +105,14 @@ class QuantizedConv(nn.Conv2d):
         self.exponent.copy_(best + EXPONENTS.start)
 
     def requantized(
-        self, codes: Tensor, step_in: Tensor, step_out: Tensor, out_range: CodeRange, gain: Tensor | None = None
+        self,
+        codes: Tensor,
+        step_in: Tensor,
+        step_out: Tensor,
+        out_range: CodeRange,
+        gain: Tensor | None = None,
+        *,
+        extra_bias: Tensor | None = None,
     ) -> Tensor:
         """Integer forward pass.
 
@@ -74,6 +122,7 @@ class QuantizedConv(nn.Conv2d):
             step_out: scalar, real size of one output code.
             out_range: range that output codes are clipped to; [0, ...] also is the ReLU.
             gain: scalar factor folded into weights and bias.
+            extra_bias: (O,) float32, added to the bias.
 
         Returns:
             (N, O, H, W) float32 codes in ``out_range``.
@@ -83,6 +132,8 @@ class QuantizedConv(nn.Conv2d):
             raise TypeError("a QuantizedConv always has a bias")
         if gain is not None:
             weight, bias = weight * gain, bias * gain
+        if extra_bias is not None:
+            bias = bias + extra_bias
         if self.profile is Profile.PORTABLE:
             multiplier = torch.exp2(-self.exponent)
             step_w = multiplier * (step_out / step_in)
@@ -91,7 +142,7 @@ class QuantizedConv(nn.Conv2d):
             multiplier = step_in * step_w / step_out
         q_weight = clipped_round(weight / step_w.reshape(-1, 1, 1, 1), self.weight_range.q_min, self.weight_range.q_max)
         q_bias = clipped_round(bias / (step_in * step_w))
-        accumulator = F.conv2d(codes, q_weight, q_bias, padding=1)
+        accumulator = convolve_codes(codes, q_weight, q_bias, self.gradient_dtype)
         return clipped_round(
             accumulator * multiplier.reshape(1, -1, 1, 1),
             out_range.q_min,

@@ -13,8 +13,9 @@ from torch.nn.functional import pixel_shuffle, relu
 
 from qsr_edge.nn.config import EDGE_WEIGHT_BITS, IMAGE_STEP, RATIO_MANTISSA, STREAM_RANGE, EdgeConfig, Profile
 from qsr_edge.nn.quantized_conv import QuantizedConv
+from qsr_edge.quant.calibration import least_error_step
 from qsr_edge.quant.codes import CodeRange
-from qsr_edge.quant.rlq import RLQ, initial_step
+from qsr_edge.quant.rlq import RLQ
 from qsr_edge.quant.rounding import clipped_round, scale_gradient
 
 
@@ -42,8 +43,8 @@ class ResidualBlock(nn.Module):
 
     def branch_codes(self, stream: Tensor, stream_step: Tensor) -> Tensor:
         """Integer branch: (N, C, H, W) stream codes -> (N, C, H, W) codes on the stream's grid."""
-        step1 = self.quant1.scaled_step(stream.numel())
-        step2 = self.quant2.scaled_step(stream.numel())
+        step1 = self.quant1.scaled_step(stream[0].numel())
+        step2 = self.quant2.scaled_step(stream[0].numel())
         codes = self._requantized_stream(stream, stream_step, step1)
         codes = self.conv1.requantized(codes, step1, step2, self.quant2.code_range)
         return self.conv2.requantized(codes, step2, stream_step, STREAM_RANGE, self.importance)
@@ -79,6 +80,12 @@ class QuantsrCEdge(nn.Module):
         self.body = nn.ModuleList(ResidualBlock(config) for _ in range(config.blocks))
         self.tail = QuantizedConv(config.channels, outputs, weight_range=edge, profile=profile)
         self.stream_step = nn.Parameter(torch.ones(()))
+        if config.depth_biases:
+            self.tail_depth_bias = nn.Parameter(torch.zeros(len(config.depths), outputs))
+        if not config.bits:
+            for name, parameter in self.named_parameters():
+                if name.endswith(("step", "shift")):
+                    parameter.requires_grad_(False)
 
     def blocks(self, depth: int) -> list[ResidualBlock]:
         """The blocks that ``depth`` keeps, in the order they run."""
@@ -106,16 +113,24 @@ class QuantsrCEdge(nn.Module):
         stream = self.head(codes * IMAGE_STEP)
         for block in self.blocks(depth):
             stream = stream + block(stream)
-        return pixel_shuffle(self.tail(stream) / IMAGE_STEP + self.anchor(codes), self.config.scale)
+        residual = self.tail(stream)
+        bias = self._tail_depth_bias(depth)
+        if bias is not None:
+            residual = residual + bias.reshape(1, -1, 1, 1)
+        return pixel_shuffle(residual / IMAGE_STEP + self.anchor(codes), self.config.scale)
+
+    def _tail_depth_bias(self, depth: int) -> Tensor | None:
+        return self.tail_depth_bias[self.config.depths.index(depth)] if self.config.depth_biases else None
 
     def _integer(self, codes: Tensor, depth: int) -> Tensor:
         image_step = torch.tensor(IMAGE_STEP)
-        numel = codes.shape[0] * self.config.channels * codes.shape[2] * codes.shape[3]
+        numel = self.config.channels * codes.shape[2] * codes.shape[3]
         stream_step = scale_gradient(self.stream_step, (numel * STREAM_RANGE.q_max) ** -0.5)
         stream = self.head.requantized(codes, image_step, stream_step, STREAM_RANGE)
         for block in self.blocks(depth):
             stream = (stream + block.branch_codes(stream, stream_step)).clamp(STREAM_RANGE.q_min, STREAM_RANGE.q_max)
-        residual = self.tail.requantized(stream, stream_step, image_step, STREAM_RANGE)
+        bias = self._tail_depth_bias(depth)
+        residual = self.tail.requantized(stream, stream_step, image_step, STREAM_RANGE, extra_bias=bias)
         image = (residual + self.anchor(codes)).clamp(STREAM_RANGE.q_min, STREAM_RANGE.q_max)
         return pixel_shuffle(image, self.config.scale)
 
@@ -154,11 +169,11 @@ class QuantsrCEdge(nn.Module):
         streams = [stream]
         for block in self.blocks(self.config.blocks):
             inner = relu(block.conv1(stream))
-            block.quant1.init_step(stream)
-            block.quant2.init_step(inner)
+            block.quant1.step.copy_(least_error_step(stream, block.quant1.code_range))
+            block.quant2.step.copy_(least_error_step(inner, block.quant2.code_range))
             stream = stream + block.importance * block.conv2(inner)
             streams.append(stream)
-        self.stream_step.copy_(initial_step(torch.stack(streams), STREAM_RANGE))
+        self.stream_step.copy_(least_error_step(torch.stack(streams), STREAM_RANGE))
         image_step = torch.tensor(IMAGE_STEP)
         self.head.calibrate(image_step, self.stream_step)
         for block in self.blocks(self.config.blocks):

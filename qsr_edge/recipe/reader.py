@@ -6,16 +6,24 @@ import typing
 from enum import StrEnum
 from importlib import resources
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, ClassVar, Protocol, TypeVar
 
 from qsr_edge.errors import RecipeError
 
-T = TypeVar("T")
+
+class Recipe(Protocol):
+    """A dataclass with a folder of presets beside this module."""
+
+    preset_folder: ClassVar[str]
+    __dataclass_fields__: ClassVar[dict[str, dataclasses.Field[Any]]]
 
 
-def preset_names() -> tuple[str, ...]:
-    """Names of the bundled presets."""
-    folder = resources.files("qsr_edge.recipe") / "presets"
+T = TypeVar("T", bound=Recipe)
+
+
+def preset_names(kind: type[Recipe]) -> tuple[str, ...]:
+    """Names of the bundled presets of a kind of recipe."""
+    folder = resources.files("qsr_edge.recipe") / kind.preset_folder
     return tuple(sorted(entry.name.removesuffix(".toml") for entry in folder.iterdir() if entry.name.endswith(".toml")))
 
 
@@ -52,16 +60,16 @@ def read_recipe(name: str, kind: type[T]) -> T:
             text = path.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
             raise RecipeError(f"{name}: cannot read this recipe ({error})") from error
-    elif name in preset_names():
-        text = (resources.files("qsr_edge.recipe") / "presets" / f"{name}.toml").read_text(encoding="utf-8")
+    elif name in preset_names(kind):
+        text = (resources.files("qsr_edge.recipe") / kind.preset_folder / f"{name}.toml").read_text(encoding="utf-8")
     else:
-        raise RecipeError(f"no recipe is called {name!r}; choose from {', '.join(preset_names())} or give a .toml file")
+        raise RecipeError(
+            f"no recipe is called {name!r}; choose from {', '.join(preset_names(kind))} or give a .toml file"
+        )
     try:
         table = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise RecipeError(f"{name}: not valid TOML ({error})") from error
-    if not dataclasses.is_dataclass(kind):
-        raise TypeError(f"{kind} is not a dataclass")
     hints = typing.get_type_hints(kind)
     fields = {field.name: field for field in dataclasses.fields(kind)}
     unknown = sorted(set(table) - set(fields))
@@ -70,4 +78,8 @@ def read_recipe(name: str, kind: type[T]) -> T:
     missing = [key for key, field in fields.items() if field.default is dataclasses.MISSING and key not in table]
     if missing:
         raise RecipeError(f"{name}: the key {missing[0]!r} is missing")
-    return kind(**{key: _convert(value, hints[key], f"{name}: {key}") for key, value in table.items()})
+    values = {key: _convert(value, hints[key], f"{name}: {key}") for key, value in table.items()}
+    try:
+        return kind(**values)
+    except RecipeError as error:
+        raise RecipeError(f"{name}: {error}") from error

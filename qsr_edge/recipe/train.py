@@ -1,9 +1,22 @@
 """The recipe of a training run."""
 
+import math
+import re
 from dataclasses import dataclass
+from enum import StrEnum
+from typing import ClassVar
 
 from qsr_edge.errors import CheckpointError, RecipeError
 from qsr_edge.nn.config import EdgeConfig, Profile
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+
+
+class Precision(StrEnum):
+    """Type of the factors in the products that training spends its time on; sums are float32 in either."""
+
+    FLOAT32 = "float32"
+    BFLOAT16 = "bfloat16"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -12,6 +25,7 @@ class TrainRecipe:
 
     Attributes:
         name: name of the run; files are called after it.
+        start: name of the recipe whose result this run starts from; empty for random weights.
         scale: upscaling factor.
         bits: bit width of body weights and activations; 0 for a float network.
         profile: arithmetic of the requantization.
@@ -23,6 +37,10 @@ class TrainRecipe:
         patch_px: side of a low-resolution patch.
         learning_rate: Adam's first learning rate; falls to 1 % of it by a cosine.
         shallow_weight: weight of the loss of the one shallower depth that is drawn in each step; the deepest has 1.
+        distillation: share of the shallower depth's loss that asks for the deepest depth's image, not the original.
+        teacher_weight: share of every loss against the original that asks for a float teacher's image instead.
+        depth_biases: whether each depth adds its own bias to the tail's.
+        precision: type of the products of a float network, and of a quantized one's gradients.
         gradient_clip: bound on the global norm of all gradients, step sizes and shifts included.
         ema_decay: decay of the exponential moving average of the weights, which is what gets saved.
         order_iteration: step after which the block order is decided by learned importance and frozen; 0 keeps the
@@ -31,10 +49,13 @@ class TrainRecipe:
         validation_images: training images held out to show progress; the test sets are never looked at.
     """
 
+    preset_folder: ClassVar[str] = "presets"
+
     name: str
     scale: int
     bits: int
     iterations: int
+    start: str = ""
     profile: Profile = Profile.PORTABLE
     channels: int = 32
     blocks: int = 8
@@ -43,6 +64,10 @@ class TrainRecipe:
     patch_px: int = 40
     learning_rate: float = 5e-4
     shallow_weight: float = 0.5
+    distillation: float = 0.5
+    teacher_weight: float = 0.0
+    depth_biases: bool = False
+    precision: Precision = Precision.FLOAT32
     gradient_clip: float = 0.5
     ema_decay: float = 0.999
     order_iteration: int = 0
@@ -55,27 +80,43 @@ class TrainRecipe:
         Raises:
             RecipeError: naming the key and the value.
         """
+        if not _NAME.fullmatch(self.name):
+            raise RecipeError(f"name = {self.name!r} must consist of letters, digits, '_', '-' and '.'")
         positive = ("iterations", "batch", "patch_px", "learning_rate", "gradient_clip", "validation_images")
         for key in positive:
-            if not getattr(self, key) > 0:
-                raise RecipeError(f"{self.name}: {key} = {getattr(self, key)} must be greater than 0")
-        if not 0 <= self.ema_decay < 1:
-            raise RecipeError(f"{self.name}: ema_decay = {self.ema_decay} must be in [0, 1)")
-        try:
-            EdgeConfig(
-                scale=self.scale,
-                channels=self.channels,
-                blocks=self.blocks,
-                depths=self.depths,
-                order=tuple(range(self.blocks)),
-                bits=self.bits or None,
-                profile=self.profile,
-            )
-        except CheckpointError as error:
-            raise RecipeError(f"{self.name}: {error}") from error
-        if self.order_iteration > self.iterations or (self.order_iteration and self.bits):
+            if not (getattr(self, key) > 0 and math.isfinite(getattr(self, key))):
+                raise RecipeError(f"{key} = {getattr(self, key)} must be greater than 0, and finite")
+        for key in ("distillation", "teacher_weight", "ema_decay"):
+            if not 0 <= getattr(self, key) <= 1:
+                raise RecipeError(f"{key} = {getattr(self, key)} must be in [0, 1]")
+        if self.ema_decay == 1:
+            raise RecipeError("ema_decay = 1 would keep the start for ever; it must be less than 1")
+        if not (math.isfinite(self.shallow_weight) and self.shallow_weight >= 0):
+            raise RecipeError(f"shallow_weight = {self.shallow_weight} must not be negative, and finite")
+        if self.seed < 0:
+            raise RecipeError(f"seed = {self.seed} must not be negative")
+        if self.order_iteration < 0 or self.order_iteration > self.iterations or (self.order_iteration and self.bits):
             raise RecipeError(
-                f"{self.name}: order_iteration = {self.order_iteration} must lie within the iterations of a float run"
+                f"order_iteration = {self.order_iteration} must lie within the iterations of a float run (bits = 0)"
             )
-        if not self.shallow_weight >= 0 or self.order_iteration < 0 or self.seed < 0:
-            raise RecipeError(f"{self.name}: shallow_weight, order_iteration and seed must not be negative")
+        try:
+            self.config()
+        except CheckpointError as error:
+            raise RecipeError(str(error)) from error
+
+    def config(self, order: tuple[int, ...] | None = None) -> EdgeConfig:
+        """The network's configuration, with a block order of its own or the blocks' own sequence.
+
+        Raises:
+            CheckpointError: naming the value that no network can have.
+        """
+        return EdgeConfig(
+            scale=self.scale,
+            channels=self.channels,
+            blocks=self.blocks,
+            depths=self.depths,
+            order=tuple(range(self.blocks)) if order is None else order,
+            bits=self.bits or None,
+            profile=self.profile,
+            depth_biases=self.depth_biases,
+        )

@@ -1,13 +1,14 @@
-"""The training loop: float or quantization-aware, depth-dynamic, resumable.
+"""The training loop: float or quantization-aware, depth-dynamic, resumable, in one process or several.
 
-Each step minimizes L1(deepest) + shallow_weight * L1(one shallower depth drawn at random), both against the
-high-resolution image.
+What a step minimizes stands in :mod:`qsr_edge.training.objective`.
 """
 
+import dataclasses
 import hashlib
 import json
 import math
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -16,55 +17,75 @@ import torch
 from torch import Tensor
 
 from qsr_edge.errors import OutputExistsError, TrainingError
-from qsr_edge.metrics import psnr_y
 from qsr_edge.nn.checkpoint import Checkpoint, write_checkpoint
-from qsr_edge.nn.config import IMAGE_ZERO, EdgeConfig
 from qsr_edge.nn.quantsr_c_edge import QuantsrCEdge
 from qsr_edge.recipe.train import TrainRecipe
-from qsr_edge.training.patches import ImagePair, sample_batch
-from qsr_edge.training.state import TrainingState, checkpoint_from_network, warm_start, with_order
+from qsr_edge.training.distributed import ALONE, World
+from qsr_edge.training.journal import Journal, picture_grid
+from qsr_edge.training.objective import Objective, draws_depth
+from qsr_edge.training.patches import BatchLoader, TrainingImages, sample_batch
+from qsr_edge.training.state import (
+    TrainingState,
+    checkpoint_from_network,
+    network_from_checkpoint,
+    read_state,
+    warm_start,
+)
+from qsr_edge.training.validation import upscaled, validation_psnr_db
 
 _CALIBRATION_PATCHES = 32
 _SMALLEST_STEP = 1e-8
 _CALIBRATION_STREAM = 1 << 32
 """Seed-sequence words apart from every iteration's."""
+_PICTURES = 4
+"""Held-out images in a grid."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
-    """What a running training tells."""
+    """What a running training tells.
+
+    Attributes:
+        iteration: steps done.
+        iterations: steps in all.
+        loss: mean absolute error of the deepest depth in this step's batch, 1 = 255 levels.
+        waiting_share: share of the time since the start that was spent waiting for batches, in [0, 1].
+        psnr_db: luma PSNR of the averaged weights on the held-out images by depth; None between validations.
+    """
 
     iteration: int
     iterations: int
     loss: float
-    validation_psnr_db: float | None
+    waiting_share: float
+    psnr_db: dict[int, float] | None = None
 
 
-def initial_network(recipe: TrainRecipe, start: Checkpoint | None, pairs: list[ImagePair]) -> QuantsrCEdge:
+class StoppedError(TrainingError):
+    """The run was asked to stop, and has saved its state."""
+
+
+def calibration_patches(recipe: TrainRecipe, images: TrainingImages) -> Tensor:
+    """Low-resolution codes to calibrate on, the same for every network of a recipe: (32, 3, P, P) float32."""
+    rng = np.random.default_rng([recipe.seed, _CALIBRATION_STREAM])
+    low, _ = sample_batch(images, rng, batch=_CALIBRATION_PATCHES, patch_px=recipe.patch_px, scale=recipe.scale)
+    return torch.from_numpy(low)
+
+
+def initial_network(recipe: TrainRecipe, start: Checkpoint | None, images: TrainingImages) -> QuantsrCEdge:
     """A network ready for the first step: warm-started; calibrated, or its importances normalized, on patches."""
     torch.manual_seed(recipe.seed)
-    config = EdgeConfig(
-        scale=recipe.scale,
-        channels=recipe.channels,
-        blocks=recipe.blocks,
-        depths=recipe.depths,
-        order=start.config.order if start and start.config.blocks == recipe.blocks else tuple(range(recipe.blocks)),
-        bits=recipe.bits or None,
-        profile=recipe.profile,
-    )
-    network = QuantsrCEdge(config)
+    order = start.config.order if start and start.config.blocks == recipe.blocks else None
+    network = QuantsrCEdge(recipe.config(order))
     if start is not None:
         warm_start(network, start)
-    rng = np.random.default_rng([recipe.seed, _CALIBRATION_STREAM])
-    low, _ = sample_batch(pairs, rng, batch=_CALIBRATION_PATCHES, patch_px=recipe.patch_px, scale=recipe.scale)
-    if config.bits:
-        network.calibrate(torch.from_numpy(low))
+    if recipe.bits:
+        network.calibrate(calibration_patches(recipe, images))
     elif recipe.order_iteration:
-        network.normalize_importance(torch.from_numpy(low))
+        network.normalize_importance(calibration_patches(recipe, images))
     return network
 
 
-def make_optimizer(network: QuantsrCEdge, recipe: TrainRecipe) -> torch.optim.Adam:
+def make_optimizer(network: torch.nn.Module, recipe: TrainRecipe) -> torch.optim.Adam:
     """Adam; a step size's learning rate is relative to its first value, since Adam's updates are absolute."""
     steps = [p for name, p in network.named_parameters() if name.endswith("step") and p.requires_grad]
     weights = [p for name, p in network.named_parameters() if not name.endswith("step")]
@@ -75,26 +96,27 @@ def make_optimizer(network: QuantsrCEdge, recipe: TrainRecipe) -> torch.optim.Ad
     return torch.optim.Adam(groups)
 
 
-def _set_learning_rate(state: TrainingState, recipe: TrainRecipe) -> None:
-    factor = 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * state.iteration / recipe.iterations))
+def _learning_rate_factor(iteration: int, iterations: int) -> float:
+    return 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * iteration / iterations))
+
+
+def _step(
+    state: TrainingState,
+    recipe: TrainRecipe,
+    objective: torch.nn.Module,
+    batch: tuple[Tensor, Tensor, np.random.Generator],
+    world: World,
+) -> float:
+    codes, target, rng = batch
+    depth = recipe.depths[int(rng.integers(len(recipe.depths) - 1))] if draws_depth(recipe) else None
+    loss, error = objective(codes, target, depth)
+    factor = _learning_rate_factor(state.iteration, recipe.iterations)
     for group in state.optimizer.param_groups:
         group["lr"] = group["initial_lr"] * factor
-
-
-def _step(state: TrainingState, recipe: TrainRecipe, pairs: list[ImagePair]) -> float:
-    rng = np.random.default_rng([recipe.seed, state.iteration])
-    low, high = sample_batch(pairs, rng, batch=recipe.batch, patch_px=recipe.patch_px, scale=recipe.scale)
-    codes, target = torch.from_numpy(low), torch.from_numpy(high)
-    network = state.network
-    loss = (network(codes, recipe.depths[-1]) - target).abs().mean()
-    value: float = loss.item() / 255
-    if len(recipe.depths) > 1 and recipe.shallow_weight:
-        depth = recipe.depths[int(rng.integers(len(recipe.depths) - 1))]
-        loss = loss + recipe.shallow_weight * (network(codes, depth) - target).abs().mean()
-    _set_learning_rate(state, recipe)
     state.optimizer.zero_grad(set_to_none=True)
-    (loss / 255).backward()
-    norm = torch.nn.utils.clip_grad_norm_(network.parameters(), recipe.gradient_clip)
+    loss.backward()
+    norm = torch.nn.utils.clip_grad_norm_(state.network.parameters(), recipe.gradient_clip)
+    value = world.mean(error)
     if not (math.isfinite(value) and math.isfinite(norm.item())):
         raise TrainingError(
             f"{recipe.name}: the loss or its gradient is not finite at iteration {state.iteration}; "
@@ -102,43 +124,99 @@ def _step(state: TrainingState, recipe: TrainRecipe, pairs: list[ImagePair]) -> 
         )
     state.optimizer.step()
     state.iteration += 1
-    with torch.no_grad():
-        for name, parameter in network.named_parameters():
-            if name.endswith("step"):
-                parameter.clamp_(min=_SMALLEST_STEP)
     decay = min(recipe.ema_decay, state.iteration / (state.iteration + 10))
     with torch.no_grad():
-        for name, tensor in network.state_dict().items():
+        for name, parameter in state.network.named_parameters():
+            if name.endswith("step"):
+                parameter.clamp_(min=_SMALLEST_STEP)
+        for name, tensor in state.network.state_dict().items():
             state.average[name].lerp_(tensor, 1 - decay)
     return value
 
 
-@torch.no_grad()
-def validation_psnr_db(network: QuantsrCEdge, tensors: dict[str, Tensor], pairs: list[ImagePair], depth: int) -> float:
-    """Mean luma PSNR in dB of the network with ``tensors`` on image pairs, rounded to uint8 as when deployed."""
-    total = 0.0
-    for pair in pairs:
-        codes = torch.from_numpy(pair.lr.astype(np.float32).transpose(2, 0, 1)[None] - IMAGE_ZERO)
-        image: Tensor = torch.func.functional_call(network, tensors, (codes, depth))
-        levels = (torch.floor(image[0] + 0.5) + IMAGE_ZERO).clamp(0, 255).numpy().astype(np.uint8).transpose(1, 2, 0)
-        total += psnr_y(np.ascontiguousarray(levels), pair.hr, border_px=network.config.scale)
-    return float(total / len(pairs))
+def _steps(
+    state: TrainingState,
+    recipe: TrainRecipe,
+    images: TrainingImages,
+    teacher: Callable[[Tensor], Tensor] | None,
+    world: World,
+) -> Iterator[Progress]:
+    """Train to the end, handing over after every step."""
+    world.check_batch(recipe.batch)
+    objective = world.wrapped(Objective(state.network, recipe, teacher))
+    started = time.monotonic()
+    with BatchLoader(
+        images,
+        seed=recipe.seed,
+        batch=recipe.batch,
+        patch_px=recipe.patch_px,
+        scale=recipe.scale,
+        first=state.iteration,
+        rank=world.rank,
+        world=world.size,
+    ) as loader:
+        while state.iteration < recipe.iterations:
+            low, high, rng = loader.take()
+            codes = torch.from_numpy(low).to(world.device).contiguous(memory_format=torch.channels_last)
+            loss = _step(state, recipe, objective, (codes, torch.from_numpy(high).to(world.device), rng), world)
+            yield Progress(
+                iteration=state.iteration,
+                iterations=recipe.iterations,
+                loss=loss,
+                waiting_share=loader.waiting_s / max(time.monotonic() - started, 1e-9),
+            )
 
 
-def _description_of_run(recipe: TrainRecipe, pairs: list[ImagePair], start: Checkpoint | None) -> str:
-    """Recipe, images and start as text; equal for equal runs."""
-    images = hashlib.sha256()
-    for pair in pairs:
-        images.update(repr(pair.hr.shape).encode())
-        images.update(pair.hr.tobytes())
-    weights = hashlib.sha256()
-    if start is not None:
-        for name, array in sorted(start.tensors.items()):
-            weights.update(name.encode())
-            weights.update(array.tobytes())
-        weights.update(repr(start.config).encode())
-    table = {"recipe": asdict(recipe), "images": images.hexdigest(), "start": weights.hexdigest()}
-    return json.dumps(table, sort_keys=True)
+def _first_state(network: QuantsrCEdge, recipe: TrainRecipe, settings: str = "", images: str = "") -> TrainingState:
+    return TrainingState(
+        network=network,
+        optimizer=make_optimizer(network, recipe),
+        average={name: tensor.clone() for name, tensor in network.state_dict().items()},
+        settings=settings,
+        images=images,
+    )
+
+
+def fit(
+    network: QuantsrCEdge,
+    recipe: TrainRecipe,
+    images: TrainingImages,
+    *,
+    on_progress: Callable[[Progress], None] = lambda progress: None,
+) -> dict[str, Tensor]:
+    """Train a network in memory, in this process, without a file; the block order stays as it is.
+
+    Args:
+        network: warm-started and calibrated.
+        recipe: the settings.
+        images: all are trained on.
+        on_progress: called after every step.
+
+    Returns:
+        The running average of the network's state.
+
+    Raises:
+        TrainingError: if the loss is not finite.
+    """
+    state = _first_state(network, recipe)
+    for progress in _steps(state, recipe, images, None, ALONE):
+        on_progress(progress)
+    return state.average
+
+
+def _digest(checkpoint: Checkpoint | None) -> str:
+    if checkpoint is None:
+        return ""
+    weights = hashlib.sha256(repr(checkpoint.config).encode())
+    for name, array in sorted(checkpoint.tensors.items()):
+        weights.update(name.encode())
+        weights.update(array.tobytes())
+    return weights.hexdigest()
+
+
+def _settings(recipe: TrainRecipe, start: Checkpoint | None, teacher: Checkpoint | None) -> str:
+    """Recipe, start and teacher as text; equal for equal runs."""
+    return json.dumps({"recipe": asdict(recipe), "start": _digest(start), "teacher": _digest(teacher)}, sort_keys=True)
 
 
 def state_path(output: Path) -> Path:
@@ -146,76 +224,159 @@ def state_path(output: Path) -> Path:
     return output.with_name(output.name + ".state")
 
 
-def check_output(output: Path) -> None:
-    """Refuse an output before any work is spent on it.
+def check_folder(output: Path) -> None:
+    """Refuse an output in a folder that does not exist.
 
     Raises:
-        TrainingError: if its folder is missing.
-        OutputExistsError: if it exists and is no run that can be resumed.
+        TrainingError: naming the folder.
     """
     if not output.parent.is_dir():
         raise TrainingError(f"{output}: there is no folder {output.parent}; make it first")
-    if output.exists() and not state_path(output).exists():
+
+
+def check_output(
+    output: Path, recipe: TrainRecipe, start: Checkpoint | None = None, teacher: Checkpoint | None = None
+) -> None:
+    """Refuse an output before any work is spent on it.
+
+    Raises:
+        TrainingError: if its folder is missing, or it belongs to a run with another recipe, start or teacher.
+        OutputExistsError: if it exists and is no run that can be resumed.
+    """
+    check_folder(output)
+    state = state_path(output)
+    if state.exists():
+        read_state(state, _settings(recipe, start, teacher))
+    elif output.exists():
         raise OutputExistsError(f"{output}: exists already; choose another output, or move it away")
+
+
+def _validate(
+    state: TrainingState, recipe: TrainRecipe, held_out: TrainingImages, journal: Journal | None
+) -> dict[int, float]:
+    pairs = list(held_out)
+    images = {
+        depth: [upscaled(state.network, state.average, pair.lr, depth) for pair in pairs] for depth in recipe.depths
+    }
+    if journal:
+        rows = [
+            (np.array(pair.lr), [images[depth][i] for depth in recipe.depths], np.array(pair.hr))
+            for i, pair in enumerate(pairs[:_PICTURES])
+        ]
+        journal.pictures(picture_grid(rows, recipe.scale), state.iteration)
+    return {depth: validation_psnr_db(images[depth], pairs, recipe.scale) for depth in recipe.depths}
 
 
 def train(
     recipe: TrainRecipe,
-    pairs: list[ImagePair],
+    images: TrainingImages,
     output: Path,
     *,
     start: Checkpoint | None = None,
+    teacher: Checkpoint | None = None,
     data_description: str = "",
     save_every: int = 500,
     on_progress: Callable[[Progress], None] = lambda progress: None,
+    stop_requested: Callable[[], bool] = lambda: False,
+    journal: Journal | None = None,
+    world: World = ALONE,
 ) -> Checkpoint:
     """Run a recipe to its end, going on from ``<output>.state`` if that is there.
 
     Args:
         recipe: the settings.
-        pairs: image pairs; the last ``recipe.validation_images`` only show progress.
-        output: checkpoint to write; the running average of the weights.
+        images: image pairs; the last ``recipe.validation_images`` only show progress.
+        output: checkpoint to write; the running average of the weights. The state is deleted then.
         start: network to start from; random weights otherwise.
+        teacher: float network for ``recipe.teacher_weight``.
         data_description: what the images are, for the provenance.
-        save_every: iterations between saved states.
-        on_progress: called after every step; PSNR only after a save.
+        save_every: iterations between saved states, each with a validation.
+        on_progress: called after every step, in the first process only.
+        stop_requested: asked after every step.
+        journal: where curves and pictures are kept.
+        world: the processes that share this run.
 
     Returns:
         The checkpoint that was written.
 
     Raises:
+        StoppedError: a stop was requested, and the state is saved.
         TrainingError: too few images, a start or a saved state that does not fit, or a loss that is not finite.
         OutputExistsError: if the output exists and is not this run's.
     """
-    if len(pairs) <= recipe.validation_images:
+    if len(images) <= recipe.validation_images:
         raise TrainingError(
-            f"{recipe.name}: {len(pairs)} images are too few to hold out {recipe.validation_images}; give more"
+            f"{recipe.name}: {len(images)} images are too few to hold out {recipe.validation_images}; give more"
         )
-    check_output(output)
+    if (teacher is not None) != (recipe.teacher_weight > 0):
+        raise TrainingError(
+            f"{recipe.name}: teacher_weight = {recipe.teacher_weight}, but "
+            + ("a teacher was given; set teacher_weight in the recipe" if teacher else "no teacher; give --teacher")
+        )
+    check_output(output, recipe, start, teacher)
+    held_out, trained_on = images[-recipe.validation_images :], images[: -recipe.validation_images]
+    network = initial_network(recipe, start, trained_on).to(world.device)
+    state = _first_state(network, recipe, _settings(recipe, start, teacher), images.digest)
     state_file = state_path(output)
-    held_out, pairs = pairs[-recipe.validation_images :], pairs[: -recipe.validation_images]
-    network = initial_network(recipe, start, pairs)
-    state = TrainingState(
-        network=network,
-        optimizer=make_optimizer(network, recipe),
-        average={name: tensor.clone() for name, tensor in network.state_dict().items()},
-        run=_description_of_run(recipe, pairs, start),
-    )
     if state_file.exists():
         state.load(state_file)
-    while state.iteration < recipe.iterations:
-        loss = _step(state, recipe, pairs)
+    teaching = _teaching(recipe, teacher, world) if teacher else None
+    for progress in _steps(state, recipe, trained_on, teaching, world):
         if state.iteration == recipe.order_iteration:
-            network.config = with_order(network.config, network.importance_order())
-        psnr_db = None
-        if state.iteration % save_every == 0 or state.iteration == recipe.iterations:
+            network.config = dataclasses.replace(network.config, order=network.importance_order())
+        if not world.is_first:
+            continue
+        stopped = stop_requested()
+        if stopped or state.iteration % save_every == 0 or state.iteration == recipe.iterations:
             state.save(state_file)
-            psnr_db = validation_psnr_db(network, state.average, held_out, recipe.blocks)
-        on_progress(
-            Progress(iteration=state.iteration, iterations=recipe.iterations, loss=loss, validation_psnr_db=psnr_db)
+        if stopped and state.iteration < recipe.iterations:
+            raise StoppedError(
+                f"stopped at iteration {state.iteration} of {recipe.iterations}; the same command goes on from there"
+            )
+        if state.iteration % save_every == 0 or state.iteration == recipe.iterations:
+            progress = dataclasses.replace(progress, psnr_db=_validate(state, recipe, held_out, journal))
+        if journal:
+            _note(journal, progress, state)
+        on_progress(progress)
+    checkpoint = checkpoint_from_network(
+        network, state.average, _provenance(recipe, len(trained_on), start, teacher, data_description, world)
+    )
+    if world.is_first:
+        write_checkpoint(output, checkpoint)
+        state_file.unlink(missing_ok=True)
+    return checkpoint
+
+
+def _teaching(recipe: TrainRecipe, teacher: Checkpoint, world: World) -> Callable[[Tensor], Tensor]:
+    if teacher.config.bits is not None or teacher.config.scale != recipe.scale:
+        raise TrainingError(
+            f"{recipe.name}: the teacher is x{teacher.config.scale} at {teacher.config.bits or 'float'} bits; "
+            f"give a float checkpoint of x{recipe.scale}"
         )
-    images = len(pairs)
-    provenance: dict[str, object] = {
+    network = network_from_checkpoint(teacher).to(world.device)
+    return lambda codes: network(codes, teacher.config.blocks)
+
+
+def _note(journal: Journal, progress: Progress, state: TrainingState) -> None:
+    values = {
+        "loss": progress.loss,
+        "learning_rate": state.optimizer.param_groups[0]["lr"],
+        "waiting_share": progress.waiting_share,
+    }
+    for depth, psnr_db in (progress.psnr_db or {}).items():
+        values[f"psnr_db/depth_{depth}"] = psnr_db
+    journal.scalars(values, progress.iteration)
+
+
+def _provenance(
+    recipe: TrainRecipe,
+    images: int,
+    start: Checkpoint | None,
+    teacher: Checkpoint | None,
+    data_description: str,
+    world: World,
+) -> dict[str, object]:
+    table: dict[str, object] = {
         "recipe": asdict(recipe),
         "data": data_description,
         "training_images": images,
@@ -223,6 +384,8 @@ def train(
         "start": start.provenance if start else None,
         "torch": torch.__version__,
     }
-    checkpoint = checkpoint_from_network(network, state.average, provenance)
-    write_checkpoint(output, checkpoint)
-    return checkpoint
+    if teacher:
+        table["teacher"] = teacher.provenance
+    if world.size > 1:
+        table["processes"] = world.size
+    return table

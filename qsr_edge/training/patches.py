@@ -1,8 +1,13 @@
 """Random training patches, a pure function of (seed, iteration): resuming needs no loader state."""
 
-from collections.abc import Callable
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from types import TracebackType
+from typing import Self, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,19 +17,52 @@ from qsr_edge.data.dataset import find_images
 from qsr_edge.data.images import read_picture
 from qsr_edge.errors import DatasetError
 from qsr_edge.nn.config import IMAGE_ZERO
+from qsr_edge.training.cache import cache_path, digest_of, read_cache, write_cache
+
+_Batch = tuple[NDArray[np.float32], NDArray[np.float32], np.random.Generator]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ImagePair:
-    """A high-resolution image and its bicubic reduction: (rH, rW, 3) and (H, W, 3) uint8."""
+    """A high-resolution image and its bicubic reduction: (rH, rW, 3) and (H, W, 3) uint8, perhaps read-only."""
 
     hr: NDArray[np.uint8]
     lr: NDArray[np.uint8]
 
 
+class TrainingImages(Sequence[ImagePair]):
+    """Image pairs with the digest of the whole set; a slice keeps the digest of the set it is cut from."""
+
+    def __init__(self, pairs: Sequence[ImagePair], digest: str | None = None):
+        """Hold ``pairs``; the digest is computed from their pixels unless it is known."""
+        self._pairs = list(pairs)
+        self.digest = digest_of((pair.hr, pair.lr) for pair in self._pairs) if digest is None else digest
+
+    @overload
+    def __getitem__(self, index: int) -> ImagePair: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> "TrainingImages": ...
+
+    def __getitem__(self, index: int | slice) -> "ImagePair | TrainingImages":
+        """A pair, or a part of the set."""
+        if isinstance(index, slice):
+            return TrainingImages(self._pairs[index], self.digest)
+        return self._pairs[index]
+
+    def __len__(self) -> int:
+        """Number of pairs."""
+        return len(self._pairs)
+
+
 def load_pairs(
-    folders: tuple[Path, ...], scale: int, *, min_px: int, progress: Callable[[int, int], None]
-) -> list[ImagePair]:
+    folders: tuple[Path, ...],
+    scale: int,
+    *,
+    min_px: int,
+    progress: Callable[[int, int], None],
+    cache: Path | None = None,
+) -> TrainingImages:
     """Decode every image under the folders and reduce it.
 
     Args:
@@ -32,29 +70,44 @@ def load_pairs(
         scale: reduction factor; images are cropped to a multiple of it.
         min_px: least side of the reduced image; smaller ones are skipped.
         progress: called with (images done, images in all).
+        cache: folder where the decoded images are kept, and looked for first; None keeps them in memory.
 
     Raises:
-        DatasetError: if no image is large enough.
+        DatasetError: if no image is large enough, or the cache cannot be written.
     """
     # A folder given twice, or within another, must not let a held-out image be trained on.
     files = list(dict.fromkeys(file.resolve() for folder in folders for file in find_images(folder, recursive=True)))
-    pairs = []
-    for done, file in enumerate(files, start=1):
-        hr = read_picture(file).rgb
-        hr = hr[: hr.shape[0] // scale * scale, : hr.shape[1] // scale * scale]
-        if min(hr.shape[:2]) >= min_px * scale:
-            pairs.append(ImagePair(np.ascontiguousarray(hr), resize_bicubic(hr, 1 / scale)))
-        progress(done, len(files))
-    if not pairs:
-        raise DatasetError(
-            f"no image of at least {min_px * scale} pixels a side in {', '.join(map(str, folders))}; "
-            "give a folder with larger images"
-        )
-    return pairs
+
+    def decoded() -> Iterator[tuple[NDArray[np.uint8], NDArray[np.uint8]]]:
+        found = False
+        for done, file in enumerate(files, start=1):
+            hr = read_picture(file).rgb
+            hr = np.ascontiguousarray(hr[: hr.shape[0] // scale * scale, : hr.shape[1] // scale * scale])
+            if min(hr.shape[:2]) >= min_px * scale:
+                found = True
+                yield hr, np.ascontiguousarray(resize_bicubic(hr, 1 / scale))
+            progress(done, len(files))
+        if not found:
+            raise DatasetError(
+                f"no image of at least {min_px * scale} pixels a side in {', '.join(map(str, folders))}; "
+                "give a folder with larger images"
+            )
+
+    if cache is None:
+        return TrainingImages([ImagePair(hr, lr) for hr, lr in decoded()])
+    path = cache_path(cache, files, f"scale {scale}, min_px {min_px}")
+    content = read_cache(path)
+    if content is None:
+        write_cache(path, decoded())
+        content = read_cache(path)
+    if content is None:
+        raise DatasetError(f"{path}: these decoded images cannot be read back; free space, or give --no-cache")
+    pairs, digest = content
+    return TrainingImages([ImagePair(hr, lr) for hr, lr in pairs], digest)
 
 
 def sample_batch(
-    pairs: list[ImagePair], rng: np.random.Generator, *, batch: int, patch_px: int, scale: int
+    pairs: Sequence[ImagePair], rng: np.random.Generator, *, batch: int, patch_px: int, scale: int
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Random crops with random flips and quarter turns.
 
@@ -64,7 +117,7 @@ def sample_batch(
     low = np.empty((batch, 3, patch_px, patch_px), np.float32)
     high = np.empty((batch, 3, patch_px * scale, patch_px * scale), np.float32)
     for i in range(batch):
-        pair = pairs[rng.integers(len(pairs))]
+        pair = pairs[int(rng.integers(len(pairs)))]
         y, x = (int(rng.integers(size - patch_px + 1)) for size in pair.lr.shape[:2])
         turns, flip = int(rng.integers(4)), bool(rng.integers(2))
         for target, image, factor in ((low, pair.lr, 1), (high, pair.hr, scale)):
@@ -72,3 +125,61 @@ def sample_batch(
             patch = np.rot90(image[y * factor :, x * factor :][:side, :side], turns)
             target[i] = (patch[:, ::-1] if flip else patch).transpose(2, 0, 1)
     return low - IMAGE_ZERO, high - IMAGE_ZERO
+
+
+class BatchLoader:
+    """Draws batches in a thread of its own, ahead of the step that needs them.
+
+    Iteration i's batch depends on (seed, i) alone. In a run of several processes every one draws the whole batch and
+    keeps its own rows.
+    """
+
+    def __init__(
+        self,
+        images: Sequence[ImagePair],
+        *,
+        seed: int,
+        batch: int,
+        patch_px: int,
+        scale: int,
+        first: int,
+        ahead: int = 2,
+        rank: int = 0,
+        world: int = 1,
+    ):
+        """Begin at iteration ``first``; ``ahead`` batches are kept ready. The other arguments are the recipe's."""
+        self._images, self._seed, self._batch, self._patch_px, self._scale = images, seed, batch, patch_px, scale
+        self._rows = slice(rank * batch // world, (rank + 1) * batch // world)
+        self._next = first
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="batches")
+        self._queue: deque[Future[_Batch]] = deque(self._pool.submit(self._draw, first + i) for i in range(ahead))
+        self.waiting_s = 0.0
+        """Seconds that :meth:`take` has waited."""
+
+    def __enter__(self) -> Self:
+        """The loader itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """End the thread."""
+        self._pool.shutdown(cancel_futures=True)
+
+    def take(self) -> _Batch:
+        """The next iteration's batch, and the generator it was drawn with, for what else the step draws.
+
+        Returns:
+            Low- and high-resolution codes, (N, 3, P, P) and (N, 3, rP, rP) float32, of this process's rows.
+        """
+        self._queue.append(self._pool.submit(self._draw, self._next + len(self._queue)))
+        self._next += 1
+        started = time.monotonic()
+        batch = self._queue.popleft().result()
+        self.waiting_s += time.monotonic() - started
+        return batch
+
+    def _draw(self, iteration: int) -> _Batch:
+        rng = np.random.default_rng([self._seed, iteration])
+        low, high = sample_batch(self._images, rng, batch=self._batch, patch_px=self._patch_px, scale=self._scale)
+        return low[self._rows], high[self._rows], rng

@@ -1,5 +1,6 @@
 """What a run needs to go on after being stopped, and the move from one network to the next bit width."""
 
+import dataclasses
 import io
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,6 @@ from torch import Tensor
 from qsr_edge.data.atomic import atomic_write
 from qsr_edge.errors import CheckpointError, TrainingError
 from qsr_edge.nn.checkpoint import Checkpoint, expected_shapes
-from qsr_edge.nn.config import EdgeConfig
 from qsr_edge.nn.quantsr_c_edge import QuantsrCEdge
 
 
@@ -36,7 +36,7 @@ def checkpoint_from_network(
     names = expected_shapes(network.config)
     return Checkpoint(
         config=network.config,
-        tensors={name: tensors[name].detach().numpy().astype(np.float32) for name in names},
+        tensors={name: tensors[name].detach().cpu().numpy().astype(np.float32) for name in names},
         provenance=provenance,
     )
 
@@ -45,8 +45,7 @@ def warm_start(network: QuantsrCEdge, start: Checkpoint) -> None:
     """Take over what fits from a network of another bit width or scale factor.
 
     Weights, biases, importances and shifts are taken; step sizes and exponents are not, they are calibrated anew.
-    The tail is taken
-    only at the same scale factor.
+    The tail is taken only at the same scale factor.
 
     Raises:
         TrainingError: if the widths or block counts differ.
@@ -56,10 +55,10 @@ def warm_start(network: QuantsrCEdge, start: Checkpoint) -> None:
             f"the start has {start.config.channels} channels and {start.config.blocks} blocks, the recipe "
             f"{network.config.channels} and {network.config.blocks}; use a start of the same size"
         )
-    taken = (".weight", ".bias", ".importance", ".shift")
+    taken = (".weight", ".bias", ".importance", ".shift", "tail_depth_bias")
     tensors = {name: torch.from_numpy(np.array(a)) for name, a in start.tensors.items() if name.endswith(taken)}
     if start.config.scale != network.config.scale:
-        tensors = {name: tensor for name, tensor in tensors.items() if not name.startswith("tail.")}
+        tensors = {name: tensor for name, tensor in tensors.items() if not name.startswith("tail")}
         with torch.no_grad():
             network.tail.weight.mul_(0.1)
     known = network.state_dict().keys()
@@ -73,15 +72,18 @@ class TrainingState:
     network: QuantsrCEdge
     optimizer: torch.optim.Optimizer
     average: dict[str, Tensor]
-    run: str
-    """What the run is made of, as text: a state of another recipe, start or number of images must not be resumed."""
+    settings: str
+    """Recipe and start as text: a state made with others must not be resumed."""
+    images: str
+    """Digest of the training images, for the same reason."""
     iteration: int = 0
 
     def save(self, path: Path) -> None:
         """Write atomically: a run killed at any moment leaves the previous state whole."""
         buffer = io.BytesIO()
         state = {
-            "run": self.run,
+            "settings": self.settings,
+            "images": self.images,
             "iteration": self.iteration,
             "network": self.network.state_dict(),
             "optimizer": self.optimizer.state_dict(),
@@ -98,35 +100,37 @@ class TrainingState:
             TrainingError: if the file is damaged or belongs to another run.
             OSError: if it cannot be read; it may be whole then.
         """
-        content = path.read_bytes()
-        try:
-            state: dict[str, Any] = torch.load(io.BytesIO(content), weights_only=True)
-            run = str(state["run"])
-        except Exception as error:  # torch raises many kinds for a damaged file; all mean the same to the user
-            raise TrainingError(f"{path}: this training state is damaged; delete it to start anew") from error
-        if run != self.run:
-            raise TrainingError(
-                f"{path}: this training state is of a run with another recipe, start or set of images; "
-                "choose another output, or delete it to start anew"
-            )
+        state = read_state(path, self.settings)
+        if state["images"] != self.images:
+            raise TrainingError(f"{path}: this training state is of a run with another set of images; {_ANOTHER}")
         try:
             self.network.load_state_dict(state["network"])
             self.optimizer.load_state_dict(state["optimizer"])
-            self.average = state["average"]
+            device = next(self.network.parameters()).device
+            self.average = {name: tensor.to(device) for name, tensor in state["average"].items()}
             self.iteration = int(state["iteration"])
-            self.network.config = with_order(self.network.config, tuple(state["order"]))
+            self.network.config = dataclasses.replace(self.network.config, order=tuple(state["order"]))
         except Exception as error:
-            raise TrainingError(f"{path}: this training state is damaged; delete it to start anew") from error
+            raise TrainingError(f"{path}: {_DAMAGED}") from error
 
 
-def with_order(config: EdgeConfig, order: tuple[int, ...]) -> EdgeConfig:
-    """The same configuration with another block order."""
-    return EdgeConfig(
-        scale=config.scale,
-        channels=config.channels,
-        blocks=config.blocks,
-        depths=config.depths,
-        order=order,
-        bits=config.bits,
-        profile=config.profile,
-    )
+_DAMAGED = "this training state is damaged; delete it to start anew"
+_ANOTHER = "choose another output, or delete it to start anew"
+
+
+def read_state(path: Path, settings: str) -> dict[str, Any]:
+    """Read a saved state of a run with these settings, executing nothing that is in the file.
+
+    Raises:
+        TrainingError: if the file is damaged, or of a run with another recipe or start.
+        OSError: if it cannot be read; it may be whole then.
+    """
+    content = path.read_bytes()
+    try:
+        state: dict[str, Any] = torch.load(io.BytesIO(content), weights_only=True, map_location="cpu")
+        found, _, _ = str(state["settings"]), str(state["images"]), int(state["iteration"])
+    except Exception as error:  # torch raises many kinds for a damaged file; all mean the same to the user
+        raise TrainingError(f"{path}: {_DAMAGED}") from error
+    if found != settings:
+        raise TrainingError(f"{path}: this training state is of a run with another recipe or start; {_ANOTHER}")
+    return state

@@ -9,7 +9,7 @@ import pytest
 from qsr_edge.bundle.manifest import MANIFEST_NAME
 from qsr_edge.nn.checkpoint import Checkpoint, expected_shapes, read_checkpoint, write_checkpoint
 from qsr_edge.nn.config import EdgeConfig
-from qsr_edge.zoo import bundled_checkpoints
+from qsr_edge.zoo import find_checkpoint
 
 RunCli = Callable[..., Any]
 
@@ -63,7 +63,11 @@ def test_two_conversions_give_equal_bytes(run_cli: RunCli, tmp_path: Path) -> No
         (["--target", "tflite", "--scale", "7"], 1, "no bundled checkpoint is x7"),
         (["--target", "tflite", "--scale", "0"], 1, "no bundled checkpoint is x0"),
         (["--target", "tflite", "--bits", "0"], 1, "at 0 bits"),
-        (["--target", "tflite", "--checkpoint", str(bundled_checkpoints()[0].path)], 1, "needs --author and --licence"),
+        (
+            ["--target", "tflite", "--checkpoint", str(find_checkpoint(scale=2, bits=4))],
+            1,
+            "needs --author and --licence",
+        ),
         (["--target", "nothing"], 1, "no back end is called 'nothing'"),
         (["--target", "tflite", "--input-size", "640"], 2, "not a size like 640x360"),
         (["--target", "tflite", "--input-size", "8192x8192"], 1, "more than 1,048,576 pixels"),
@@ -81,14 +85,14 @@ def test_mistakes_are_one_line_and_write_nothing(
 
 
 def test_a_checkpoint_of_another_width_is_refused(run_cli: RunCli, tmp_path: Path) -> None:
-    bundled = str(bundled_checkpoints()[0].path)
+    bundled = str(find_checkpoint(scale=2, bits=4))
     result = run_cli("convert", "--target", "tflite", "--checkpoint", bundled, "--bits", "2", "-o", str(tmp_path / "o"))
     assert result.exit_code == 1
     assert "--bits 2 was asked for, but the checkpoint has 4" in result.stderr
 
 
 def test_damaged_and_float_checkpoints_are_refused(run_cli: RunCli, tmp_path: Path) -> None:
-    content = bundled_checkpoints()[0].path.read_bytes()
+    content = find_checkpoint(scale=2, bits=4).read_bytes()
     damaged = tmp_path / "cut.safetensors"
     damaged.write_bytes(content[: len(content) // 2])
     config = EdgeConfig(scale=2)
@@ -135,7 +139,7 @@ def test_names_are_printed_as_they_are(run_cli: RunCli, tmp_path: Path, name: st
 def test_manifest_carries_the_measured_quality(run_cli: RunCli, tmp_path: Path) -> None:
     assert run_cli("convert", "--target", "tflite", "--no-verify", "-o", str(tmp_path / "o")).exit_code == 0
     manifest = json.loads((tmp_path / "o" / MANIFEST_NAME).read_text())
-    recorded = read_checkpoint(next(c.path for c in bundled_checkpoints() if c.scale == 2)).provenance["quality"]
+    recorded = read_checkpoint(find_checkpoint(scale=2, bits=4)).provenance["quality"]
     assert isinstance(recorded, list)
     for entry in manifest["depths"]:
         figures = [(row["dataset"], row["psnr_db"]) for row in recorded if row["depth"] == entry["depth"]]

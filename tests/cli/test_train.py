@@ -1,5 +1,6 @@
 """``qsr-edge train`` as a user runs it: a recipe file, a folder of photos, an interruption."""
 
+import dataclasses
 import os
 import signal
 import subprocess
@@ -14,6 +15,8 @@ import pytest
 from PIL import Image
 
 from qsr_edge.nn.checkpoint import read_checkpoint
+from qsr_edge.recipe.reader import read_recipe
+from qsr_edge.recipe.train import TrainRecipe
 
 pytest.importorskip("torch")
 
@@ -41,6 +44,11 @@ def photos(tmp_path: Path, photo: Path) -> Path:
         for i in range(4):
             image.crop((i * 80, 40, i * 80 + 120, 160)).save(folder / f"{i}.png")
     return folder.parent
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("QSR_EDGE_CACHE", str(tmp_path / "cache"))
 
 
 def _recipe(tmp_path: Path, *, bits: int, iterations: int) -> Path:
@@ -99,19 +107,24 @@ def test_mistakes_are_one_line(
     assert message in result.stderr.splitlines()[-1]
 
 
-def test_a_killed_run_goes_on_where_it_was_saved(tmp_path: Path, photos: Path) -> None:
+@pytest.mark.parametrize(
+    ("number", "status"), [(signal.SIGKILL, -signal.SIGKILL), (signal.SIGTERM, 143), (signal.SIGINT, 130)]
+)
+def test_a_killed_run_goes_on_where_it_was_saved(
+    tmp_path: Path, photos: Path, number: signal.Signals, status: int
+) -> None:
     recipe = _recipe(tmp_path, bits=4, iterations=1200)
     output = tmp_path / "killed.safetensors"
     state = tmp_path / "killed.safetensors.state"
     arguments = ["train", "--recipe", str(recipe), "--data", str(photos), "--threads", "1", "-o", str(output)]
-    command = [sys.executable, "-c", "import sys; from qsr_edge.cli.main import main; sys.exit(main())", *arguments]
+    command = [sys.executable, "-m", "qsr_edge", *arguments]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     process = subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL, env=environment)
     deadline = time.monotonic() + 120
     while not state.exists() and time.monotonic() < deadline:
         time.sleep(0.02)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+    process.send_signal(number)
+    assert process.wait() == status
     assert state.exists()
     assert not output.exists()
     resumed = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
@@ -119,3 +132,84 @@ def test_a_killed_run_goes_on_where_it_was_saved(tmp_path: Path, photos: Path) -
     assert "iteration 500:" not in resumed.stderr
     assert "iteration 1000:" in resumed.stderr
     assert np.isfinite(read_checkpoint(output).tensors["tail.weight"]).all()
+
+
+def test_a_chain_trains_what_is_missing(
+    run_cli: RunCli, tmp_path: Path, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def tiny(name: str, kind: type[TrainRecipe]) -> TrainRecipe:
+        small = {"iterations": 2, "channels": 4, "batch": 2, "patch_px": 12, "order_iteration": 0}
+        return dataclasses.replace(read_recipe(name, kind), **small, validation_images=1)
+
+    monkeypatch.setattr("qsr_edge.cli.train.read_recipe", tiny)
+    output = tmp_path / "x2_w4a4.safetensors"
+    arguments = ["train", "--recipe", "x2_w4a4", "--chain", "--data", photos, "-o", output]
+    result = run_cli(*arguments)
+    assert result.exit_code == 0, result.stderr
+    provenance = read_checkpoint(output).provenance
+    names = []
+    while provenance:
+        recipe, provenance = provenance["recipe"], provenance["start"]
+        names.append(recipe["name"])
+    assert names == ["x2_w4a4", "x2_w8a8", "x2_fp32"]
+    assert "exists already" in run_cli(*arguments).stderr
+    output.unlink()
+    first = (tmp_path / "x2_w8a8.safetensors").read_bytes()
+    result = run_cli(*arguments)
+    assert result.stdout == f"wrote {output}\n"
+    assert (tmp_path / "x2_w8a8.safetensors").read_bytes() == first
+    assert run_cli(*arguments, "--start", output).exit_code == 2
+
+
+def test_a_start_that_is_nowhere_is_named(run_cli: RunCli, tmp_path: Path, photos: Path) -> None:
+    recipe = tmp_path / "tiny.toml"
+    recipe.write_text(RECIPE.format(bits=4, iterations=1) + 'start = "elsewhere"\n')
+    result = run_cli("train", "--recipe", recipe, "--chain", "--data", photos, "-o", tmp_path / "a.safetensors")
+    assert result.exit_code == 1
+    assert "'elsewhere' is no preset" in result.stderr
+    result = run_cli("train", "--recipe", recipe, "--data", photos, "-o", tmp_path / "a.safetensors")
+    assert result.exit_code == 1
+    assert "--start FILE, or --chain" in result.stderr
+
+
+LOSS_TOLERANCE = 1e-5
+"""Mean absolute error as a share of 255 levels: averaging gradients in another order costs the last bits of float32."""
+
+
+def _losses(folder: Path) -> list[float]:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    events = EventAccumulator(str(folder))
+    events.Reload()
+    return [event.value for event in events.Scalars("loss")]
+
+
+def test_two_processes_follow_the_curve_of_one(tmp_path: Path, photos: Path) -> None:
+    pytest.importorskip("tensorboard")
+    recipe = _recipe(tmp_path, bits=0, iterations=12)
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
+    curves = []
+    for processes in (1, 2):
+        launcher = ["torch.distributed.run", "--nproc-per-node", "2", "-m"] if processes == 2 else []
+        output, log = tmp_path / f"{processes}.safetensors", tmp_path / f"log{processes}"
+        arguments = ["--recipe", recipe, "--data", photos, "-o", output, "--journal", log, "--save-every", "6"]
+        command = [sys.executable, "-m", *launcher, "qsr_edge", "train", *map(str, arguments), "--threads", "1"]
+        result = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+        assert result.returncode == 0, result.stderr
+        curves.append(_losses(log))
+    assert len(curves[0]) == 12
+    assert np.abs(np.subtract(*curves)).max() < LOSS_TOLERANCE
+    one, two = (read_checkpoint(tmp_path / f"{n}.safetensors") for n in (1, 2))
+    assert two.provenance["processes"] == 2
+    # Adam turns the sign of a vanishing gradient into a whole step, so single weights may differ by more than the mean.
+    differences = np.concatenate([np.abs(a - two.tensors[name]).ravel() for name, a in one.tensors.items()])
+    assert differences.mean() < 1e-5
+    assert not (tmp_path / "2.safetensors.state").exists()
+
+
+def test_a_batch_that_cannot_be_shared_is_refused(tmp_path: Path) -> None:
+    from qsr_edge.errors import TrainingError
+    from qsr_edge.training.distributed import World
+
+    with pytest.raises(TrainingError, match="a batch of 8 cannot be shared by 3 processes"):
+        World(size=3).check_batch(8)

@@ -10,27 +10,32 @@ from qsr_edge.graph.interpreter import run_graph
 from qsr_edge.lowering.edge import lower_checkpoint
 from qsr_edge.metrics import psnr_y
 from qsr_edge.nn.checkpoint import read_checkpoint
-from qsr_edge.zoo import BundledCheckpoint, bundled_checkpoints
+from qsr_edge.zoo import ZooEntry, zoo_entries
 
 BICUBIC_SET5_PSNR_DB = {2: 33.67, 4: 28.43}
 
 
-def test_x2_and_x4_are_bundled_at_four_bits() -> None:
-    assert {(2, 4), (4, 4)} <= {(entry.scale, entry.bits) for entry in bundled_checkpoints()}
+QUANTIZED = [entry for entry in zoo_entries() if entry.bits]
 
 
-@pytest.mark.parametrize("entry", bundled_checkpoints(), ids=lambda entry: entry.path.stem)
-def test_cards_and_sizes(entry: BundledCheckpoint) -> None:
+def test_both_scales_are_bundled_at_every_bit_width() -> None:
+    found = [(entry.scale, entry.bits) for entry in zoo_entries()]
+    assert {(2, 0), (2, 4), (4, 0), (4, 4)} <= set(found)
+
+
+@pytest.mark.parametrize("entry", zoo_entries(), ids=lambda entry: entry.name)
+def test_cards_and_sizes(entry: ZooEntry) -> None:
     assert entry.path.stat().st_size < 1_000_000
-    card = entry.path.with_suffix(".md").read_text()
+    card = entry.card()
     for setting in ("iterations", "batch", "epochs", "seed", "learning rate", "Set5"):
         assert setting in card
     checkpoint = read_checkpoint(entry.path)
-    assert (checkpoint.config.scale, checkpoint.config.bits) == (entry.scale, entry.bits)
+    assert (checkpoint.config.scale, checkpoint.config.bits or 0) == (entry.scale, entry.bits)
+    assert {(q.dataset, q.depth) for q in entry.quality} == {(d, n) for d in ("Set5", "Set14") for n in entry.depths}
 
 
-@pytest.mark.parametrize("entry", bundled_checkpoints(), ids=lambda entry: entry.path.stem)
-def test_recorded_quality_is_measured_again(standard_images: Path, entry: BundledCheckpoint) -> None:
+@pytest.mark.parametrize("entry", QUANTIZED, ids=lambda entry: entry.name)
+def test_recorded_quality_is_measured_again(standard_images: Path, entry: ZooEntry) -> None:
     checkpoint = read_checkpoint(entry.path)
     network = lower_checkpoint(checkpoint)
     rows = checkpoint.provenance["quality"]

@@ -17,10 +17,11 @@ CASES = [
 ]
 
 
-def _network(scale: int, bits: int | None, profile: str = "portable") -> QuantsrCEdge:
+def _network(scale: int, bits: int | None, profile: str = "portable", *, depth_biases: bool = False) -> QuantsrCEdge:
     config = EdgeConfig(
-        scale=scale, channels=12, blocks=4, depths=(1, 2, 4), order=(2, 0, 3, 1), bits=bits, profile=Profile(profile)
-    )
+        scale=scale, channels=12, blocks=4, depths=(1, 2, 4), order=(2, 0, 3, 1), bits=bits, profile=Profile(profile),
+        depth_biases=depth_biases,
+    )  # fmt: skip
     network = QuantsrCEdge(config)
     with torch.no_grad():
         for block in network.blocks(4):
@@ -34,14 +35,19 @@ def _codes(image: np.ndarray) -> torch.Tensor:
     return torch.from_numpy(image.astype(np.float32).transpose(2, 0, 1)[None] - IMAGE_ZERO)
 
 
+@pytest.mark.parametrize("depth_biases", [False, True])
 @pytest.mark.parametrize(("scale", "bits", "profile"), CASES)
-def test_evaluation_and_integer_graph_agree_on_every_byte(scale: int, bits: int, profile: str) -> None:
-    network = _network(scale, bits, profile)
+def test_evaluation_and_integer_graph_agree_on_every_byte(
+    scale: int, bits: int, profile: str, depth_biases: bool
+) -> None:
+    network = _network(scale, bits, profile, depth_biases=depth_biases)
     rng = np.random.default_rng(0)
     images = [rng.integers(0, 256, (size, size + 3, 3), np.uint8) for size in (1, 5, 18)]
     network.calibrate(_codes(images[-1]))
     with torch.no_grad():
         network.tail.bias.normal_(0, 0.1)
+        if depth_biases:
+            network.tail_depth_bias.normal_(0, 0.1)
     lowered = lower_checkpoint(checkpoint_from_network(network, network.state_dict(), {}))
     for depth in (1, 2, 4):
         for image in images:

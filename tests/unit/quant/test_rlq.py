@@ -4,8 +4,9 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from qsr_edge.quant.calibration import initial_step, least_error_step
 from qsr_edge.quant.codes import CodeRange
-from qsr_edge.quant.rlq import RLQ, initial_step
+from qsr_edge.quant.rlq import RLQ
 from qsr_edge.quant.rounding import clipped_round, phi, phi_slope
 
 FINITE_DIFFERENCE_TOLERANCE = 1e-6
@@ -70,7 +71,7 @@ def test_forward_is_the_papers_formula(code_range: CodeRange) -> None:
         + 0.5
     )
     assert torch.allclose(quantizer(x), expected)
-    codes = quantizer.codes(x)
+    codes, _ = quantizer.quantize(x)
     assert codes.min() >= code_range.q_min
     assert codes.max() <= code_range.q_max
     assert torch.equal(codes, codes.round())
@@ -94,10 +95,29 @@ def test_gradients_are_the_hand_derived_ones() -> None:
     assert quantizer.step.grad.item() == pytest.approx((1 - 0.6 * slope + 7 - 8) / math.sqrt(3 * 7), rel=1e-5)
 
 
-def test_step_starts_at_twice_the_mean_magnitude() -> None:
+def test_published_first_step_is_twice_the_mean_magnitude() -> None:
     x = torch.tensor([[1.0, -3.0], [0.0, 0.5]]).reshape(2, 2, 1, 1)
     assert initial_step(x, CodeRange.signed(4)).item() == pytest.approx(2 * 1.125 / math.sqrt(7))
-    quantizer = RLQ(CodeRange.signed(4), step_shape=(2, 1, 1, 1))
-    quantizer.init_step(x)
-    assert quantizer.step.flatten().tolist() == pytest.approx([4 / math.sqrt(7), 0.5 / math.sqrt(7)])
+    assert initial_step(x, CodeRange.signed(4), dim=(1, 2, 3)).tolist() == pytest.approx(
+        [4 / math.sqrt(7), 0.5 / math.sqrt(7)]
+    )
     assert initial_step(torch.zeros(4), CodeRange.signed(4)).item() > 0
+
+
+@pytest.mark.parametrize("code_range", RANGES, ids=lambda r: f"{r.q_min}..{r.q_max}")
+def test_calibrated_step_has_the_least_error(code_range: CodeRange) -> None:
+    x = torch.randn(3, 500) * torch.tensor([[0.01], [1.0], [30.0]])
+    if code_range.q_min == 0:
+        x = x.abs()
+    quantizer = RLQ(code_range, step_shape=(3, 1))
+    quantizer.calibrate(x)
+    best = quantizer.step.detach()
+
+    def error(step: torch.Tensor) -> torch.Tensor:
+        codes = torch.floor(x / step + 0.5).clamp(code_range.q_min, code_range.q_max)
+        return (codes * step - x).square().sum(dim=1)
+
+    for factor in (0.5, 2**-0.25, 2**0.25, 2.0):
+        assert (error(best) <= error(best * factor)).all()
+    assert (error(best) <= error(initial_step(x, code_range, dim=(1,)).reshape(3, 1))).all()
+    assert least_error_step(torch.zeros(4), code_range).item() > 0

@@ -8,9 +8,25 @@ from qsr_edge.recipe.train import TrainRecipe
 
 
 def test_every_preset_is_valid_and_named_after_its_file() -> None:
-    assert {"x2_fp32", "x2_w4a4", "x4_w4a4"} <= set(preset_names())
-    for name in preset_names():
+    ours = {f"x{scale}_{kind}" for scale in (2, 4) for kind in ("fp32", "w8a8", "w4a4", "w3a3", "w2a2")}
+    assert set(preset_names(TrainRecipe)) == ours | {f"paper_{name}" for name in ours}
+    for name in preset_names(TrainRecipe):
         assert read_recipe(name, TrainRecipe).name == name
+
+
+@pytest.mark.parametrize("family", ["x2", "x4", "paper_x2", "paper_x4"])
+def test_the_presets_are_a_chain_of_warm_starts(family: str) -> None:
+    bits, name = [], f"{family}_w2a2"
+    while name:
+        recipe = read_recipe(name, TrainRecipe)
+        bits.append(recipe.bits)
+        name = recipe.start if recipe.bits else ""
+    assert bits == [2, 3, 4, 8, 0]
+
+
+def test_the_papers_scale() -> None:
+    recipe = read_recipe("paper_x4_w2a2", TrainRecipe)
+    assert (recipe.channels, recipe.blocks, recipe.iterations) == (64, 32, 300_000)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,46 @@
+"""``qsr-edge models``."""
+
+import json
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from qsr_edge.zoo import ZooEntry, zoo_entries, zoo_entry
+
+
+def _size(size_bytes: int) -> str:
+    return f"{size_bytes / 1000:,.0f} kB"
+
+
+def _table(entries: tuple[ZooEntry, ...]) -> Table:
+    datasets = list(dict.fromkeys(q.dataset for entry in entries for q in entry.quality))
+    table = Table("name", "scale", "bits", "profile", "size", "depth", *(f"{name}, dB / SSIM" for name in datasets))
+    for entry in entries:
+        for i, depth in enumerate(entry.depths):
+            first = (
+                (entry.name, f"x{entry.scale}", str(entry.bits or "float"), entry.profile, _size(entry.bytes))
+                if i == 0
+                else ("",) * 5
+            )
+            measured = {q.dataset: f"{q.psnr_db:.2f} / {q.ssim:.4f}" for q in entry.quality if q.depth == depth}
+            last = depth == entry.depths[-1]
+            table.add_row(*first, str(depth), *(measured.get(name, "") for name in datasets), end_section=last)
+    return table
+
+
+@click.command("models")
+@click.argument("name", required=False)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON: a list, or one object if NAME is given.")
+def command(name: str | None, as_json: bool) -> None:
+    """List the bundled checkpoints with what was measured on them, or print the model card of NAME.
+
+    Convert one with 'qsr-edge convert --scale S --bits B'; those called fp32 are what training starts from.
+    """
+    if name is not None:
+        entry = zoo_entry(name)
+        click.echo(json.dumps(entry.table(), indent=2) if as_json else entry.card(), nl=as_json)
+    elif as_json:
+        click.echo(json.dumps([entry.table() for entry in zoo_entries()], indent=2))
+    else:
+        Console().print(_table(zoo_entries()))

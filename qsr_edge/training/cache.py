@@ -1,0 +1,113 @@
+"""Decoded training images in one memory-mapped file, so that a run starts at once and its pages are shared.
+
+Layout of the file: magic (8 bytes), length of the header (8 bytes, little-endian), header (JSON: per image the shapes
+of its two arrays; digest of all pixels), then the pixels, uint8, (H, W, 3), high before low resolution, image by
+image.
+"""
+
+import hashlib
+import json
+import mmap
+import os
+import struct
+import sys
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qsr_edge.errors import DatasetError
+
+_MAGIC = b"QSRPAIR1"
+_PREFIX = struct.Struct("<8sQ")
+_Pair = tuple[NDArray[np.uint8], NDArray[np.uint8]]
+
+
+def default_cache_folder() -> Path:
+    """Where this system keeps files that can be made again: ``QSR_EDGE_CACHE``, or the user's cache folder."""
+    if chosen := os.environ.get("QSR_EDGE_CACHE"):
+        return Path(chosen)
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Caches" / "qsr-edge"
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "qsr-edge"
+
+
+def cache_path(folder: Path, files: list[Path], settings: str) -> Path:
+    """Name of the cache of these files, read with these settings; another once a file's size or time changes."""
+    key = hashlib.sha256(settings.encode())
+    for file in files:
+        status = file.stat()
+        key.update(f"\0{file}\0{status.st_size}\0{status.st_mtime_ns}".encode())
+    return folder / f"{key.hexdigest()[:32]}.pairs"
+
+
+def digest_of(pairs: Iterable[_Pair]) -> str:
+    """SHA-256 of all pixels and shapes, in order."""
+    digest = hashlib.sha256()
+    for pair in pairs:
+        for image in pair:
+            digest.update(repr(image.shape).encode())
+            digest.update(image.data)
+    return digest.hexdigest()
+
+
+def write_cache(path: Path, pairs: Iterable[_Pair]) -> None:
+    """Write pairs of C-contiguous (H, W, 3) uint8 arrays, one pair in memory at a time; a former file is replaced.
+
+    The file appears whole or not at all; of two processes that write the same one, the last wins with equal content.
+
+    Raises:
+        DatasetError: if the folder cannot be made or written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.unlink(missing_ok=True)
+        with (
+            tempfile.TemporaryFile(dir=path.parent) as pixels,
+            tempfile.NamedTemporaryFile(dir=path.parent, prefix=".", suffix=".part") as part,
+        ):
+            shapes, digest = [], hashlib.sha256()
+            for pair in pairs:
+                shapes.append([image.shape for image in pair])
+                for image in pair:
+                    digest.update(repr(image.shape).encode())
+                    digest.update(image.data)
+                    pixels.write(image.data)
+            header = json.dumps({"shapes": shapes, "digest": digest.hexdigest()}).encode()
+            part.write(_PREFIX.pack(_MAGIC, len(header)) + header)
+            pixels.seek(0)
+            while chunk := pixels.read(1 << 24):
+                part.write(chunk)
+            part.flush()
+            os.fsync(part.fileno())
+            os.link(part.name, path)
+    except FileExistsError:
+        return  # another process was faster, with the same content
+    except OSError as error:
+        raise DatasetError(
+            f"{path.parent}: cannot keep decoded images here ({error}); give --cache FOLDER, or --no-cache"
+        ) from error
+
+
+def read_cache(path: Path) -> tuple[list[_Pair], str] | None:
+    """The memory-mapped pairs and their digest; None if the file is missing, cut short or of another kind."""
+    try:
+        with path.open("rb") as file:
+            magic, length = _PREFIX.unpack(file.read(_PREFIX.size))
+            if magic != _MAGIC or length > 1 << 28:
+                return None
+            header = json.loads(file.read(length))
+            content = np.frombuffer(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ), np.uint8)
+        start, pairs = _PREFIX.size + length, []
+        for shapes in header["shapes"]:
+            images = []
+            for height, width, channels in shapes:
+                size = height * width * channels
+                images.append(content[start : start + size].reshape(height, width, channels))
+                start += size
+            pairs.append((images[0], images[1]))
+        return (pairs, str(header["digest"])) if start == len(content) else None
+    except (OSError, ValueError, KeyError, TypeError, IndexError, struct.error):
+        return None

@@ -1,0 +1,25 @@
+import json
+from collections.abc import Callable
+from typing import Any
+
+from qsr_edge.zoo import zoo_entries
+
+RunCli = Callable[..., Any]
+
+
+def test_every_bundled_checkpoint_is_listed(run_cli: RunCli) -> None:
+    result = run_cli("models")
+    assert result.exit_code == 0
+    for entry in zoo_entries():
+        assert entry.name in result.stdout
+    listed = json.loads(run_cli("models", "--json").stdout)
+    assert [row["name"] for row in listed] == [entry.name for entry in zoo_entries()]
+    assert all(row["quality"] for row in listed)
+
+
+def test_a_card_is_printed(run_cli: RunCli) -> None:
+    assert run_cli("models", "x2_w4a4").stdout.startswith("# x2_w4a4\n")
+    assert json.loads(run_cli("models", "x2_w4a4", "--json").stdout)["bits"] == 4
+    unknown = run_cli("models", "x9")
+    assert unknown.exit_code == 1
+    assert "choose from x2_fp32" in unknown.stderr

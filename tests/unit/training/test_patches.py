@@ -1,0 +1,124 @@
+"""Loading images, with and without a cache, and drawing batches ahead."""
+
+import os
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from qsr_edge.errors import DatasetError
+from qsr_edge.training.cache import default_cache_folder
+from qsr_edge.training.patches import BatchLoader, TrainingImages, load_pairs, sample_batch
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    rng = np.random.default_rng(0)
+    folder = tmp_path / "images" / "nested"
+    folder.mkdir(parents=True)
+    for i, (height, width) in enumerate(((41, 60), (50, 44), (10, 90), (48, 48))):
+        Image.fromarray(rng.integers(0, 256, (height, width, 3), np.uint8)).save(folder / f"{i}.png")
+    return folder.parent
+
+
+def _load(folder: Path, cache: Path | None) -> TrainingImages:
+    return load_pairs((folder,), 2, min_px=12, progress=lambda done, total: None, cache=cache)
+
+
+def _same(a: TrainingImages, b: TrainingImages) -> bool:
+    return len(a) == len(b) and all(
+        np.array_equal(x.hr, y.hr) and np.array_equal(x.lr, y.lr) for x, y in zip(a, b, strict=True)
+    )
+
+
+def test_the_cache_holds_the_decoded_images(folder: Path, tmp_path: Path) -> None:
+    plain = _load(folder, None)
+    assert [pair.hr.shape for pair in plain] == [(40, 60, 3), (50, 44, 3), (48, 48, 3)]
+    built = _load(folder, tmp_path / "cache")
+    (file,) = (tmp_path / "cache").iterdir()
+    written = file.stat().st_mtime_ns
+    read = _load(folder, tmp_path / "cache")
+    assert file.stat().st_mtime_ns == written
+    for images in (built, read):
+        assert _same(plain, images)
+        assert images.digest == plain.digest
+    assert read[1:].digest == plain.digest
+
+
+def test_a_changed_image_is_decoded_anew(folder: Path, tmp_path: Path) -> None:
+    before = _load(folder, tmp_path / "cache")
+    Image.new("RGB", (48, 48)).save(folder / "nested" / "3.png")
+    after = _load(folder, tmp_path / "cache")
+    assert after.digest != before.digest
+    assert not after[2].hr.any()
+
+
+@pytest.mark.parametrize("keep", [0, 7, 20, 200, -1])
+def test_a_damaged_cache_is_made_again(folder: Path, tmp_path: Path, keep: int) -> None:
+    plain = _load(folder, None)
+    _load(folder, tmp_path / "cache")
+    (file,) = (tmp_path / "cache").iterdir()
+    file.write_bytes(file.read_bytes()[:keep])
+    assert _same(_load(folder, tmp_path / "cache"), plain)
+    (file,) = (tmp_path / "cache").iterdir()
+    content = bytearray(file.read_bytes())
+    for position in range(0, 60, 7):
+        content[position] ^= 0xFF
+    file.write_bytes(content)
+    assert _same(_load(folder, tmp_path / "cache"), plain)
+
+
+def test_two_builders_leave_one_whole_cache(folder: Path, tmp_path: Path) -> None:
+    results: list[TrainingImages] = []
+    threads = [threading.Thread(target=lambda: results.append(_load(folder, tmp_path / "cache"))) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert _same(*results)
+    assert len(list((tmp_path / "cache").iterdir())) == 1
+
+
+def test_nothing_is_left_where_nothing_can_be_written(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("no folder")
+    with pytest.raises(DatasetError, match="give --cache FOLDER, or --no-cache"):
+        _load(folder, tmp_path / "file" / "cache")
+    (folder / "nested" / "4.png").write_bytes(b"no picture")
+    with pytest.raises(Exception, match=r"4\.png"):
+        _load(folder, tmp_path / "cache")
+    assert list((tmp_path / "cache").iterdir()) == []
+
+
+def test_the_cache_folder_follows_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("QSR_EDGE_CACHE", os.fspath(tmp_path))
+    assert default_cache_folder() == tmp_path
+
+
+def test_batches_depend_on_seed_and_iteration_alone(folder: Path) -> None:
+    images = _load(folder, None)
+    settings = {"seed": 3, "batch": 4, "patch_px": 10, "scale": 2}
+    with BatchLoader(images, first=5, **settings) as loader:
+        taken = [loader.take() for _ in range(4)]
+        assert loader.waiting_s >= 0
+    for iteration, (low, high, rng) in enumerate(taken, start=5):
+        expected_rng = np.random.default_rng([3, iteration])
+        expected = sample_batch(images, expected_rng, batch=4, patch_px=10, scale=2)
+        assert np.array_equal(low, expected[0])
+        assert np.array_equal(high, expected[1])
+        assert rng.integers(1 << 30) == expected_rng.integers(1 << 30)
+    parts = []
+    for rank in range(2):
+        with BatchLoader(images, first=5, rank=rank, world=2, **settings) as loader:
+            parts.append(loader.take()[0])
+    assert np.array_equal(np.concatenate(parts), taken[0][0])
+
+
+def test_an_error_in_the_thread_reaches_the_taker(folder: Path) -> None:
+    images = _load(folder, None)
+    with (
+        BatchLoader(images, seed=0, batch=1, patch_px=1000, scale=2, first=0) as loader,
+        pytest.raises(ValueError, match="high <= 0"),
+    ):
+        loader.take()
