@@ -23,10 +23,11 @@ class Storage(StrEnum):
 
 
 class Pack(StrEnum):
-    """How depths are spread over files."""
+    """How depths are spread over files: one each; one with all; one with all and one of weights."""
 
     PER_DEPTH = "per-depth"
     SHARED = "shared"
+    EXTERNAL = "external"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +60,7 @@ class ConvertOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelFile:
-    """A file to ship: its name, the depths in it and its bytes."""
+    """A file to ship: its name, the depths it can run (none for a file of weights alone) and its bytes."""
 
     name: str
     depths: tuple[int, ...]
@@ -101,6 +102,11 @@ class Backend(Protocol):
     def open_model(self, path: Path, *, depth: int, threads: int = 1, kernels: str | None = None) -> Runner:
         """Load a model file at one depth with one family of kernels; raises ``BackendError`` if it cannot."""
         ...
+
+
+def backend_names() -> tuple[str, ...]:
+    """Names of the registered back ends, whether or not their SDKs are installed; none is imported."""
+    return tuple(sorted(entry.name for entry in entry_points(group=ENTRY_POINT_GROUP)))
 
 
 def find_backend(name: str) -> Backend:

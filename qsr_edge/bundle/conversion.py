@@ -1,5 +1,6 @@
 """Checkpoint -> verified bundle: the main job, free of any user interface."""
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +10,7 @@ from qsr_edge.bundle.golden import golden_image, image_sha256
 from qsr_edge.bundle.manifest import DepthEntry, GoldenInput, Manifest, ParityEntry, QualityEntry
 from qsr_edge.bundle.parity import Image, compare_with_golden, is_large, verification_images
 from qsr_edge.bundle.writer import check_output, write_bundle
-from qsr_edge.errors import BackendError, CheckpointError, ParityError
+from qsr_edge.errors import BackendError, BundleError, CheckpointError, ParityError
 from qsr_edge.graph.cost import graph_cost
 from qsr_edge.graph.interpreter import run_graph
 from qsr_edge.lowering.edge import lower_checkpoint
@@ -75,7 +76,7 @@ def _depth_entries(
             DepthEntry(
                 depth=depth,
                 file=next(file.name for file in files if depth in file.depths),
-                signature=f"d{depth}" if options.pack is Pack.SHARED else None,
+                signature=None if options.pack is Pack.PER_DEPTH else f"d{depth}",
                 macs_per_pixel=cost.macs_per_pixel,
                 bops_per_pixel=cost.bops_per_pixel,
                 peak_activation_bytes_per_pixel=cost.peak_activation_bytes_per_pixel,
@@ -123,6 +124,8 @@ def convert_checkpoint(
         QsrError: if any step fails; nothing is written then.
     """
     check_output(output, force=force)
+    if not Path(os.path.realpath(output)).parent.is_dir():
+        raise BundleError(f"{output}: there is no folder {output.parent}; make it first")
     if options.input_size_px and options.input_size_px[0] * options.input_size_px[1] > MAX_FIXED_PIXELS:
         height, width = options.input_size_px
         raise BackendError(

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from qsr_edge import __version__
-from qsr_edge.bundle.backend import ConvertOptions, ModelMetadata, Pack, Storage, find_backend
+from qsr_edge.bundle.backend import ConvertOptions, ModelMetadata, Pack, Storage, backend_names, find_backend
 from qsr_edge.bundle.conversion import Conversion, convert_checkpoint
 from qsr_edge.bundle.manifest import ParityEntry
 from qsr_edge.bundle.parity import Image, is_large
@@ -98,13 +98,20 @@ def show_conversion(console: Console, conversion: Conversion, output: Path) -> N
         )
     for entry in conversion.manifest.files:
         console.print(f"  {entry.path:40s} {entry.bytes:>9,} bytes")
+    size, halo_px = conversion.manifest.input_size_px, conversion.manifest.depths[-1].halo_px
+    if size and min(size) <= 2 * halo_px:
+        console.print(
+            f"[yellow]this input fits only images of exactly {size[1]}x{size[0]}[/]: tiling larger ones needs "
+            f"more than {2 * halo_px} pixels a side",
+            soft_wrap=True,
+        )
     if is_large(conversion.manifest.input_size_px) and conversion.parity:
         console.print("a large fixed input: verified on one photo, under the default kernels only")
     console.print(f"wrote {output}", soft_wrap=True, markup=False)
 
 
 @click.command("convert")
-@click.option("--target", required=True, help="Back end to convert to, such as tflite.")
+@click.option("--target", required=True, help=f"Back end to convert to: {', '.join(backend_names())}.")
 @click.option("--bits", type=int, help="Bit width of body weights and activations.  [bundled: 4]")
 @click.option("--scale", type=int, help="Upscaling factor.  [bundled: 2]")
 @click.option(

@@ -20,10 +20,13 @@ from qsr_edge.cli.convert import (
 )
 from qsr_edge.data.bicubic import resize_bicubic
 from qsr_edge.data.images import Picture, read_picture, write_picture
-from qsr_edge.errors import BackendError
+from qsr_edge.errors import BackendError, OutputExistsError
 from qsr_edge.lowering.edge import model_name
 from qsr_edge.metrics import psnr_y, ssim_y
 from qsr_edge.runtime.upscale import upscale_picture
+
+COMPARISON = "compare.png"
+"""The picture to look at; a folder that has it is an earlier demo's, and may be written again."""
 
 
 @click.command("demo")
@@ -43,6 +46,8 @@ def command(output: Path, scale: int) -> None:
     bits = checkpoint.config.bits
     if bits is None:
         raise BackendError("the bundled checkpoint is not quantized; reinstall qsr-edge")
+    if output.exists() and not ((output / COMPARISON).is_file() or (output.is_dir() and not any(output.iterdir()))):
+        raise OutputExistsError(f"{output}: exists and is no earlier demo; choose another --output")
     output.mkdir(parents=True, exist_ok=True)
     name = model_name(scale, bits)
     bundle = output / f"{name}-tflite"
@@ -78,7 +83,7 @@ def command(output: Path, scale: int) -> None:
     sheet = np.concatenate(
         [np.kron(image[crop], np.ones((2, 2, 1), np.uint8)) for image in (nearest, bicubic, network, truth)], 1
     )
-    write_picture(output / "compare.png", Picture(rgb=sheet, alpha=None, grey=False), overwrite=True)
+    write_picture(output / COMPARISON, Picture(rgb=sheet, alpha=None, grey=False), overwrite=True)
 
     quality = {
         stem: (psnr_y(images[stem], truth, border_px=scale), ssim_y(images[stem], truth, border_px=scale))
@@ -93,5 +98,5 @@ def command(output: Path, scale: int) -> None:
         f"{small.shape[1]}x{small.shape[0]} input"
     )
     console.print("[bold]3. look at[/]")
-    console.print(f"   {output / 'compare.png'}  (input, bicubic, qsr-edge, truth)", soft_wrap=True, markup=False)
+    console.print(f"   {output / COMPARISON}  (input, bicubic, qsr-edge, truth)", soft_wrap=True, markup=False)
     console.print(f"   {output / 'upscaled.png'}", soft_wrap=True, markup=False)

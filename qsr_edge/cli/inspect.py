@@ -4,13 +4,9 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
-from math import isqrt
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
-import numpy as np
-from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -19,35 +15,14 @@ from qsr_edge.bundle.manifest import MANIFEST_NAME
 from qsr_edge.bundle.reader import open_bundle
 from qsr_edge.errors import QsrError
 from qsr_edge.graph.cost import graph_cost
-from qsr_edge.graph.ir import (
-    Add,
-    ConstantId,
-    Constants,
-    Conv2d,
-    DepthToSpace,
-    Graph,
-    Node,
-    QuantizeInput,
-    Shift,
-    Tensor,
-    TensorId,
-)
 from qsr_edge.graph.serde import load_graph
 from qsr_edge.graph.verify import verify_graph
 from qsr_edge.lowering.edge import lower_checkpoint
 from qsr_edge.lowering.network import LoweredNetwork
 from qsr_edge.nn.checkpoint import read_checkpoint
-from qsr_edge.nn.config import Profile
-from qsr_edge.quant.codes import CodeRange
-
-if TYPE_CHECKING:
-    from qsr_edge_converters.tflite.file_model import FileSubgraph
 
 EXAMPLE_SIZE_PX = (640, 360)
 """Width and height of the input that totals are given for: a common preview stream."""
-
-MAX_DEPTH = 64
-"""The most residual blocks that a network has, so the most signatures to look for."""
 
 _ZIP_MAGIC = b"PK"
 _TFLITE_IDENTIFIER = b"TFL3"  # at bytes 4 to 7
@@ -257,81 +232,16 @@ def _inspect_tflite(path: Path) -> Report:
 
 
 def _tflite_depths(path: Path) -> Iterator[DepthReport]:
-    """Costs of every depth in a model that qsr-edge wrote, counted from its operators.
+    """Costs of every depth. A file does not tell how many bits of its weights are used, so there are no BOPs."""
+    from qsr_edge_converters.tflite.costs import model_costs
 
-    A file does not tell how many bits of its int8 weights are used, so there are no bit operations.
-    """
-    from qsr_edge_converters.tflite.format import signature_key
-    from qsr_edge_converters.tflite.reading import read_model_file
-
-    model = read_model_file(path)
-    for depth in range(MAX_DEPTH + 1):
-        signature = model.signatures.get(signature_key(depth))
-        if signature is None:
-            continue
-        cost = graph_cost(*_as_graph(model.subgraphs[signature.subgraph], depth))
+    for depth, cost in model_costs(path).items():
         yield DepthReport(
             depth=depth,
             macs_per_pixel=cost.macs_per_pixel,
             peak_activation_bytes_per_pixel=cost.peak_activation_bytes_per_pixel,
             halo_px=cost.halo_px,
         )
-
-
-def _as_graph(subgraph: "FileSubgraph", depth: int) -> tuple[Graph, Constants]:
-    """A graph of the same operators and shapes; ranges, weights and requantizations are stand-ins that cost nothing."""
-    from qsr_edge_converters.tflite.format import Operator
-
-    upscale = dict.fromkeys(range(len(subgraph.tensors)), 1)
-    nodes: list[Node] = []
-    weights: dict[ConstantId, NDArray[np.int8]] = {}
-    output = _tensor_id(-1)
-    for i, operator in enumerate(subgraph.operators):
-        name, target = f"operator {i}", operator.outputs[0]
-        sources = [key for key in operator.inputs if not subgraph.tensors[key].content.size]
-        source = _tensor_id(sources[0])
-        upscale[target] = upscale[sources[0]]
-        if operator.code == Operator.QUANTIZE and sources[0] in subgraph.inputs:
-            nodes.append(QuantizeInput(name=name, output=_tensor_id(target)))
-        elif operator.code == Operator.QUANTIZE:
-            output = source
-        elif operator.code == Operator.ADD:
-            nodes.append(Add(name=name, inputs=(source, _tensor_id(sources[-1])), output=_tensor_id(target)))
-        elif operator.code == Operator.DEPTH_TO_SPACE:
-            block = isqrt(subgraph.tensors[sources[0]].shape[-1] // subgraph.tensors[target].shape[-1])
-            upscale[target] *= block
-            nodes.append(DepthToSpace(name=name, input=source, output=_tensor_id(target), block=block))
-        else:
-            key = ConstantId(str(operator.inputs[1]))
-            weights[key] = np.zeros(subgraph.tensors[operator.inputs[1]].shape, np.int8)
-            conv = Conv2d(
-                name=name,
-                input=source,
-                output=_tensor_id(target),
-                weights=key,
-                bias=key,
-                weight_bits=8,
-                requantization=Shift(shifts=key),
-            )
-            nodes.append(conv)
-    graph = Graph(
-        name=subgraph.name,
-        scale=max(upscale.values()),
-        depth=depth,
-        bits=8,
-        profile=Profile.PORTABLE,
-        tensors=tuple(
-            Tensor(id=_tensor_id(i), channels=tensor.shape[-1], range=CodeRange.signed(8), upscale=upscale[i])
-            for i, tensor in enumerate(subgraph.tensors)
-        ),
-        nodes=tuple(nodes),
-        output=output,
-    )
-    return graph, Constants(weights)
-
-
-def _tensor_id(index: int) -> TensorId:
-    return TensorId(str(index))
 
 
 def _inspect_checkpoint(path: Path) -> Report:
@@ -404,6 +314,7 @@ def _graph_reports(network: LoweredNetwork) -> tuple[DepthReport, ...]:
 def _training(provenance: Mapping[str, object]) -> Iterator[str]:
     """A line for each training stage, the last one first; what is missing or of another shape is left out."""
     stage: object = provenance
+    data: object = None
     while isinstance(stage, Mapping) and stage:
         recipe = stage.get("recipe")
         parts = []
@@ -413,7 +324,8 @@ def _training(provenance: Mapping[str, object]) -> Iterator[str]:
         if "training_images" in stage:
             parts.append(f"{stage['training_images']} images")
         if stage.get("data"):
-            parts.append(str(stage["data"]))
+            parts.append("the same images" if stage["data"] == data else str(stage["data"]))
+            data = stage["data"]
         yield "; ".join(parts) or json.dumps({key: value for key, value in stage.items() if key != "start"})
         stage = stage.get("start")
 

@@ -1,6 +1,7 @@
 """``qsr-edge upscale``."""
 
 import json
+import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from qsr_edge.bundle.reader import open_bundle
-from qsr_edge.data.images import check_target, read_picture, write_picture
+from qsr_edge.data.images import WRITE_SUFFIXES, check_target, read_picture, write_picture
 from qsr_edge.errors import ImageError, QsrError
 from qsr_edge.runtime.tiler import DEFAULT_TILE_PX
 from qsr_edge.runtime.upscale import LoadedDepth, load_depth, upscale_picture
@@ -64,8 +65,9 @@ class Upscaled:
     "-o",
     "--output",
     required=True,
-    type=click.Path(path_type=Path, readable=False),
-    help="Picture to write; with several inputs, or if it is a folder: the folder for INPUT_x2.png and so on.",
+    type=click.Path(readable=False),
+    help="Picture to write; with several inputs, or if it is a folder or ends in '/': the folder for INPUT_x2.png "
+    "and so on, which is made.",
 )
 @click.option("--depth", type=click.IntRange(min=1), help="Residual blocks; the bundle's deepest by default.")
 @click.option("--threads", type=click.IntRange(min=1, max=256), default=1, show_default=True, help="CPU threads.")
@@ -84,7 +86,7 @@ class Upscaled:
 def command(
     bundle_path: Path,
     inputs: tuple[Path, ...],
-    output: Path,
+    output: str,
     depth: int | None,
     threads: int,
     kernels: str | None,
@@ -92,13 +94,22 @@ def command(
     force: bool,
     as_json: bool,
 ) -> None:
-    """Upscale pictures of any size with a bundle."""
+    """Upscale pictures of any size with a bundle; of several, one that fails does not stop the others."""
     with open_bundle(bundle_path) as bundle:
-        targets = plan_targets(inputs, output, bundle.manifest.scale, force=force)
+        folder = len(inputs) > 1 or output.endswith(("/", os.sep)) or Path(output).is_dir()
+        targets = plan_targets(inputs, Path(output), bundle.manifest.scale, folder=folder, force=force)
         model = load_depth(bundle, depth=depth, threads=threads, kernels=kernels)
-        done = []
+        done: list[Upscaled] = []
+        failed: dict[Path, str] = {}
         for source, target in zip(inputs, targets, strict=True):
-            done.append(_upscale_file(model, source, target, tile_px=tile_px, force=force))
+            try:
+                done.append(_upscale_file(model, source, target, tile_px=tile_px, force=force))
+            except (QsrError, OSError) as error:
+                if len(inputs) == 1:
+                    raise
+                failed[source] = str(error)
+                click.echo(f"error: {' '.join(str(error).split())}", err=True)
+                continue
             if not as_json:
                 click.echo(done[-1].line())
         if as_json:
@@ -108,30 +119,39 @@ def command(
                 "depth": model.depth,
                 "threads": threads,
             }
-            click.echo(json.dumps({**about, "images": [entry.table() for entry in done]}, indent=2))
+            images = [entry.table() for entry in done]
+            failures = [{"input": str(source), "error": error} for source, error in failed.items()]
+            click.echo(json.dumps({**about, "images": images, "failed": failures}, indent=2))
+        if failed:
+            raise QsrError(f"{len(failed)} of {len(inputs)} pictures failed; the others are in {output}")
 
 
-def plan_targets(inputs: tuple[Path, ...], output: Path, scale: int, *, force: bool) -> tuple[Path, ...]:
-    """Where each input goes, checked before any work is done.
+def plan_targets(inputs: tuple[Path, ...], output: Path, scale: int, *, folder: bool, force: bool) -> tuple[Path, ...]:
+    """Where each input goes, checked before any work is done; ``folder``: the output is one, and made if missing.
 
     Raises:
-        QsrError: if two inputs would be written to one file, or the folder cannot be one.
+        QsrError: if two inputs would be written to one file, an input to itself, or the folder cannot be one.
         ImageError: if a picture cannot be written under such a name.
         OutputExistsError: if a file exists and ``force`` is not given.
         OSError: if the folder cannot be made.
     """
-    if len(inputs) == 1 and not output.is_dir():
+    if not folder:
         targets: tuple[Path, ...] = (output,)
     else:
         if output.exists() and not output.is_dir():
             raise QsrError(f"{output}: is a file, but {len(inputs)} inputs need a folder; choose another output")
+        if not output.exists() and output.suffix.lower() in WRITE_SUFFIXES:
+            raise QsrError(f"{output}: the name of one picture, for {len(inputs)} inputs; name a folder")
         targets = tuple(output / f"{source.stem}_x{scale}.png" for source in inputs)
         taken: dict[Path, Path] = {}
         for source, target in zip(inputs, targets, strict=True):
             if target in taken:
                 raise QsrError(f"{taken[target]} and {source} would both become {target}; upscale them one by one")
             taken[target] = source
-    if targets != (output,):
+    for source, target in zip(inputs, targets, strict=True):
+        if target.exists() and source.exists() and target.samefile(source):
+            raise QsrError(f"{target}: is the input itself, which would be lost; choose another output")
+    if folder:
         output.mkdir(parents=True, exist_ok=True)
     for target in targets:
         check_target(target, overwrite=force)

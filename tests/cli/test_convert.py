@@ -153,3 +153,28 @@ def test_demo_is_better_than_bicubic(run_cli: RunCli, tmp_path: Path) -> None:
     assert "dB better than bicubic" in result.stdout
     assert {"compare.png", "upscaled.png", "bicubic.png"} <= {path.name for path in (tmp_path / "demo").iterdir()}
     assert run_cli("demo", "-o", str(tmp_path / "demo")).exit_code == 0
+
+
+def test_help_lists_the_targets(run_cli: RunCli) -> None:
+    assert "executorch, tflite" in run_cli("convert", "--help").stdout
+
+
+def test_a_missing_folder_is_named_before_any_work(run_cli: RunCli, tmp_path: Path) -> None:
+    result = run_cli("convert", "--target", "tflite", "-o", str(tmp_path / "none" / "b"))
+    assert result.exit_code == 1
+    assert f"there is no folder {tmp_path / 'none'}; make it first" in result.stderr
+
+
+def test_a_fixed_input_too_small_to_tile_is_pointed_out(run_cli: RunCli, tmp_path: Path) -> None:
+    result = run_cli("convert", "--target", "tflite", "--input-size", "24x24", "-o", str(tmp_path / "b"))
+    assert result.exit_code == 0, result.stderr
+    assert "only images of exactly 24x24" in result.stdout
+
+
+def test_the_demo_leaves_other_peoples_files_alone(run_cli: RunCli, tmp_path: Path) -> None:
+    (tmp_path / "demo").mkdir()
+    (tmp_path / "demo" / "input.png").write_bytes(b"mine")
+    result = run_cli("demo", "-o", str(tmp_path / "demo"))
+    assert result.exit_code == 1
+    assert "no earlier demo" in result.stderr
+    assert (tmp_path / "demo" / "input.png").read_bytes() == b"mine"

@@ -190,3 +190,41 @@ def test_an_input_that_is_not_a_picture(run_cli, tiny_bundle: Path, tmp_path: Pa
 def test_impossible_tiles_are_wrong_usage(run_cli, tiny_bundle: Path, tmp_path: Path, tile: str) -> None:
     arguments = ["upscale", "--bundle", tiny_bundle, tmp_path / "a.png", "-o", tmp_path / "b.png", "--tile", tile]
     assert run_cli(*arguments).exit_code == 2
+
+
+def test_one_bad_picture_does_not_stop_the_others(run_cli, tiny_bundle: Path, images: Path, tmp_path: Path) -> None:
+    good, bad = images / "rgb_96x64.png", tmp_path / "bad.png"
+    bad.write_bytes(b"no picture")
+    result = run_cli("upscale", "--bundle", tiny_bundle, bad, good, "-o", tmp_path / "out")
+    assert result.exit_code == 1
+    first, last = result.stderr.splitlines()
+    assert "bad.png" in first
+    assert last.startswith("error: 1 of 2 pictures failed")
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["rgb_96x64_x2.png"]
+    report = json.loads(
+        run_cli("upscale", "--bundle", tiny_bundle, bad, good, "-o", tmp_path / "out", "--json", "--force").stdout
+    )
+    assert [entry["input"] for entry in report["failed"]] == [str(bad)]
+    assert len(report["images"]) == 1
+
+
+def test_an_output_that_ends_in_a_slash_is_a_folder(run_cli, tiny_bundle: Path, images: Path, tmp_path: Path) -> None:
+    result = run_cli("upscale", "--bundle", tiny_bundle, images / "rgb_96x64.png", "-o", f"{tmp_path}/new/deep/")
+    assert result.exit_code == 0
+    assert (tmp_path / "new" / "deep" / "rgb_96x64_x2.png").is_file()
+
+
+def test_outputs_that_cannot_be_meant(run_cli, tiny_bundle: Path, images: Path, tmp_path: Path) -> None:
+    source = tmp_path / "photo.png"
+    shutil.copy(images / "rgb_96x64.png", source)
+    before = source.read_bytes()
+    same = tmp_path / "." / "sub" / ".." / "photo.png"
+    (tmp_path / "sub").mkdir()
+    result = run_cli("upscale", "--bundle", tiny_bundle, source, "-o", same, "--force")
+    assert result.exit_code == 1
+    assert "is the input itself" in result.stderr
+    assert source.read_bytes() == before
+    result = run_cli("upscale", "--bundle", tiny_bundle, source, images / "rgb_96x64.png", "-o", tmp_path / "two.png")
+    assert result.exit_code == 1
+    assert "name a folder" in result.stderr
+    assert not (tmp_path / "two.png").exists()

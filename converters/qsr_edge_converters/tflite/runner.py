@@ -1,10 +1,6 @@
 """Running a .tflite file on this machine, with a chosen family of kernels."""
 
 import contextlib
-import os
-import sys
-import tempfile
-from collections.abc import Iterator
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -13,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qsr_edge.errors import BackendError
+from qsr_edge_converters.native_messages import native_messages, one_line
 from qsr_edge_converters.tflite.format import INPUT_NAME, OUTPUT_NAME, signature_key
 from qsr_edge_converters.tflite.reading import read_model_file, signature_input_shape
 
@@ -60,13 +57,13 @@ class TfliteRunner:
             )
         # A new size makes the runtime plan its memory anew, and talk about it.
         messages: list[str] = []
-        quiet = contextlib.nullcontext() if image.shape == self._planned_shape else _native_messages(messages)
+        quiet = contextlib.nullcontext() if image.shape == self._planned_shape else native_messages(messages)
         try:
             with quiet:
                 outputs = self._signature(**{INPUT_NAME: np.ascontiguousarray(image)[np.newaxis]})
         except (RuntimeError, ValueError, MemoryError) as error:
             self._planned_shape = None
-            raise BackendError(f"{self._path}: LiteRT cannot run it: {_one_line(error, messages)}") from error
+            raise BackendError(f"{self._path}: LiteRT cannot run it: {one_line(error, messages)}") from error
         self._planned_shape = image.shape
         upscaled: NDArray[np.uint8] = outputs[OUTPUT_NAME][0]
         return upscaled
@@ -99,37 +96,11 @@ def open_runner(path: Path, *, depth: int, threads: int, kernels: str | None) ->
     }[family]
     messages: list[str] = []
     try:
-        with _native_messages(messages):
+        with native_messages(messages):
             interpreter = Interpreter(
                 model_content=model.content, experimental_op_resolver_type=resolver, num_threads=threads
             )
             signature = interpreter.get_signature_runner(signature_key(depth))
     except (RuntimeError, ValueError, MemoryError) as error:
-        raise BackendError(f"{path}: LiteRT cannot load it: {_one_line(error, messages)}") from error
+        raise BackendError(f"{path}: LiteRT cannot load it: {one_line(error, messages)}") from error
     return TfliteRunner(path, interpreter, signature, None if -1 in shape else (shape[1], shape[2]))
-
-
-@contextlib.contextmanager
-def _native_messages(messages: list[str]) -> Iterator[None]:
-    """Collect what native code writes to the standard error stream, without the lines that inform of nothing wrong."""
-    sys.stderr.flush()
-    try:
-        saved = os.dup(2)
-    except OSError:  # no standard error stream: nothing to keep clean
-        yield
-        return
-    with tempfile.TemporaryFile() as sink:
-        os.dup2(sink.fileno(), 2)
-        try:
-            yield
-        finally:
-            sys.stderr.flush()
-            os.dup2(saved, 2)
-            os.close(saved)
-            sink.seek(0)
-            lines = sink.read().decode(errors="replace").splitlines()
-            messages.extend(line for line in lines if line.strip() and not line.startswith(("INFO:", "VERBOSE:")))
-
-
-def _one_line(error: Exception, messages: list[str]) -> str:
-    return "; ".join(" ".join(text.split()) for text in (str(error) or type(error).__name__, *messages))

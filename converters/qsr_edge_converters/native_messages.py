@@ -1,0 +1,34 @@
+"""What native runtimes write to the standard error stream, kept for an error's message instead of shown."""
+
+import contextlib
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+
+
+@contextlib.contextmanager
+def native_messages(messages: list[str]) -> Iterator[None]:
+    """Collect what native code writes to the standard error stream, without the lines that inform of nothing wrong."""
+    sys.stderr.flush()
+    try:
+        saved = os.dup(2)
+    except OSError:  # no standard error stream: nothing to keep clean
+        yield
+        return
+    with tempfile.TemporaryFile() as sink:
+        os.dup2(sink.fileno(), 2)
+        try:
+            yield
+        finally:
+            sys.stderr.flush()
+            os.dup2(saved, 2)
+            os.close(saved)
+            sink.seek(0)
+            lines = sink.read().decode(errors="replace").splitlines()
+            messages.extend(line for line in lines if line.strip() and not line.startswith(("INFO:", "VERBOSE:")))
+
+
+def one_line(error: Exception, messages: list[str]) -> str:
+    """An error and what native code said before it, on one line."""
+    return "; ".join(" ".join(text.split()) for text in (str(error) or type(error).__name__, *messages))
