@@ -1,0 +1,117 @@
+"""The ExecuTorch back end, as ``qsr_edge`` sees it."""
+
+import importlib
+import warnings
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from qsr_edge.bundle.backend import Backend, ConvertOptions, ModelFile, Runner, Storage
+from qsr_edge.errors import BackendError
+from qsr_edge.lowering.network import LoweredNetwork
+
+INSTALL = "install it with: pip install 'qsr-edge[executorch]'"
+SDK = "executorch"
+TESTED = ("1.5", "1.6")
+"""First tested version, and the first that is not."""
+
+
+def check_sdk() -> None:
+    """See that what reads, writes and runs .pte files can be imported.
+
+    Raises:
+        BackendError: naming what is missing and the extra that brings it.
+    """
+    for module in ("torch", "torchao", "executorch.exir"):
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of the SDK's own imports
+                importlib.import_module(module)
+        except ImportError as error:
+            raise BackendError(
+                f"the target executorch needs {module.partition('.')[0]} ({error}); {INSTALL}"
+            ) from error
+
+
+def _is_tested(found: str) -> bool:
+    numbers = tuple(int(part) for part in found.split("+")[0].split(".")[:2] if part.isdigit())
+    low, high = (tuple(int(part) for part in text.split(".")) for text in TESTED)
+    return low <= numbers < high
+
+
+class ExecutorchBackend:
+    """Implements ``qsr_edge.bundle.backend.Backend`` for ExecuTorch with XNNPACK."""
+
+    @property
+    def name(self) -> str:
+        """``executorch``."""
+        return "executorch"
+
+    def check_available(self) -> None:
+        """See that the SDK is there; warns if its version was not tested.
+
+        Raises:
+            BackendError: naming what is missing and the extra that brings it.
+        """
+        check_sdk()
+        found = version(SDK)
+        if not _is_tested(found):
+            warnings.warn(
+                f"executorch {found} was not tested with this release; tested are {TESTED[0]} up to, not including, "
+                f"{TESTED[1]}",
+                stacklevel=2,
+            )
+
+    def runtime_version(self) -> str:
+        """For example ``executorch 1.5.1``.
+
+        Raises:
+            BackendError: if it is not installed.
+        """
+        try:
+            return f"{SDK} {version(SDK)}"
+        except PackageNotFoundError as error:
+            raise BackendError(f"{SDK} is not installed; {INSTALL}") from error
+
+    def convert(self, network: LoweredNetwork, options: ConvertOptions) -> tuple[ModelFile, ...]:
+        """Write a network as .pte files.
+
+        Raises:
+            BackendError: naming the node that cannot be expressed exactly, or the option that cannot be met.
+        """
+        check_sdk()
+        if not network.graphs:
+            raise BackendError("the network has no graph to convert")
+        if options.storage is Storage.COMPACT:
+            raise BackendError(
+                "executorch: XNNPACK has no 4-bit kernels for convolutions, so there is no compact storage; "
+                "use --storage fast"
+            )
+        from qsr_edge_converters.executorch.writer import write_network
+
+        return write_network(network, options)
+
+    def kernel_families(self) -> tuple[str, ...]:
+        """XNNPACK, the only one."""
+        from qsr_edge_converters.executorch.runner import KERNELS
+
+        return (KERNELS,)
+
+    def open_model(self, path: Path, *, depth: int, threads: int = 1, kernels: str | None = None) -> Runner:
+        """Load a file at one depth.
+
+        Args:
+            path: a file that this back end wrote.
+            depth: which of the file's depths.
+            threads: of the runtime; one setting for all models of this process.
+            kernels: ``"xnnpack"``, or None.
+
+        Raises:
+            BackendError: if the file is damaged or has no such depth, or the family is unknown.
+        """
+        check_sdk()
+        from qsr_edge_converters.executorch.runner import open_runner
+
+        return open_runner(path, depth=depth, threads=threads, kernels=kernels)
+
+
+BACKEND: Backend = ExecutorchBackend()

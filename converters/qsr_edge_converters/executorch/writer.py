@@ -1,0 +1,103 @@
+"""Writes integer graphs as ExecuTorch programs."""
+
+import contextlib
+import io
+import logging
+import tempfile
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
+from executorch.exir import EdgeCompileConfig, ExecutorchProgramManager, to_edge
+from executorch.exir.passes.external_constants_pass import delegate_external_constants_pass_unlifted
+from torch.export import Dim, ExportedProgram, export
+
+from qsr_edge.bundle.backend import ConvertOptions, ModelFile, Pack
+from qsr_edge.errors import BackendError
+from qsr_edge.graph.ir import Graph
+from qsr_edge.lowering.network import LoweredNetwork
+from qsr_edge_converters.executorch.inspection import check_integer_only, inspect_pte_content
+from qsr_edge_converters.executorch.module import GraphModule
+
+METHOD = "forward"
+"""Name of the only method of a file with one depth: what app code loads by default."""
+LARGEST_SIDE_PX = 1024
+"""Of an input of any size: memory for the largest is reserved when a program is loaded."""
+_EXAMPLE_SIZE_PX = (24, 40)
+_WEIGHTS = "weights"
+
+
+def method_name(depth: int, pack: Pack) -> str:
+    """Name of the method that runs a depth."""
+    return METHOD if pack is Pack.PER_DEPTH else f"d{depth}"
+
+
+def _exported(graph: Graph, network: LoweredNetwork, options: ConvertOptions) -> ExportedProgram:
+    height, width = options.input_size_px or _EXAMPLE_SIZE_PX
+    example = torch.zeros(1, 3, height, width, dtype=torch.uint8).contiguous(memory_format=torch.channels_last)
+    shapes: Any = None
+    if options.input_size_px is None:
+        sides = {2: Dim("height", min=1, max=LARGEST_SIDE_PX), 3: Dim("width", min=1, max=LARGEST_SIDE_PX)}
+        shapes = {"image": sides}
+    module = GraphModule(graph, network.constants).eval()
+    program = export(module, (example,), dynamic_shapes=shapes, strict=False)
+    if options.pack is Pack.EXTERNAL:
+        tagged = program.module()
+        delegate_external_constants_pass_unlifted(tagged, lambda node: _WEIGHTS)
+        program = export(tagged, (example,), dynamic_shapes=shapes, strict=False)
+    return program
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Without the SDK's deprecation warnings and notes, which tell a user nothing."""
+    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+        warnings.simplefilter("ignore")
+        previous = logging.root.manager.disable
+        logging.disable(logging.WARNING)
+        try:
+            yield
+        finally:
+            logging.disable(previous)
+
+
+def _lowered(programs: dict[str, ExportedProgram]) -> ExecutorchProgramManager:
+    # to_edge_transform_and_lower() decomposes the graph again for every pattern it offers: twice the time, same bytes.
+    edge = to_edge(programs, compile_config=EdgeCompileConfig(_check_ir_validity=False))
+    return edge.to_backend(XnnpackPartitioner()).to_executorch()
+
+
+def write_network(network: LoweredNetwork, options: ConvertOptions) -> tuple[ModelFile, ...]:
+    """Write a network as .pte files, and a .ptd file with the weights if they are external.
+
+    Raises:
+        BackendError: naming the node that cannot be expressed exactly, or that the SDK did not lower to int8.
+    """
+    depths = tuple(sorted(network.graphs))
+    groups = [(depth,) for depth in depths] if options.pack is Pack.PER_DEPTH else [depths]
+    files = []
+    for group in groups:
+        with _quiet():
+            programs = {
+                method_name(depth, options.pack): _exported(network.graphs[depth], network, options) for depth in group
+            }
+            try:
+                lowered = _lowered(programs)
+            except (RuntimeError, ValueError, AssertionError, NotImplementedError) as error:
+                text = " ".join(str(error).split())[:300]
+                raise BackendError(f"{options.metadata.name}: ExecuTorch cannot lower it: {text}") from error
+        name = f"{options.metadata.name}-d{group[0]}" if options.pack is Pack.PER_DEPTH else options.metadata.name
+        content = bytes(lowered.buffer)
+        report = inspect_pte_content(content, f"{name}.pte")
+        for depth in group:
+            check_integer_only(report, method_name(depth, options.pack), network.graphs[depth])
+        files.append(ModelFile(name=f"{name}.pte", depths=group, content=content))
+        if options.pack is Pack.EXTERNAL:
+            with tempfile.TemporaryDirectory() as folder:
+                lowered.write_tensor_data_to_file(folder)
+                (data,) = Path(folder).iterdir()
+                files.append(ModelFile(name=f"{name}.ptd", depths=(), content=data.read_bytes()))
+    return tuple(files)
