@@ -1,6 +1,7 @@
 """What native runtimes write to the standard error stream, kept for an error's message instead of shown."""
 
 import contextlib
+import io
 import os
 import sys
 import tempfile
@@ -16,16 +17,17 @@ def native_messages(messages: list[str]) -> Iterator[None]:
     except OSError:  # no standard error stream: nothing to keep clean
         yield
         return
-    with tempfile.TemporaryFile() as sink:
+    # Bindings made with pybind11 may write to sys.stderr instead.
+    with tempfile.TemporaryFile() as sink, io.StringIO() as python_sink:
         os.dup2(sink.fileno(), 2)
         try:
-            yield
+            with contextlib.redirect_stderr(python_sink):
+                yield
         finally:
-            sys.stderr.flush()
             os.dup2(saved, 2)
             os.close(saved)
             sink.seek(0)
-            lines = sink.read().decode(errors="replace").splitlines()
+            lines = [*python_sink.getvalue().splitlines(), *sink.read().decode(errors="replace").splitlines()]
             messages.extend(line for line in lines if line.strip() and not line.startswith(("INFO:", "VERBOSE:")))
 
 

@@ -1,7 +1,7 @@
 """Comparing what a runtime computes with the golden interpreter, byte for byte."""
 
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -49,7 +49,7 @@ def verification_images(natural: Image, fixed_size_px: tuple[int, int] | None) -
 def compare_with_golden(
     backend: Backend,
     network: LoweredNetwork,
-    files: Iterable[ModelFile],
+    files: Sequence[ModelFile],
     images: tuple[Image, ...],
     families: tuple[str, ...],
     on_result: Callable[[ParityEntry], None] = lambda result: None,
@@ -74,8 +74,9 @@ def compare_with_golden(
     results = []
     with tempfile.TemporaryDirectory() as folder:
         for file in files:
+            (Path(folder) / file.name).write_bytes(file.content)
+        for file in files:
             path = Path(folder) / file.name
-            path.write_bytes(file.content)
             for depth in file.depths:
                 for kernels in families:
                     runner = backend.open_model(path, depth=depth, kernels=kernels)

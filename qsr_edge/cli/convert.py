@@ -129,7 +129,8 @@ def show_conversion(console: Console, conversion: Conversion, output: Path) -> N
 @click.option("--storage", type=click.Choice([s.value for s in Storage]), default=Storage.FAST.value, show_default=True,
               help="fast: int8 weights, for XNNPACK. compact: packed 4-bit weights, smaller and slower.")  # fmt: skip
 @click.option("--pack", type=click.Choice([p.value for p in Pack]), default=Pack.PER_DEPTH.value, show_default=True,
-              help="One file per depth, or one with a signature per depth and shared weights.")  # fmt: skip
+              help="One file per depth; one with an entry point each and shared weights; or that with weights in a "
+              "file apart (executorch).")  # fmt: skip
 @click.option("--input-size", callback=_size, help="Fixed input size such as 640x360; any size by default.")
 @click.option("--author", help="Author of the weights; required with --checkpoint.  [bundled: the qsr-edge authors]")
 @click.option("--licence", help="SPDX licence of the weights; required with --checkpoint.  [bundled: Apache-2.0]")

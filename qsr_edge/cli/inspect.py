@@ -27,6 +27,7 @@ EXAMPLE_SIZE_PX = (640, 360)
 _ZIP_MAGIC = b"PK"
 _TFLITE_IDENTIFIER = b"TFL3"  # at bytes 4 to 7
 _GRAPH_MAGIC = b"QSRG"
+_EXECUTORCH_IDENTIFIER = b"ET1"  # at bytes 4 to 6; the next one is the schema's version
 
 
 class Kind(StrEnum):
@@ -34,6 +35,7 @@ class Kind(StrEnum):
 
     BUNDLE = "bundle"
     TFLITE = "TFLite model"
+    EXECUTORCH = "ExecuTorch program"
     CHECKPOINT = "checkpoint"
     GRAPH = "integer graph"
 
@@ -110,7 +112,7 @@ def recognise(path: Path) -> Kind:
         QsrError: if it is none that can be inspected.
         OSError: if it cannot be read.
     """
-    known = "give a bundle, a .tflite model, a checkpoint or a .qsrg graph"
+    known = "give a bundle, a .tflite or .pte model, a checkpoint or a .qsrg graph"
     if path.is_dir():
         if (path / MANIFEST_NAME).exists():
             return Kind.BUNDLE
@@ -121,6 +123,8 @@ def recognise(path: Path) -> Kind:
         return Kind.BUNDLE
     if head[4:8] == _TFLITE_IDENTIFIER:
         return Kind.TFLITE
+    if head[4:7] == _EXECUTORCH_IDENTIFIER:
+        return Kind.EXECUTORCH
     if head.startswith(_GRAPH_MAGIC):
         return Kind.GRAPH
     # safetensors: the length of the JSON header as 8 bytes, little-endian, of which the upper ones are zero; then the
@@ -142,6 +146,8 @@ def inspect_path(path: Path) -> Report:
             return _inspect_bundle(path)
         case Kind.TFLITE:
             return _inspect_tflite(path)
+        case Kind.EXECUTORCH:
+            return _inspect_executorch(path)
         case Kind.CHECKPOINT:
             return _inspect_checkpoint(path)
         case Kind.GRAPH:
@@ -196,15 +202,44 @@ def _inspect_bundle(path: Path) -> Report:
 
 def _integer_only(target: str, models: tuple[Path, ...]) -> tuple[bool | None, str]:
     """Look into every model of a bundle; nothing is taken from the manifest."""
-    if target != "tflite":
-        return None, f"models for {target} cannot be looked into"
-    from qsr_edge_converters.tflite import inspect_model
-
     for model in models:
-        found = inspect_model(model)
-        if not found.integer_only:
-            return False, f"{model.name}: {found.first_float_tensor}"
+        match target:
+            case "tflite":
+                from qsr_edge_converters.tflite import inspect_model
+
+                first_float = inspect_model(model).first_float_tensor
+            case "executorch":
+                from qsr_edge_converters.executorch import inspect_pte
+
+                first_float = inspect_pte(model).first_float
+            case _:
+                return None, f"models for {target} cannot be looked into"
+        if first_float:
+            return False, f"{model.name}: {first_float}"
     return True, ""
+
+
+def _inspect_executorch(path: Path) -> Report:
+    from qsr_edge_converters.executorch import inspect_pte
+
+    found = inspect_pte(path)
+    facts: dict[str, str | int] = {"methods": ", ".join(method.name for method in found.methods)}
+    for method in found.methods:
+        for index, delegate in enumerate(method.delegates):
+            counts = [*delegate.operators.items(), *delegate.tensor_types.items()]
+            facts[f"{method.name}, delegate {index}"] = ", ".join(f"{count} {name}" for name, count in counts)
+        outside = [*method.operators.items(), *method.tensor_types.items()]
+        facts[f"{method.name}, outside"] = ", ".join(f"{count} {name}" for name, count in outside) or "nothing"
+        facts[f"{method.name}, bytes reserved outside"] = method.planned_bytes
+    return Report(
+        path=str(path),
+        kind=Kind.EXECUTORCH,
+        bytes=found.size_bytes,
+        facts=facts,
+        integer_only=found.first_float is None,
+        integer_only_note=found.first_float or "",
+        depths=(),
+    )
 
 
 def _inspect_tflite(path: Path) -> Report:

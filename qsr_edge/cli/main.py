@@ -63,7 +63,13 @@ COMMANDS: dict[str, CommandSpec] = {
 }
 
 # Packages that an extra brings: a missing one is the user's to install, not a defect.
-EXTRA_OF_PACKAGE = {"ai_edge_litert": "tflite", "flatbuffers": "tflite", "torch": "train", "matplotlib": "train"}
+EXTRA_OF_PACKAGE = {
+    "ai_edge_litert": "tflite",
+    "executorch": "executorch",
+    "flatbuffers": "tflite",
+    "torch": "train",
+    "matplotlib": "train",
+}
 
 _REMEDIES = {
     errno.ENOSPC: "free some space, or write to another disk",

@@ -178,3 +178,26 @@ def test_the_demo_leaves_other_peoples_files_alone(run_cli: RunCli, tmp_path: Pa
     assert result.exit_code == 1
     assert "no earlier demo" in result.stderr
     assert (tmp_path / "demo" / "input.png").read_bytes() == b"mine"
+
+
+def test_executorch_bundles_work_as_tflites_do(
+    run_cli: RunCli, tiny_checkpoint: Path, images: Path, tmp_path: Path
+) -> None:
+    pytest.importorskip("executorch")
+    bundle, pack = tmp_path / "bundle", "external"
+    own = ["--checkpoint", tiny_checkpoint, "--author", "me", "--licence", "MIT"]
+    result = run_cli("convert", "--target", "executorch", "--pack", pack, *own, "-o", bundle, "--json")
+    assert result.exit_code == 0, result.stderr
+    report = json.loads(result.stdout)
+    assert report["runtime"].startswith("executorch 1.5")
+    assert {entry["mismatching_bytes"] for entry in report["parity"]} == {0}
+    assert {path.suffix for path in bundle.iterdir()} == {".pte", ".ptd", ".json", ".md"}
+    result = run_cli("upscale", "--bundle", bundle, images / "rgb_96x64.png", "-o", tmp_path / "o.png", "--depth", "1")
+    assert (result.exit_code, result.stderr) == (0, "")
+    result = run_cli("inspect", bundle, "--json")
+    assert json.loads(result.stdout)["integer_only"] is True
+    model = next(bundle.glob("*.pte"))
+    facts = json.loads(run_cli("inspect", model, "--json").stdout)
+    assert facts["kind"] == "ExecuTorch program"
+    assert facts["facts"]["methods"] == "d1, d2"
+    assert "XNNConvTranspose2d" in facts["facts"]["d2, delegate 0"]

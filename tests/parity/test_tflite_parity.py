@@ -41,7 +41,7 @@ def write(network: LoweredNetwork, folder: Path, options: ConvertOptions) -> lis
 
 
 @pytest.mark.parametrize("storage", Storage)
-@pytest.mark.parametrize("pack", Pack)
+@pytest.mark.parametrize("pack", [Pack.PER_DEPTH, Pack.SHARED])
 @pytest.mark.parametrize(
     ("bits", "scale", "channels"), [(2, 2, 16), (2, 4, 8), (3, 2, 19), (3, 3, 16), (4, 2, 32), (4, 4, 13)]
 )

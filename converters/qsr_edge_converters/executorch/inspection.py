@@ -1,9 +1,10 @@
 """Looks into .pte files: which operators run where, on which types. Decodes what is in the file; trusts no metadata."""
 
+import contextlib
 import json
 import tempfile
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -77,9 +78,10 @@ class PteReport:
     methods: tuple[MethodReport, ...]
 
     @property
-    def integer_only(self) -> bool:
-        """Whether no tensor anywhere is floating-point."""
-        return all(method.first_float is None for method in self.methods)
+    def first_float(self) -> str | None:
+        """What is not integer, if anything."""
+        found = ((method.name, method.first_float) for method in self.methods)
+        return next((f"method {name}, {what}" for name, what in found if what), None)
 
 
 def inspect_pte(path: Path) -> PteReport:
@@ -97,19 +99,36 @@ def inspect_pte_content(content: bytes, name: str) -> PteReport:
     from qsr_edge_converters.executorch.backend import check_sdk
 
     check_sdk()
+    program = _decoded(content, name).program
+    with _damage_reported(name):
+        methods = tuple(_method(plan, program) for plan in program.execution_plan)
+    return PteReport(name=name, size_bytes=len(content), methods=methods)
+
+
+def _decoded(content: bytes, name: str) -> Any:
     from executorch.exir._serialize._program import deserialize_pte_binary
 
     if content[4:8] not in IDENTIFIERS:
         raise BackendError(f"{name}: no ExecuTorch program, its identifier is {content[4:8]!r}; convert anew")
+    with _damage_reported(name):
+        return deserialize_pte_binary(content)
+
+
+@contextlib.contextmanager
+def _damage_reported(name: str) -> Iterator[None]:
     try:
-        program = deserialize_pte_binary(content).program
-        methods = tuple(_method(plan, program) for plan in program.execution_plan)
+        yield
     except BackendError:
         raise
     except Exception as error:  # the decoder raises many kinds for a damaged file; all mean the same to the user
         text = " ".join(str(error).split())[:200] or type(error).__name__
         raise BackendError(f"{name}: this ExecuTorch program is damaged ({text}); convert anew") from error
-    return PteReport(name=name, size_bytes=len(content), methods=methods)
+
+
+def has_own_weights(content: bytes, name: str) -> bool:
+    """Whether a program holds its weights itself, and not in a .ptd file; errors as :func:`inspect_pte`."""
+    named_data = _decoded(content, name).named_data
+    return bool(named_data and named_data.pte_data)
 
 
 def _method(plan: Any, program: Any) -> MethodReport:
@@ -182,7 +201,7 @@ def check_integer_only(report: PteReport, method: str, graph: Graph) -> None:
     if outside or len(found.delegates) != 1:
         raise BackendError(
             f"{report.name}, {method}: {', '.join(outside) or 'nothing'} runs outside the delegate and there are "
-            f"{len(found.delegates)} delegates, expected one with the whole graph; report this with ExecuTorch's version"
+            f"{len(found.delegates)} delegates, expected one with the whole graph; report it with ExecuTorch's version"
         )
     delegate = found.delegates[0]
     names = [node.name for node in graph.nodes if not isinstance(node, QuantizeInput)]

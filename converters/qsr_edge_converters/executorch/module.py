@@ -21,13 +21,19 @@ _SIGN_BIT = 128
 _ops = torch.ops.quantized_decomposed
 
 
-def _dequantized(codes: Tensor) -> Tensor:
-    result: Tensor = _ops.dequantize_per_tensor(codes, 1.0, 0, INT8.q_min, INT8.q_max, torch.int8)
+def _zero_point(codes: CodeRange) -> int:
+    """What int8 stores code 0 as: 0, but -128 for the unsigned codes of 8 bits."""
+    return min(0, INT8.q_max - codes.q_max)
+
+
+def _dequantized(stored: Tensor, codes: CodeRange) -> Tensor:
+    arguments = (1.0, _zero_point(codes), INT8.q_min, INT8.q_max, torch.int8)
+    result: Tensor = _ops.dequantize_per_tensor(stored, *arguments)
     return result
 
 
-def _quantized(x: Tensor) -> Tensor:
-    result: Tensor = _ops.quantize_per_tensor(x, 1.0, 0, INT8.q_min, INT8.q_max, torch.int8)
+def _quantized(x: Tensor, codes: CodeRange) -> Tensor:
+    result: Tensor = _ops.quantize_per_tensor(x, 1.0, _zero_point(codes), INT8.q_min, INT8.q_max, torch.int8)
     return result
 
 
@@ -65,17 +71,21 @@ class GraphModule(torch.nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         """Upscale one image."""
-        codes: dict[TensorId, Tensor] = {}
+        stored: dict[TensorId, Tensor] = {}
+
+        def real(tensor: TensorId) -> Tensor:
+            return _dequantized(stored[tensor], self._tensors[tensor].range)
+
         for i, node in enumerate(self.graph.nodes):
             output = self._tensors[node.output]
             match node:
                 case QuantizeInput():
-                    codes[node.output] = torch.bitwise_xor(image, _SIGN_BIT).to(torch.int8)
+                    stored[node.output] = torch.bitwise_xor(image, _SIGN_BIT).to(torch.int8)
                     continue
                 case Conv2d():
                     weights = self._weights(i, 0)
                     result = F.conv2d(
-                        _dequantized(codes[node.input]),
+                        real(node.input),
                         weights,
                         getattr(self, f"bias{i}"),
                         padding=weights.shape[-1] // 2,
@@ -84,12 +94,11 @@ class GraphModule(torch.nn.Module):
                     if output.range != INT8:
                         result = F.hardtanh(result, float(output.range.q_min), float(output.range.q_max))
                 case Add():
-                    first, second = (_dequantized(codes[tensor]) for tensor in node.inputs)
-                    result = first + second
+                    result = real(node.inputs[0]) + real(node.inputs[1])
                 case DepthToSpace():
-                    result = F.conv_transpose2d(_dequantized(codes[node.input]), self._weights(i, 1), stride=node.block)
-            codes[node.output] = _quantized(result)
-        return torch.bitwise_xor(codes[self.graph.output], -_SIGN_BIT).to(torch.uint8)
+                    result = F.conv_transpose2d(real(node.input), self._weights(i, 1), stride=node.block)
+            stored[node.output] = _quantized(result, output.range)
+        return torch.bitwise_xor(stored[self.graph.output], -_SIGN_BIT).to(torch.uint8)
 
 
 def _spread(block: int, channels: int) -> np.ndarray:

@@ -1,5 +1,6 @@
 """Running a .pte file on this machine."""
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qsr_edge.errors import BackendError
+from qsr_edge_converters.executorch.inspection import has_own_weights
 from qsr_edge_converters.native_messages import native_messages, one_line
 
 KERNELS = "xnnpack"
@@ -16,12 +18,11 @@ CHANNELS = 3
 class ExecutorchRunner:
     """A model at one depth, loaded; not for use by two threads at once."""
 
-    def __init__(self, path: Path, method: Any, largest_size_px: tuple[int, int], *, fixed: bool):
+    def __init__(self, path: Path, method: Any, largest_size_px: tuple[int, int]):
         """Wrap a loaded method; made by ``open_runner``."""
         self._path = path
         self._method = method
         self._largest_size_px = largest_size_px
-        self._fixed = fixed
 
     def run(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Upscale one image.
@@ -40,10 +41,6 @@ class ExecutorchRunner:
         if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != CHANNELS or image.size == 0:
             raise BackendError(f"{self._path}: got {image.dtype} {image.shape}, expected uint8 (H, W, {CHANNELS})")
         height, width = image.shape[:2]
-        if self._fixed and (height, width) != self._largest_size_px:
-            raise BackendError(
-                f"{self._path}: takes images of {self._largest_size_px} pixels only, got {(height, width)}"
-            )
         if height > self._largest_size_px[0] or width > self._largest_size_px[1]:
             raise BackendError(
                 f"{self._path}: takes images of up to {self._largest_size_px} pixels, got {(height, width)}; "
@@ -74,15 +71,20 @@ def open_runner(path: Path, *, depth: int, threads: int, kernels: str | None) ->
         raise BackendError(f"threads = {threads}, expected at least 1")
     if not path.is_file():
         raise BackendError(f"{path}: there is no such file")
+    own = has_own_weights(path.read_bytes(), str(path))
+    weights = path.with_suffix(".ptd")
+    if not (own or weights.is_file()):
+        # The runtime would crash.
+        raise BackendError(f"{path}: its weights lie in {weights.name}, which is not beside it; copy it there")
     messages: list[str] = []
     try:
-        with native_messages(messages):
+        with native_messages(messages), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the bindings call themselves experimental
             from executorch.extension.pybindings.portable_lib import _unsafe_reset_threadpool
             from executorch.runtime import Runtime
 
             _unsafe_reset_threadpool(threads)
-            weights = path.with_suffix(".ptd")
-            program = Runtime.get().load_program(path, data_path=weights if weights.is_file() else None)
+            program = Runtime.get().load_program(path, data_path=None if own else weights)
             names = sorted(program.method_names)
             name = "forward" if "forward" in names else f"d{depth}"
             if name not in names:
@@ -93,4 +95,4 @@ def open_runner(path: Path, *, depth: int, threads: int, kernels: str | None) ->
             shape = method.metadata.input_tensor_meta(0).sizes()
     except (RuntimeError, ValueError, MemoryError) as error:
         raise BackendError(f"{path}: ExecuTorch cannot load it: {one_line(error, messages)}") from error
-    return ExecutorchRunner(path, method, (shape[2], shape[3]), fixed=False)
+    return ExecutorchRunner(path, method, (shape[2], shape[3]))

@@ -4,7 +4,7 @@ import importlib
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from qsr_edge.bundle.backend import Backend, ConvertOptions, ModelFile, Runner, Storage
+from qsr_edge.bundle.backend import Backend, ConvertOptions, ModelFile, Pack, Runner, Storage
 from qsr_edge.errors import BackendError
 from qsr_edge.lowering.network import LoweredNetwork
 from qsr_edge.nn.config import Profile
@@ -59,6 +59,8 @@ class TfliteBackend:
             raise BackendError(
                 f"input size is {options.input_size_px}, expected a height and width of at least 1 pixel"
             )
+        if options.pack is Pack.EXTERNAL:
+            raise BackendError("tflite: weights cannot lie in a file apart; use --pack per-depth or --pack shared")
         for graph in network.graphs.values():
             if options.storage is Storage.COMPACT and graph.profile is Profile.SCALED:
                 raise BackendError(
