@@ -68,6 +68,8 @@ EXTRA_OF_PACKAGE = {
     "executorch": "executorch",
     "flatbuffers": "tflite",
     "torch": "train",
+    "tosa_serializer": "tosa",
+    "tosa_reference_model": "tosa",
     "matplotlib": "train",
 }
 

@@ -1,0 +1,93 @@
+"""Arm's TOSA reference model computes the golden interpreter's bytes: a proof by a tool that no runtime here shares."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("tosa_reference_model", reason="the extra [tosa] is not installed")
+
+from qsr_edge.bundle.backend import ConvertOptions, ModelMetadata, Pack, Storage
+from qsr_edge.errors import BackendError
+from qsr_edge.graph.interpreter import run_graph
+from qsr_edge.lowering.edge import lower_checkpoint
+from qsr_edge.lowering.network import LoweredNetwork
+from qsr_edge.nn.checkpoint import read_checkpoint
+from qsr_edge.nn.config import Profile
+from qsr_edge.zoo import ZooEntry, zoo_entries
+from qsr_edge_converters.tosa import BACKEND, backend
+from tests.graph_builders import random_network, sample_images
+
+METADATA = ModelMetadata(name="network", version="1", author="tests", licence="Apache-2.0", description="random")
+
+
+def check(network: LoweredNetwork, size: tuple[int, int], folder: Path) -> None:
+    files = BACKEND.convert(network, ConvertOptions(input_size_px=size, metadata=METADATA))
+    assert [file.depths for file in files] == [(depth,) for depth in sorted(network.graphs)]
+    for file in files:
+        path = folder / file.name
+        path.write_bytes(file.content)
+        [depth] = file.depths
+        runner = BACKEND.open_model(path, depth=depth)
+        for image in sample_images((size,)):
+            expected = run_graph(network.graphs[depth], network.constants, image)
+            np.testing.assert_array_equal(runner.run(image), expected)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 7), (17, 5)])
+@pytest.mark.parametrize(("bits", "scale", "channels"), [(2, 2, 16), (3, 3, 19), (4, 4, 13), (4, 2, 32)])
+def test_the_reference_model_gives_the_golden_bytes(
+    tmp_path: Path, bits: int, scale: int, channels: int, size: tuple[int, int]
+) -> None:
+    check(random_network(bits=bits, scale=scale, channels=channels, depths=(1, 3), seed=bits), size, tmp_path)
+
+
+@pytest.mark.parametrize("entry", [e for e in zoo_entries() if e.profile == "portable"], ids=lambda entry: entry.name)
+def test_the_zoo_gives_the_golden_bytes(tmp_path: Path, entry: ZooEntry) -> None:
+    check(lower_checkpoint(read_checkpoint(entry.path)), (24, 40), tmp_path)
+
+
+def test_what_cannot_be_exact_or_fixed_is_refused(tmp_path: Path) -> None:
+    network = random_network(bits=4, scale=2, channels=8, depths=(1,))
+    fixed = {"input_size_px": (8, 8), "metadata": METADATA}
+    cases = [
+        (network, {"metadata": METADATA}, "--input-size"),
+        (network, {**fixed, "pack": Pack.SHARED}, "--pack per-depth"),
+        (network, {**fixed, "storage": Storage.COMPACT}, "--storage fast"),
+        (LoweredNetwork(graphs={}, constants=network.constants), fixed, "no graph"),
+        (
+            random_network(bits=8, scale=2, channels=8, depths=(1,), profile=Profile.SCALED),
+            fixed,
+            "node head: .*portable",
+        ),
+    ]
+    for source, options, message in cases:
+        with pytest.raises(BackendError, match=message):
+            BACKEND.convert(source, ConvertOptions(**options))
+
+
+def test_files_and_images_that_do_not_fit_are_refused(tmp_path: Path) -> None:
+    network = random_network(bits=4, scale=2, channels=8, depths=(1,))
+    [file] = BACKEND.convert(network, ConvertOptions(input_size_px=(8, 6), metadata=METADATA))
+    path = tmp_path / file.name
+    path.write_bytes(file.content)
+    runner = BACKEND.open_model(path, depth=1)
+    for image in (np.zeros((8, 6, 3), np.int8), np.zeros((8, 7, 3), np.uint8)):
+        with pytest.raises(BackendError, match=r"network-d1\.tosa"):
+            runner.run(image)
+    path.write_bytes(b"no graph at all")
+    with pytest.raises(BackendError, match="no TOSA file"):
+        BACKEND.open_model(path, depth=1)
+    with pytest.raises(BackendError, match="reference model"):
+        BACKEND.open_model(path, depth=1, kernels="xnnpack")
+    with pytest.raises(BackendError, match="cannot be read"):
+        BACKEND.open_model(tmp_path / "none.tosa", depth=1)
+
+
+def test_a_missing_sdk_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(name: str) -> None:
+        raise ImportError(f"No module named {name!r}")
+
+    monkeypatch.setattr(backend.importlib, "import_module", missing)
+    with pytest.raises(BackendError, match=r"pip install 'qsr-edge\[tosa\]'"):
+        BACKEND.check_available()
