@@ -21,7 +21,7 @@ TFLITE_RUNTIME ?= tflite-runtime==2.14.0
 PYTEST_ARGS ?=
 DEMO_ARGS ?=
 
-.PHONY: help demo test test-slow parity-env lint format types wheel clean force
+.PHONY: help demo test test-slow parity-env aarch64-root lint format types wheel clean force
 
 help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -48,10 +48,16 @@ types: $(VENV)/.stamp-dev ## Check types with mypy --strict and pyright
 wheel: $(VENV)/.stamp-dev ## Build dist/*.whl and dist/*.tar.gz
 	$(BIN)/python -m build --no-isolation
 
+aarch64-root: .aarch64-root/.stamp ## Set up LiteRT for AArch64 under qemu, for the slow parity tests (Debian; needs root)
+
+.aarch64-root/.stamp: tests/parity/make_aarch64_root.sh | $(VENV)/.stamp-venv
+	bash tests/parity/make_aarch64_root.sh .aarch64-root $(BIN)/python
+	@touch $@
+
 parity-env: $(PARITY_VENV)/.stamp ## Set up tflite-runtime 2.14 in its own environment, for the parity tests
 
 clean: ## Remove the environments, builds and caches
-	rm -rf $(VENV) $(PARITY_VENV) dist build .nox .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(PARITY_VENV) .aarch64-root dist build .nox .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The recipe runs every time but touches the stamp only when it made the environment. It does so when there is none, when its
@@ -76,9 +82,9 @@ $(VENV)/.stamp-demo: $(VENV)/.stamp-venv pyproject.toml
 	@touch $@
 
 $(VENV)/.stamp-dev: $(VENV)/.stamp-venv pyproject.toml
-	@echo "Installing $(TORCH) and qsr-edge[tflite,train,dev] into $(VENV)"
+	@echo "Installing $(TORCH) and qsr-edge[all,dev] into $(VENV)"
 	@$(BIN)/python $(PIP_INSTALL) '$(TORCH)'
-	@$(BIN)/python $(PIP_INSTALL) -e '.[tflite,train,dev]'
+	@$(BIN)/python $(PIP_INSTALL) -e '.[all,dev]'
 	@touch $@ $(VENV)/.stamp-demo
 
 # tflite-runtime 2.14 was built against numpy 1 and cannot share an environment with the rest. Its wheels end at Python 3.11.

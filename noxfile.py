@@ -19,7 +19,7 @@ NO_TESTS = 5
 def install(session: nox.Session, extras: str) -> None:
     if isinstance(session.virtualenv, PassthroughEnv):
         return
-    if "train" in extras:
+    if "all" in extras:
         session.install(TORCH)
     session.install("-e", f".[{extras}]")
 
@@ -33,21 +33,21 @@ def lint(session: nox.Session) -> None:
 
 @nox.session
 def typing(session: nox.Session) -> None:
-    install(session, "tflite,train,dev")
+    install(session, "all,dev")
     session.run("python", "-m", "mypy")
     session.run("python", "-m", "pyright", "--warnings")
 
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    install(session, "tflite,train,dev")
+    install(session, "all,dev")
     session.run("python", "-m", "pytest", *session.posargs)
 
 
 @nox.session
 def parity(session: nox.Session) -> None:
     """The slow tests: all runtimes against the golden interpreter over many images, and all else marked slow."""
-    install(session, "tflite,train,dev")
+    install(session, "all,dev")
     session.run("python", "-m", "pytest", "-m", "slow and not device", *session.posargs, success_codes=[0, NO_TESTS])
 
 

@@ -3,6 +3,7 @@
 import io
 import os
 import random
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Generator
@@ -134,3 +135,14 @@ def tflite_runtime_python() -> Path:
     if found.returncode != 0:
         pytest.skip(f"{python} has no tflite_runtime: run `make parity-env`")
     return python
+
+
+@pytest.fixture(scope="session")
+def aarch64_root() -> Path:
+    """A folder with an AArch64 Python and LiteRT for qemu, from ``make aarch64-root``; skips without one."""
+    root = Path(os.environ.get("QSR_EDGE_AARCH64_ROOT") or REPOSITORY / ".aarch64-root")
+    if not (root / "usr" / "bin" / "python3.11").exists():
+        pytest.skip(f"no AArch64 Python in {root}: run `make aarch64-root`")
+    if shutil.which("qemu-aarch64-static") is None:
+        pytest.skip("qemu-aarch64-static is not installed: run `make aarch64-root`")
+    return root

@@ -154,7 +154,7 @@ def test_tflite_runtime_2_14_gives_the_golden_bytes(tmp_path: Path, tflite_runti
             [(path, _)] = write(network, tmp_path, options)
             path.rename(tmp_path / f"{name}-{storage.value}.tflite")
     np.savez(tmp_path / "images.npz", **{str(i): image for i, image in enumerate(IMAGES)})
-    script = Path(__file__).with_name("run_with_tflite_runtime.py")
+    script = Path(__file__).with_name("run_models.py")
     run = subprocess.run([tflite_runtime_python, script, tmp_path], capture_output=True, text=True, timeout=300)
     assert run.returncode == 0, run.stderr[-2000:]
     outputs = np.load(tmp_path / "outputs.npz")

@@ -1,14 +1,19 @@
-"""Run in the environment of tflite-runtime: every model of a folder, every signature, every kernel family, every image.
+"""Run with another interpreter than the tests': every model of a folder, signature, kernel family and image.
 
-Usage: python run_with_tflite_runtime.py FOLDER. Reads FOLDER/*.tflite and FOLDER/images.npz, writes FOLDER/outputs.npz
-with one array per ``model|signature|family|image``. Knows nothing of qsr-edge, which is not installed there.
+Usage: python run_models.py FOLDER, where either tflite-runtime or LiteRT is installed. Reads FOLDER/*.tflite and
+FOLDER/images.npz, writes FOLDER/outputs.npz with one array per ``model|signature|family|image``. Knows nothing of
+qsr-edge, which is not installed there.
 """
 
 import sys
 from pathlib import Path
 
 import numpy as np
-from tflite_runtime.interpreter import Interpreter, OpResolverType
+
+try:
+    from tflite_runtime.interpreter import Interpreter, OpResolverType
+except ImportError:
+    from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
 FAMILIES = {
     "default": OpResolverType.AUTO,
