@@ -5,7 +5,7 @@
 Every bundle runs in a process of its own, one for each number of threads (ExecuTorch's is a setting of the process).
 The processes take turns, one image each, so that heat and other load hit all alike; medians of the wall clock and of
 the process's CPU time are printed, with the ratio of CPU time and of the wall clock to the first bundle's. ``--float``
-adds the float network in ExecuTorch with XNNPACK, from a checkpoint.
+adds the float network in both runtimes with XNNPACK, from a checkpoint.
 """
 
 import json
@@ -13,12 +13,13 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from statistics import median
-from typing import Any
 
 import click
 import numpy as np
+from float_models import float_program, float_tflite
 
 SIZES_PX = ((64, 64), (180, 320))
 THREADS = (1, 2)
@@ -26,36 +27,8 @@ _REPEATS = {SIZES_PX[0]: 10, SIZES_PX[1]: 1}
 """Images timed together, so that a turn is well above the clock's resolution."""
 
 
-def float_program(checkpoint_file: Path, folder: Path) -> Path:
-    """The float network at its deepest as a .pte file for any size: codes in, image out, both float32."""
-    import torch
-    from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
-    from executorch.exir import to_edge_transform_and_lower
-    from torch.export import Dim, export
-
-    from qsr_edge.nn.checkpoint import read_checkpoint
-    from qsr_edge.training.state import network_from_checkpoint
-
-    network = network_from_checkpoint(read_checkpoint(checkpoint_file))
-
-    class Deepest(torch.nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.network = network
-
-        def forward(self, codes: torch.Tensor) -> torch.Tensor:
-            image: torch.Tensor = self.network(codes, network.config.blocks)
-            return image
-
-    shapes = {"codes": {2: Dim("height", min=8, max=512), 3: Dim("width", min=8, max=512)}}
-    program = export(Deepest().eval(), (torch.zeros(1, 3, 24, 40),), dynamic_shapes=shapes, strict=False)
-    path = folder / "float.pte"
-    path.write_bytes(to_edge_transform_and_lower(program, partitioner=[XnnpackPartitioner()]).to_executorch().buffer)
-    return path
-
-
-def worker(source: Path, threads: int) -> None:
-    """Load, then time an image of each size that is asked for on standard input."""
+def _loaded(source: Path, threads: int) -> tuple[str, Callable[[np.ndarray], object]]:
+    """What to call it, and a function of an (H, W, 3) uint8 image."""
     if source.suffix == ".pte":
         import torch
         from executorch.extension.pybindings.portable_lib import _unsafe_reset_threadpool
@@ -63,24 +36,29 @@ def worker(source: Path, threads: int) -> None:
 
         _unsafe_reset_threadpool(threads)
         method = Runtime.get().load_program(source).load_method("forward")
+        return f"executorch, float network, {threads} thread(s)", lambda image: method.execute(
+            [torch.from_numpy(image.astype(np.float32).transpose(2, 0, 1)[None] - 128)]
+        )
+    if source.suffix == ".tflite":
+        from ai_edge_litert.interpreter import Interpreter
 
-        def run(image: np.ndarray) -> Any:
-            codes = torch.from_numpy(image.astype(np.float32).transpose(2, 0, 1)[None] - 128)
-            return method.execute([codes])
+        signature = Interpreter(model_path=str(source), num_threads=threads).get_signature_runner("float")
+        return f"tflite, float network, {threads} thread(s)", lambda image: signature(
+            image=image[None].astype(np.float32) - 128
+        )
+    from qsr_edge.bundle.reader import open_bundle
+    from qsr_edge.runtime.upscale import load_depth
 
-        label = f"float network, executorch, {threads} thread(s)"
-        keep: list[Any] = [method]
-    else:
-        from qsr_edge.bundle.reader import open_bundle
-        from qsr_edge.runtime.upscale import load_depth
+    bundle = open_bundle(source).__enter__()  # closed with the process
+    label = f"{bundle.manifest.target} {bundle.manifest.storage.value}, {threads} thread(s)"
+    return label, load_depth(bundle, threads=threads).runner.run
 
-        bundle = open_bundle(source).__enter__()  # closed with the process
-        model = load_depth(bundle, threads=threads)
-        run = model.runner.run
-        label = f"{bundle.manifest.target} {bundle.manifest.storage.value}, {threads} thread(s)"
-        keep = [bundle, model]
+
+def worker(source: Path, threads: int) -> None:
+    """Load, then time an image of each size that is asked for on standard input."""
+    label, run = _loaded(source, threads)
     images = {size: np.random.default_rng(0).integers(0, 256, (*size, 3), np.uint8) for size in SIZES_PX}
-    print(json.dumps({"label": label, "kept": len(keep)}), flush=True)
+    print(json.dumps(label), flush=True)
     for line in sys.stdin:
         size = SIZES_PX[int(line)]
         run(images[size])  # memory is planned for this size
@@ -102,7 +80,11 @@ def main(bundles: tuple[Path, ...], checkpoint: Path | None, rounds: int, worker
         worker(bundles[0], worker_threads)
         return
     with tempfile.TemporaryDirectory() as folder:
-        sources = [*bundles, *([float_program(checkpoint, Path(folder))] if checkpoint else [])]
+        sources = list(bundles)
+        if checkpoint:
+            for name, write in (("float.tflite", float_tflite), ("float.pte", float_program)):
+                sources.append(Path(folder) / name)
+                sources[-1].write_bytes(write(checkpoint))
         processes, labels = [], []
         for threads in THREADS:
             for source in sources:
@@ -111,7 +93,7 @@ def main(bundles: tuple[Path, ...], checkpoint: Path | None, rounds: int, worker
                     command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
                 )
                 processes.append(process)
-                labels.append(json.loads(_line(process))["label"])
+                labels.append(json.loads(_line(process)))
         for index, (height, width) in enumerate(SIZES_PX):
             times: list[list[tuple[float, float]]] = [[] for _ in processes]
             for _ in range(rounds):

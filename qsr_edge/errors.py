@@ -10,6 +10,10 @@ class QsrError(Exception):
     """Base of all errors that a user can cause and mend."""
 
 
+class QsrWarning(UserWarning):
+    """Something that may go wrong, told on one line; the work goes on."""
+
+
 class ImageError(QsrError):
     """An image file or array cannot be read, written or used."""
 

@@ -8,15 +8,17 @@ import errno
 import os
 import sys
 import traceback
+import warnings
 from collections.abc import Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
 from importlib import import_module
+from typing import TextIO
 
 import click
 
 from qsr_edge import __version__
-from qsr_edge.errors import QsrError
+from qsr_edge.errors import QsrError, QsrWarning
 
 EXIT_OK = 0
 EXIT_ERROR = 1
@@ -141,6 +143,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         interrupted. An error that is none of these is a defect and leaves as it is, with its traceback.
     """
     _verbose.set(False)
+    with warnings.catch_warnings():
+        warnings.showwarning = _show_warning
+        return _run(argv)
+
+
+def _run(argv: Sequence[str] | None) -> int:
     try:
         # Outside standalone mode click returns the code of ctx.exit() and raises the rest.
         result = cli.main(args=None if argv is None else list(argv), prog_name="qsr-edge", standalone_mode=False)
@@ -170,6 +178,20 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _fail("not enough memory: close other programs, or give the command less work at once", exc)
     # ctx.exit(code) arrives here as an int; what a command's function returns otherwise is no exit code.
     return result if isinstance(result, int) and not isinstance(result, bool) else EXIT_OK
+
+
+def _show_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
+    if issubclass(category, QsrWarning):
+        click.echo(f"warning: {' '.join(str(message).split())}", err=True)
+    else:
+        print(warnings.formatwarning(message, category, filename, lineno, line), end="", file=file or sys.stderr)
 
 
 def _interrupted() -> int:

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import warnings
 from collections.abc import Callable
 from importlib.metadata import entry_points
 
@@ -10,7 +11,7 @@ import pytest
 
 import qsr_edge
 from qsr_edge.cli import main as cli_main
-from qsr_edge.errors import BundleError
+from qsr_edge.errors import BundleError, QsrWarning
 
 
 @pytest.fixture
@@ -115,3 +116,16 @@ def test_entry_points() -> None:
     (script,) = entry_points(group="console_scripts", name="qsr-edge")
     assert script.load() is cli_main.main
     assert {point.name for point in entry_points(group="qsr_edge.backends")} == {"tflite"}
+
+
+@pytest.mark.filterwarnings("default")
+def test_a_warning_is_one_line_and_the_work_goes_on(run_cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    @click.command()
+    def command() -> None:
+        warnings.warn("version 9\n  was not tested", QsrWarning, stacklevel=1)
+        click.echo("done")
+
+    monkeypatch.setattr(cli_main.LazyGroup, "get_command", lambda self, ctx, name: command)
+    result = run_cli("inspect")
+    assert (result.exit_code, result.stdout) == (0, "done\n")
+    assert result.stderr == "warning: version 9 was not tested\n"

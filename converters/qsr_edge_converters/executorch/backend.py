@@ -6,7 +6,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from qsr_edge.bundle.backend import Backend, ConvertOptions, ModelFile, Runner, Storage
-from qsr_edge.errors import BackendError
+from qsr_edge.errors import BackendError, QsrWarning
 from qsr_edge.lowering.network import LoweredNetwork
 
 INSTALL = "install it with: pip install 'qsr-edge[executorch]'"
@@ -58,6 +58,7 @@ class ExecutorchBackend:
             warnings.warn(
                 f"executorch {found} was not tested with this release; tested are {TESTED[0]} up to, not including, "
                 f"{TESTED[1]}",
+                QsrWarning,
                 stacklevel=2,
             )
 
