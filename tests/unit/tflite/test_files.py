@@ -132,7 +132,7 @@ def test_shared_file_holds_constants_once(network: LoweredNetwork) -> None:
     assert where[0]["head/weights"] == where[1]["head/weights"]
 
 
-@pytest.mark.parametrize("pack", Pack)
+@pytest.mark.parametrize("pack", [Pack.PER_DEPTH, Pack.SHARED])
 def test_compact_is_small(pack: Pack) -> None:
     network = random_network(bits=4, scale=2, depths=(2, 4, 8), channels=32)
     fast, compact = (
@@ -300,3 +300,9 @@ def test_importing_the_back_end_needs_no_sdk() -> None:
 
 def test_runtime_version() -> None:
     assert BACKEND.runtime_version().startswith("ai-edge-litert 2.")
+
+
+def test_weights_in_a_file_apart_are_refused() -> None:
+    network = random_network(bits=4, scale=2, channels=8, depths=(1,))
+    with pytest.raises(BackendError, match="--pack per-depth or --pack shared"):
+        BACKEND.convert(network, ConvertOptions(pack=Pack.EXTERNAL, metadata=METADATA))
