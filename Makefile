@@ -16,6 +16,8 @@ PYTHON ?= $(shell for p in python3.11 python3 python3.12 python3.13 python; do \
 # Installed before anything that depends on torch, and by exact version: a range may pull a larger build of another release.
 TORCH ?= torch==2.13.0
 TFLITE_RUNTIME ?= tflite-runtime==2.14.0
+# Without its dependencies: it asks for an older numpy than the rest is developed with, and needs no more of it than both have.
+TOSA ?= tosa-tools==2026.8.0
 
 # Options handed on, e.g. make test PYTEST_ARGS="-k tiler -x"
 PYTEST_ARGS ?=
@@ -84,7 +86,8 @@ $(VENV)/.stamp-demo: $(VENV)/.stamp-venv pyproject.toml
 $(VENV)/.stamp-dev: $(VENV)/.stamp-venv pyproject.toml
 	@echo "Installing $(TORCH) and qsr-edge[all,dev] into $(VENV)"
 	@$(BIN)/python $(PIP_INSTALL) '$(TORCH)'
-	@$(BIN)/python $(PIP_INSTALL) -e '.[all,dev]'
+	@$(BIN)/python $(PIP_INSTALL) -e '.[executorch,tflite,train,dev]'
+	@$(BIN)/python $(PIP_INSTALL) --no-deps '$(TOSA)'
 	@touch $@ $(VENV)/.stamp-demo
 
 # tflite-runtime 2.14 was built against numpy 1 and cannot share an environment with the rest. Its wheels end at Python 3.11.

@@ -174,7 +174,7 @@ def plot(recipe: CompareRecipe, results: Sequence[Result], path: Path) -> None:
             axes.set_title(f"{test_set}, {bits} bits", fontsize=10)
             axes.grid(axis="x", alpha=0.3)
             axes.set_xlabel("PSNR on luma, dB")
-        panels[i][0].invert_yaxis()
+    panels[0][0].invert_yaxis()  # the panels share it; the first method on top
     rcParams["svg.hashsalt"] = recipe.name  # the same file for the same figures
     figure.savefig(path, metadata={"Date": None} if path.suffix == ".svg" else None)
 

@@ -7,6 +7,7 @@ it fuses into, and depth-to-space is a transposed convolution by ones, which run
 import numpy as np
 import torch
 import torch.ao.quantization.fx._decomposed
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -59,7 +60,7 @@ class GraphModule(torch.nn.Module):
                     channels = self._tensors[node.output].channels
                     self._add_weights(i, _spread(node.block, channels), np.ones(channels, np.float32))
 
-    def _add_weights(self, i: int, weights: np.ndarray, scales: np.ndarray) -> None:
+    def _add_weights(self, i: int, weights: NDArray[np.int8], scales: NDArray[np.float32]) -> None:
         self.register_buffer(f"weights{i}", torch.from_numpy(np.ascontiguousarray(weights)))
         self.register_buffer(f"scales{i}", torch.from_numpy(scales))
         self.register_buffer(f"zero_points{i}", torch.zeros(len(scales), dtype=torch.int64))
@@ -101,7 +102,7 @@ class GraphModule(torch.nn.Module):
         return torch.bitwise_xor(stored[self.graph.output], -_SIGN_BIT).to(torch.uint8)
 
 
-def _spread(block: int, channels: int) -> np.ndarray:
+def _spread(block: int, channels: int) -> NDArray[np.int8]:
     """Depth-to-space as a transposed convolution's weights: (block^2 * channels, channels, block, block) int8."""
     weights = np.zeros((block * block * channels, channels, block, block), np.int8)
     for y in range(block):

@@ -9,13 +9,15 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import tosa_serializer as ts
+import tosa_serializer
+from numpy.typing import NDArray
 
 from qsr_edge.errors import BackendError
 from qsr_edge.graph.ir import Add, Constants, Conv2d, DepthToSpace, Graph, QuantizeInput, Shift, TensorId
 from qsr_edge.nn.config import IMAGE_ZERO
 from qsr_edge.quant.codes import CodeRange
 
+ts: Any = tosa_serializer  # its names appear when its extension is loaded
 INT8 = CodeRange.signed(8)
 _MULTIPLIER_SHIFT = 30
 _LARGEST_SHIFT = 62
@@ -34,7 +36,7 @@ class _Writer:
     def shape(self, channels: int, upscale: int = 1) -> list[int]:
         return [1, self.size_px[0] * upscale, self.size_px[1] * upscale, channels]
 
-    def constant(self, dtype: Any, values: np.ndarray) -> str:
+    def constant(self, dtype: Any, values: NDArray[Any]) -> str:
         name: str = self.serializer.addConst(list(values.shape), dtype, values).name
         return name
 
@@ -47,7 +49,7 @@ class _Writer:
         self,
         source: str,
         shape: Sequence[int],
-        shifts: np.ndarray,
+        shifts: NDArray[np.int32],
         dtypes: tuple[Any, Any],
         zero_points: tuple[int, int] = (0, 0),
         *,
