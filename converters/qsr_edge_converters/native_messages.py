@@ -2,9 +2,11 @@
 
 import contextlib
 import io
+import logging
 import os
 import sys
 import tempfile
+import warnings
 from collections.abc import Iterator
 
 
@@ -29,6 +31,19 @@ def native_messages(messages: list[str]) -> Iterator[None]:
             sink.seek(0)
             lines = [*python_sink.getvalue().splitlines(), *sink.read().decode(errors="replace").splitlines()]
             messages.extend(line for line in lines if line.strip() and not line.startswith(("INFO:", "VERBOSE:")))
+
+
+@contextlib.contextmanager
+def quiet_sdk() -> Iterator[None]:
+    """Without an SDK's warnings, log lines and native messages, which tell a user nothing."""
+    previous = logging.root.manager.disable
+    with warnings.catch_warnings(), native_messages([]):
+        warnings.simplefilter("ignore")
+        logging.disable(logging.WARNING)
+        try:
+            yield
+        finally:
+            logging.disable(previous)
 
 
 def one_line(error: Exception, messages: list[str]) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 from qsr_edge.bundle.backend import Backend, ConvertOptions, ModelFile, Runner, Storage
 from qsr_edge.errors import BackendError, QsrWarning
 from qsr_edge.lowering.network import LoweredNetwork
+from qsr_edge_converters.native_messages import quiet_sdk
 
 INSTALL = "install it with: pip install 'qsr-edge[executorch]'"
 SDK = "executorch"
@@ -23,8 +24,7 @@ def check_sdk() -> None:
     """
     for module in ("torch", "torchao", "executorch.exir"):
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # of the SDK's own imports
+            with quiet_sdk():
                 importlib.import_module(module)
         except ImportError as error:
             raise BackendError(
@@ -87,7 +87,8 @@ class ExecutorchBackend:
                 "executorch: XNNPACK has no 4-bit kernels for convolutions, so there is no compact storage; "
                 "use --storage fast"
             )
-        from qsr_edge_converters.executorch.writer import write_network
+        with quiet_sdk():
+            from qsr_edge_converters.executorch.writer import write_network
 
         return write_network(network, options)
 

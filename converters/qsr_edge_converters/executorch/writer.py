@@ -2,10 +2,7 @@
 
 import contextlib
 import io
-import logging
 import tempfile
-import warnings
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +18,7 @@ from qsr_edge.graph.ir import Graph
 from qsr_edge.lowering.network import LoweredNetwork
 from qsr_edge_converters.executorch.inspection import check_integer_only, inspect_pte_content
 from qsr_edge_converters.executorch.module import GraphModule
+from qsr_edge_converters.native_messages import quiet_sdk
 
 METHOD = "forward"
 """Name of the only method of a file with one depth: what app code loads by default."""
@@ -51,19 +49,6 @@ def _exported(graph: Graph, network: LoweredNetwork, options: ConvertOptions) ->
     return program
 
 
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Without the SDK's deprecation warnings and notes, which tell a user nothing."""
-    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
-        warnings.simplefilter("ignore")
-        previous = logging.root.manager.disable
-        logging.disable(logging.WARNING)
-        try:
-            yield
-        finally:
-            logging.disable(previous)
-
-
 def _lowered(programs: dict[str, ExportedProgram]) -> ExecutorchProgramManager:
     # to_edge_transform_and_lower() decomposes the graph again for every pattern it offers: twice the time, same bytes.
     edge = to_edge(programs, compile_config=EdgeCompileConfig(_check_ir_validity=False))
@@ -80,7 +65,7 @@ def write_network(network: LoweredNetwork, options: ConvertOptions) -> tuple[Mod
     groups = [(depth,) for depth in depths] if options.pack is Pack.PER_DEPTH else [depths]
     files = []
     for group in groups:
-        with _quiet():
+        with quiet_sdk(), contextlib.redirect_stdout(io.StringIO()):
             programs = {
                 method_name(depth, options.pack): _exported(network.graphs[depth], network, options) for depth in group
             }
