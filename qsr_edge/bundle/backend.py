@@ -1,5 +1,6 @@
 """The protocol between qsr-edge and a back end, and how back ends are found."""
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from importlib.metadata import entry_points
@@ -30,6 +31,30 @@ class Pack(StrEnum):
     EXTERNAL = "external"
 
 
+class CoremlFlavor(StrEnum):
+    """Arithmetic of a Core ML model: integers held in float32, or int8 products in float16 for the Neural Engine."""
+
+    EXACT = "exact"
+    ANE = "ane"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deployment:
+    """Where a model runs as it was meant to.
+
+    Attributes:
+        flavor: which of the target's forms.
+        compute_units: what it is made for.
+        minimum_os: the oldest system that can load it.
+        byte_exact: whether it computes the golden interpreter's bytes; if not, a golden output cannot be expected.
+    """
+
+    flavor: str
+    compute_units: str
+    minimum_os: str
+    byte_exact: bool
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelMetadata:
     """What a model file says of itself."""
@@ -49,12 +74,16 @@ class ConvertOptions:
         storage: layout of the weights.
         pack: one file per depth, or one with all.
         input_size_px: fixed (height, width) of the input image; None for any size.
+        more_sizes_px: further sizes that the model takes beside the fixed one.
+        coreml_flavor: arithmetic of a Core ML model; other targets have one only.
         metadata: written into each file.
     """
 
     storage: Storage = Storage.FAST
     pack: Pack = Pack.PER_DEPTH
     input_size_px: tuple[int, int] | None = None
+    more_sizes_px: tuple[tuple[int, int], ...] = ()
+    coreml_flavor: CoremlFlavor = CoremlFlavor.EXACT
     metadata: ModelMetadata
 
 
@@ -65,6 +94,31 @@ class ModelFile:
     name: str
     depths: tuple[int, ...]
     content: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelPackage:
+    """A folder to ship as one model: its name, the depths it can run, and its files by path within it."""
+
+    name: str
+    depths: tuple[int, ...]
+    members: Mapping[str, bytes]
+    deployment: Deployment
+
+
+Model = ModelFile | ModelPackage
+
+
+def model_contents(models: Iterable[Model]) -> dict[str, bytes]:
+    """Every file of the models, by path."""
+    contents: dict[str, bytes] = {}
+    for model in models:
+        match model:
+            case ModelFile():
+                contents[model.name] = model.content
+            case ModelPackage():
+                contents.update({f"{model.name}/{path}": content for path, content in model.members.items()})
+    return contents
 
 
 class Runner(Protocol):
@@ -91,7 +145,7 @@ class Backend(Protocol):
         """Name and version of the SDK, for the manifest."""
         ...
 
-    def convert(self, network: LoweredNetwork, options: ConvertOptions) -> tuple[ModelFile, ...]:
+    def convert(self, network: LoweredNetwork, options: ConvertOptions) -> tuple[Model, ...]:
         """Write the network; raises ``BackendError`` naming the node that cannot be expressed."""
         ...
 

@@ -5,7 +5,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from qsr_edge.bundle.backend import Backend, ConvertOptions, ModelFile, Pack
+from qsr_edge.bundle.backend import (
+    Backend,
+    ConvertOptions,
+    CoremlFlavor,
+    Deployment,
+    Model,
+    ModelPackage,
+    Pack,
+    model_contents,
+)
 from qsr_edge.bundle.golden import golden_image, image_sha256
 from qsr_edge.bundle.manifest import DepthEntry, GoldenInput, Manifest, ParityEntry, QualityEntry
 from qsr_edge.bundle.parity import Image, compare_with_golden, is_large, verification_images
@@ -22,6 +31,11 @@ GOLDEN_SEED = 2023
 GOLDEN_SIZE_PX = (48, 64)
 MAX_FIXED_PIXELS = 1 << 20
 """Largest fixed input: the golden interpreter takes about 1 kB a pixel, and larger images are tiled anyway."""
+INEXACT_PSNR_COST_LIMIT_DB = 0.1
+"""Most that a model may lose which need not be exact.
+
+Rounding float16 costs up to 0.02 dB on the bundled networks (docs/coreml.md); a form that is wrong, by the order of its
+channels or an overflow, costs whole decibels."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,33 +78,69 @@ def recorded_quality(checkpoint: Checkpoint, depth: int) -> tuple[QualityEntry, 
 def _depth_entries(
     checkpoint: Checkpoint,
     network: LoweredNetwork,
-    files: Sequence[ModelFile],
+    models: Sequence[Model],
     options: ConvertOptions,
     golden: GoldenInput,
 ) -> tuple[DepthEntry, ...]:
     image = golden_image(golden.seed, golden.height_px, golden.width_px)
+    deployment = _deployment(models)
     entries = []
     for depth, graph in sorted(network.graphs.items()):
         cost = graph_cost(graph, network.constants)
         entries.append(
             DepthEntry(
                 depth=depth,
-                file=next(file.name for file in files if depth in file.depths),
+                file=next(model.name for model in models if depth in model.depths),
                 signature=None if options.pack is Pack.PER_DEPTH else f"d{depth}",
                 macs_per_pixel=cost.macs_per_pixel,
                 bops_per_pixel=cost.bops_per_pixel,
                 peak_activation_bytes_per_pixel=cost.peak_activation_bytes_per_pixel,
                 halo_px=cost.halo_px,
                 golden_sha256=image_sha256(run_graph(graph, network.constants, image)),
-                quality=recorded_quality(checkpoint, depth),
+                # What was recorded was measured on the integer graph.
+                quality=recorded_quality(checkpoint, depth) if deployment is None or deployment.byte_exact else (),
             )
         )
     return tuple(entries)
 
 
+def _deployment(models: Sequence[Model]) -> Deployment | None:
+    return next((model.deployment for model in models if isinstance(model, ModelPackage)), None)
+
+
+def _check_options(backend: Backend, options: ConvertOptions) -> None:
+    """Refuse what no back end or not this one could do, before any work.
+
+    Raises:
+        BackendError: naming the option.
+    """
+    sizes = () if options.input_size_px is None else (options.input_size_px, *options.more_sizes_px)
+    for height, width in sizes:
+        if height * width > MAX_FIXED_PIXELS:
+            raise BackendError(
+                f"a fixed input of {width}x{height} has more than {MAX_FIXED_PIXELS:,} pixels; "
+                "convert for a smaller size and tile, or for any size"
+            )
+    if backend.name != "coreml" and options.more_sizes_px:
+        raise BackendError(f"{backend.name}: a model takes one input size or any, not several; give --input-size once")
+    if backend.name != "coreml" and options.coreml_flavor is not CoremlFlavor.EXACT:
+        raise BackendError(f"{backend.name} has one flavour only; --coreml-flavor is for --target coreml")
+
+
 def _check_parity(results: Sequence[ParityEntry], profile: Profile, reference_kernels: str) -> None:
-    """Portable: no byte may differ anywhere. Scaled: none under the runtime whose rounding is the golden one."""
+    """Portable: no byte may differ anywhere. Scaled: none under the runtime whose rounding is the golden one.
+
+    A model that need not be exact may cost ``INEXACT_PSNR_COST_LIMIT_DB``.
+    """
     for result in results:
+        if result.psnr_cost_db is not None:
+            if not result.psnr_cost_db <= INEXACT_PSNR_COST_LIMIT_DB:
+                raise ParityError(
+                    f"depth {result.depth} under {result.kernels}: costs {result.psnr_cost_db:.3f} dB against the "
+                    f"golden interpreter, expected {INEXACT_PSNR_COST_LIMIT_DB} at most; nothing was written. "
+                    "Use --coreml-flavor exact, and please report this"
+                )
+            continue
         if result.mismatching_bytes and (profile is Profile.PORTABLE or result.kernels == reference_kernels):
             raise ParityError(
                 f"depth {result.depth} under {result.kernels}: {result.mismatching_bytes} of {result.bytes_compared} "
@@ -126,21 +176,19 @@ def convert_checkpoint(
     check_output(output, force=force)
     if not Path(os.path.realpath(output)).parent.is_dir():
         raise BundleError(f"{output}: there is no folder {output.parent}; make it first")
-    if options.input_size_px and options.input_size_px[0] * options.input_size_px[1] > MAX_FIXED_PIXELS:
-        height, width = options.input_size_px
-        raise BackendError(
-            f"a fixed input of {width}x{height} has more than {MAX_FIXED_PIXELS:,} pixels; "
-            "convert for a smaller size and tile, or for any size"
-        )
+    _check_options(backend, options)
     network = lower_checkpoint(checkpoint)
-    files = backend.convert(network, options)
+    models = backend.convert(network, options)
     parity: tuple[ParityEntry, ...] = ()
     if natural is not None:
-        images = verification_images(natural, options.input_size_px)
+        fixed = options.input_size_px
+        images = [image for size in (fixed, *options.more_sizes_px) for image in verification_images(natural, size)]
         families = backend.kernel_families()
-        if is_large(options.input_size_px):
+        if is_large(fixed):
             families = families[:1]
-        parity = compare_with_golden(backend, network, files, images, families, on_result)
+        parity = compare_with_golden(
+            backend, network, models, tuple(images), families, on_result, natural=natural, fixed_size_px=fixed
+        )
         _check_parity(parity, checkpoint.config.profile, backend.kernel_families()[0])
     height_px, width_px = options.input_size_px or GOLDEN_SIZE_PX
     golden = GoldenInput(seed=GOLDEN_SEED, height_px=height_px, width_px=width_px)
@@ -157,10 +205,12 @@ def convert_checkpoint(
         runtime=runtime,
         licence=options.metadata.licence,
         input_size_px=options.input_size_px,
-        depths=_depth_entries(checkpoint, network, files, options, golden),
+        more_sizes_px=options.more_sizes_px or None,
+        deployment=_deployment(models),
+        depths=_depth_entries(checkpoint, network, models, options, golden),
         golden=golden,
         parity=parity,
         provenance=checkpoint.provenance,
     )
-    written = write_bundle(output, manifest, {file.name: file.content for file in files}, force=force)
+    written = write_bundle(output, manifest, model_contents(models), force=force)
     return Conversion(manifest=written, parity=parity)

@@ -18,12 +18,12 @@ from dataclasses import dataclass, fields, is_dataclass, replace
 from importlib import resources
 from typing import Any, get_args, get_origin, get_type_hints
 
-from qsr_edge.bundle.backend import Pack, Storage
+from qsr_edge.bundle.backend import Deployment, Pack, Storage
 from qsr_edge.errors import BundleError
 from qsr_edge.nn.config import Profile
 
 MANIFEST_NAME = "manifest.json"
-SCHEMA_VERSION = "1.0"
+SCHEMA_VERSION = "1.1"
 MANIFEST_LIMIT_BYTES = 1 << 20
 REMEDY = "convert again with 'qsr-edge convert' to another output, or fetch the bundle anew"
 
@@ -55,7 +55,7 @@ class DepthEntry:
 
     Attributes:
         depth: number of residual blocks.
-        file: path of the model in the bundle.
+        file: path of the model in the bundle: of a file, or of a folder that is one model.
         signature: entry point within the file, if it holds several depths.
         macs_per_pixel: multiply-accumulates per pixel of the input.
         bops_per_pixel: multiply-accumulates times weight bits times activation bits, per pixel of the input.
@@ -95,6 +95,10 @@ class ParityEntry:
         images: number of images.
         bytes_compared: bytes of output that were compared.
         mismatching_bytes: how many of them differed.
+        max_difference: largest difference in levels (1/255); left out where none may differ.
+        mean_difference: mean of the differences' magnitudes, in levels.
+        psnr_cost_db: PSNR on luma of a photo, reduced by the scale factor and upscaled again, under the golden
+            interpreter minus that under the runtime.
     """
 
     kernels: str
@@ -102,6 +106,9 @@ class ParityEntry:
     images: int
     bytes_compared: int
     mismatching_bytes: int
+    max_difference: int | None = None
+    mean_difference: float | None = None
+    psnr_cost_db: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,6 +136,8 @@ class Manifest:
         runtime: name and version of the SDK it was converted with.
         licence: of the weights, an SPDX expression.
         input_size_px: fixed (height, width) of the input; None for any size.
+        more_sizes_px: further (height, width) that the models take beside ``input_size_px``; None for none.
+        deployment: what the models are made for, where the target has several forms.
         depths: ascending.
         golden: input of the self-test.
         parity: what the verification at conversion found.
@@ -147,6 +156,8 @@ class Manifest:
     runtime: str
     licence: str
     input_size_px: tuple[int, int] | None = None
+    more_sizes_px: tuple[tuple[int, int], ...] | None = None
+    deployment: Deployment | None = None
     depths: tuple[DepthEntry, ...]
     golden: GoldenInput
     parity: tuple[ParityEntry, ...] = ()
@@ -174,10 +185,13 @@ class Manifest:
         if not self.files:
             return
         _check_paths([entry.path for entry in self.files])
-        listed = {entry.path for entry in self.files}
         for model in self.depths:
-            if model.file not in listed:
+            if not self.model_bytes(model.file):
                 raise BundleError(f"depth {model.depth} is in {model.file!r}, which 'files' does not list; {REMEDY}")
+
+    def model_bytes(self, model: str) -> int:
+        """Size of a model: of the file with this path, or of all files in the folder; 0 if none is listed."""
+        return sum(entry.bytes for entry in self.files if entry.path == model or entry.path.startswith(f"{model}/"))
 
     def depth_entry(self, depth: int) -> DepthEntry:
         """The entry of a depth.

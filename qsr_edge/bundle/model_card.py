@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 
-from qsr_edge.bundle.manifest import Manifest, QualityEntry
+from qsr_edge.bundle.manifest import Manifest, ParityEntry, QualityEntry
 from qsr_edge.nn.checkpoint import Checkpoint
 
 # Settings that a reader looks for first, in this order; the others follow by name.
@@ -76,7 +76,6 @@ def _training(provenance: Mapping[str, object]) -> list[str]:
 
 
 def _costs(manifest: Manifest) -> list[str]:
-    sizes = {entry.path: entry.bytes for entry in manifest.files}
     datasets = _quality_columns(entry.quality for entry in manifest.depths)
     header = ["Depth", *datasets, "MACs per pixel", "BOPs per pixel", "Peak activations", "Halo", "File", "Bytes"]
     rows = [
@@ -88,7 +87,7 @@ def _costs(manifest: Manifest) -> list[str]:
             f"{entry.peak_activation_bytes_per_pixel} B per pixel",
             f"{entry.halo_px} px",
             f"{entry.file}, signature {entry.signature}" if entry.signature else entry.file,
-            sizes.get(entry.file),
+            manifest.model_bytes(entry.file),
         )
         for entry in manifest.depths
     ]
@@ -103,15 +102,27 @@ def _parity(manifest: Manifest) -> list[str]:
     if not manifest.parity:
         return [*lines, "Not verified at conversion.", ""]
     lines += [f"Bytes of output of {_text(manifest.runtime)} that differ from the golden interpreter's.", ""]
-    rows = [
+    header = ["Kernels", "Depth", "Images", "Bytes compared", "Mismatching bytes"]
+    rows: list[tuple[object, ...]] = [
         (entry.kernels, entry.depth, entry.images, entry.bytes_compared, entry.mismatching_bytes)
         for entry in manifest.parity
     ]
-    return [*lines, *_table(("Kernels", "Depth", "Images", "Bytes compared", "Mismatching bytes"), rows), ""]
+    if any(entry.max_difference is not None for entry in manifest.parity):
+        header += ["Largest, in levels", "Mean, in levels", "PSNR lost on a photo"]
+        rows = [(*row, *_difference_cells(entry)) for row, entry in zip(rows, manifest.parity, strict=True)]
+    return [*lines, *_table(header, rows), ""]
+
+
+def _difference_cells(entry: ParityEntry) -> tuple[object, ...]:
+    mean = None if entry.mean_difference is None else f"{entry.mean_difference:.3f}"
+    cost = None if entry.psnr_cost_db is None else f"{entry.psnr_cost_db:.3f} dB"
+    return entry.max_difference, mean, cost
 
 
 def _verification(manifest: Manifest) -> list[str]:
     golden = manifest.golden
+    if manifest.deployment and not manifest.deployment.byte_exact:
+        return ["## Verifying it", "", "This flavour need not compute the integer graph's bytes: measure its PSNR.", ""]
     return [
         "## Verifying it",
         "",
@@ -150,9 +161,35 @@ def _verification(manifest: Manifest) -> list[str]:
     ]
 
 
+def _input_sizes(manifest: Manifest) -> str:
+    if manifest.input_size_px is None:
+        return "any size"
+    sizes = (manifest.input_size_px, *(manifest.more_sizes_px or ()))
+    return f"{', '.join(f'{height} × {width}' for height, width in sizes)} pixels (height × width)"
+
+
+def _arithmetic(manifest: Manifest) -> str:
+    if manifest.deployment is None:
+        return "with integer arithmetic only"
+    if manifest.deployment.byte_exact:
+        return "that computes integers, held in float32, without rounding"
+    return "with weights and activations of 8 bits or less and float16 between them"
+
+
+def _deployment_facts(manifest: Manifest) -> list[tuple[str, str]]:
+    deployment = manifest.deployment
+    if deployment is None:
+        return []
+    return [
+        ("Flavour", deployment.flavor),
+        ("Made for", deployment.compute_units),
+        ("Oldest systems", deployment.minimum_os),
+        ("Same bytes as the integer graph", "yes" if deployment.byte_exact else "no, see Parity"),
+    ]
+
+
 def model_card(manifest: Manifest) -> str:
     """The model card of a bundle, Markdown; the same for the same manifest."""
-    size = manifest.input_size_px
     facts = [
         ("Upscaling", f"×{manifest.scale}"),
         ("Bit width of the body", f"{manifest.bits} bits, weights and activations"),
@@ -160,13 +197,14 @@ def model_card(manifest: Manifest) -> str:
         ("Target", f"{manifest.target} ({manifest.runtime})"),
         ("Storage", manifest.storage.value),
         ("Files", manifest.pack.value),
-        ("Input", f"{size[0]} × {size[1]} pixels (height × width)" if size else "any size"),
+        ("Input", _input_sizes(manifest)),
+        *_deployment_facts(manifest),
         ("Licence", manifest.licence),
     ]
     lines = [
         f"# {_text(manifest.name)}",
         "",
-        "A super-resolution network with integer arithmetic only: an RGB image of 8 bits goes in, one "
+        f"A super-resolution network {_arithmetic(manifest)}: an RGB image of 8 bits goes in, one "
         f"{manifest.scale} times as high and wide comes out. Each depth is a network of its own: the deeper, "
         "the better and the slower.",
         "",

@@ -2,15 +2,20 @@
 
 import tempfile
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
 
-from qsr_edge.bundle.backend import Backend, ModelFile
+from qsr_edge.bundle.backend import Backend, Model, ModelPackage, Runner, model_contents
 from qsr_edge.bundle.manifest import ParityEntry
+from qsr_edge.data.bicubic import resize_bicubic
 from qsr_edge.graph.interpreter import run_graph
+from qsr_edge.graph.ir import Constants, Graph
 from qsr_edge.lowering.network import LoweredNetwork
+from qsr_edge.metrics.quality import psnr_y
 
 Image = NDArray[np.uint8]
 
@@ -26,6 +31,33 @@ def is_large(fixed_size_px: tuple[int, int] | None) -> bool:
     return fixed_size_px is not None and fixed_size_px[0] * fixed_size_px[1] > _LARGE_PIXELS
 
 
+def _photo(natural: Image, size_px: tuple[int, int]) -> Image:
+    """A photo cut, or repeated, to (height, width)."""
+    height, width = size_px
+    repeats = (-(-height // natural.shape[0]), -(-width // natural.shape[1]), 1)
+    return np.ascontiguousarray(np.tile(natural, repeats)[:height, :width])
+
+
+def psnr_cost_db(
+    runner: Runner, graph: Graph, constants: Constants, natural: Image, fixed_size_px: tuple[int, int] | None
+) -> float:
+    """PSNR on luma under the golden interpreter minus that under a runtime, of a photo reduced and upscaled again.
+
+    Args:
+        runner: the runtime, loaded.
+        graph: what it is to compute.
+        constants: of the graph.
+        natural: (H, W, 3) uint8 photo.
+        fixed_size_px: the (height, width) that the runner takes; None if it takes any.
+    """
+    scale = graph.scale
+    height, width = fixed_size_px or (natural.shape[0] // scale, natural.shape[1] // scale)
+    original = _photo(natural, (height * scale, width * scale))
+    reduced = resize_bicubic(original, 1 / scale)
+    golden, got = run_graph(graph, constants, reduced), runner.run(reduced)
+    return psnr_y(golden, original, border_px=scale) - psnr_y(got, original, border_px=scale)
+
+
 def verification_images(natural: Image, fixed_size_px: tuple[int, int] | None) -> tuple[Image, ...]:
     """Random images of awkward sizes, extremes, and a part of a photo; only the photo if the fixed size is large.
 
@@ -33,9 +65,7 @@ def verification_images(natural: Image, fixed_size_px: tuple[int, int] | None) -
         natural: (H, W, 3) uint8 photo, at least as large as what is cut from it or repeated to that size.
         fixed_size_px: the one (height, width) that a model takes, or None if it takes any.
     """
-    height, width = fixed_size_px or (_NATURAL_SIZE_PX, _NATURAL_SIZE_PX)
-    repeats = (-(-height // natural.shape[0]), -(-width // natural.shape[1]), 1)
-    photo = np.ascontiguousarray(np.tile(natural, repeats)[:height, :width])
+    photo = _photo(natural, fixed_size_px or (_NATURAL_SIZE_PX, _NATURAL_SIZE_PX))
     if is_large(fixed_size_px):
         return (photo,)
     rng = np.random.default_rng(0)
@@ -49,20 +79,25 @@ def verification_images(natural: Image, fixed_size_px: tuple[int, int] | None) -
 def compare_with_golden(
     backend: Backend,
     network: LoweredNetwork,
-    files: Sequence[ModelFile],
+    models: Sequence[Model],
     images: tuple[Image, ...],
     families: tuple[str, ...],
     on_result: Callable[[ParityEntry], None] = lambda result: None,
+    *,
+    natural: Image | None = None,
+    fixed_size_px: tuple[int, int] | None = None,
 ) -> tuple[ParityEntry, ...]:
     """Run every depth of the *written* files under each of the given families of kernels.
 
     Args:
         backend: the runtime.
         network: the graphs that the files were made from.
-        files: model files; they are written to a temporary folder and loaded from there.
+        models: what was written; it is put into a temporary folder and loaded from there.
         images: inputs, each (H, W, 3) uint8.
         families: kernels to run, of ``backend.kernel_families()``.
         on_result: called as results come.
+        natural: (H, W, 3) uint8 photo, to measure what a model costs that need not be exact.
+        fixed_size_px: the (height, width) that the models take; None if they take any.
 
     Raises:
         BackendError: if a file cannot be loaded or run.
@@ -73,25 +108,55 @@ def compare_with_golden(
     }
     results = []
     with tempfile.TemporaryDirectory() as folder:
-        for file in files:
-            (Path(folder) / file.name).write_bytes(file.content)
-        for file in files:
-            path = Path(folder) / file.name
-            for depth in file.depths:
+        for name, content in model_contents(models).items():
+            path = Path(folder) / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+        for model in models:
+            inexact = isinstance(model, ModelPackage) and not model.deployment.byte_exact
+            for depth in model.depths:
                 for kernels in families:
-                    runner = backend.open_model(path, depth=depth, kernels=kernels)
+                    runner = backend.open_model(Path(folder) / model.name, depth=depth, kernels=kernels)
                     outputs = [runner.run(image) for image in images]
-                    mismatching = sum(
-                        expected.size if got.shape != expected.shape else int(np.count_nonzero(got != expected))
-                        for got, expected in zip(outputs, golden[depth], strict=True)
-                    )
-                    result = ParityEntry(
-                        kernels=kernels,
-                        depth=depth,
-                        images=len(images),
-                        bytes_compared=sum(expected.size for expected in golden[depth]),
-                        mismatching_bytes=mismatching,
-                    )
+                    result = _compared(outputs, golden[depth], kernels, depth)
+                    if inexact:
+                        cost = None
+                        if natural is not None:
+                            graph = network.graphs[depth]
+                            cost = psnr_cost_db(runner, graph, network.constants, natural, fixed_size_px)
+                        result = replace(result, **_differences(outputs, golden[depth]), psnr_cost_db=cost)
                     on_result(result)
                     results.append(result)
     return tuple(results)
+
+
+def _compared(outputs: Sequence[Image], golden: Sequence[Image], kernels: str, depth: int) -> ParityEntry:
+    mismatching = sum(
+        expected.size if got.shape != expected.shape else int(np.count_nonzero(got != expected))
+        for got, expected in zip(outputs, golden, strict=True)
+    )
+    return ParityEntry(
+        kernels=kernels,
+        depth=depth,
+        images=len(outputs),
+        bytes_compared=sum(expected.size for expected in golden),
+        mismatching_bytes=mismatching,
+    )
+
+
+class _Differences(TypedDict):
+    max_difference: int
+    mean_difference: float
+
+
+def _differences(outputs: Sequence[Image], golden: Sequence[Image]) -> _Differences:
+    """In levels, over all images; an image of another shape counts as wrong by the whole range."""
+    levels = np.concatenate(
+        [
+            np.abs(got.astype(np.int16) - expected).reshape(-1)
+            if got.shape == expected.shape
+            else np.full(expected.size, 255, np.int16)
+            for got, expected in zip(outputs, golden, strict=True)
+        ]
+    )
+    return {"max_difference": int(levels.max()), "mean_difference": float(levels.mean())}

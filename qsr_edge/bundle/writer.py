@@ -109,7 +109,7 @@ def _present_files(output: Path) -> tuple[set[str], Manifest]:
 def _contents(manifest: Manifest, files: Mapping[str, bytes]) -> dict[str, bytes]:
     """Every file of the bundle, the manifest first, then by path."""
     models = {entry.file for entry in manifest.depths}
-    missing = sorted(models - files.keys())
+    missing = sorted(name for name in models if not any(f"{path}/".startswith(f"{name}/") for path in files))
     if missing:
         raise BundleError(f"{manifest.name}: no content was given for {', '.join(missing)}; give every model's")
     named = dict(files)

@@ -10,7 +10,15 @@ from rich.console import Console
 from rich.table import Table
 
 from qsr_edge import __version__
-from qsr_edge.bundle.backend import ConvertOptions, ModelMetadata, Pack, Storage, backend_names, find_backend
+from qsr_edge.bundle.backend import (
+    ConvertOptions,
+    CoremlFlavor,
+    ModelMetadata,
+    Pack,
+    Storage,
+    backend_names,
+    find_backend,
+)
 from qsr_edge.bundle.conversion import Conversion, convert_checkpoint
 from qsr_edge.bundle.manifest import ParityEntry
 from qsr_edge.bundle.parity import Image, is_large
@@ -35,13 +43,14 @@ def natural_image() -> Image:
     return read_picture(demo_photo()).rgb
 
 
-def _size(_context: click.Context, _option: click.Parameter, value: str | None) -> tuple[int, int] | None:
-    if value is None:
-        return None
-    match = re.fullmatch(r"(\d+)x(\d+)", value)
-    if not match or not all(1 <= int(side) <= 8192 for side in match.groups()):
-        raise click.BadParameter(f"{value!r} is not a size like 640x360 (width x height, 1 to 8192 each)")
-    return int(match[2]), int(match[1])
+def _sizes(_context: click.Context, _option: click.Parameter, values: tuple[str, ...]) -> tuple[tuple[int, int], ...]:
+    sizes = []
+    for value in values:
+        match = re.fullmatch(r"(\d+)x(\d+)", value)
+        if not match or not all(1 <= int(side) <= 8192 for side in match.groups()):
+            raise click.BadParameter(f"{value!r} is not a size like 640x360 (width x height, 1 to 8192 each)")
+        sizes.append((int(match[2]), int(match[1])))
+    return tuple(sizes)
 
 
 def load_checkpoint(path: Path | None, *, scale: int | None, bits: int | None) -> Checkpoint:
@@ -61,24 +70,39 @@ def load_checkpoint(path: Path | None, *, scale: int | None, bits: int | None) -
     return checkpoint
 
 
-def network_description(scale: int, bits: int) -> str:
+_ARITHMETIC = {
+    CoremlFlavor.EXACT: "integers held in float32",
+    CoremlFlavor.ANE: "int8 between float16 operations",
+}
+
+
+def network_description(scale: int, bits: int, coreml_flavor: CoremlFlavor | None = None) -> str:
     """What a model file says it is."""
-    return f"x{scale} super-resolution, W{bits}A{bits}, integer only"
+    arithmetic = "integer only" if coreml_flavor is None else _ARITHMETIC[coreml_flavor]
+    return f"x{scale} super-resolution, W{bits}A{bits}, {arithmetic}"
 
 
 def parity_table(results: tuple[ParityEntry, ...]) -> Table:
-    """Mismatching bytes per depth and family of kernels."""
+    """Mismatching bytes per depth and family of kernels; by how much, where a model need not be exact."""
     table = Table(title="bytes that differ from the golden interpreter")
-    for column in ("depth", "kernels", "images", "bytes", "mismatching"):
+    inexact = any(result.max_difference is not None for result in results)
+    columns = ["depth", "kernels", "images", "bytes", "mismatching"]
+    for column in [*columns, "max, levels", "mean, levels", "PSNR lost"] if inexact else columns:
         table.add_column(column, justify="left" if column == "kernels" else "right")
     for result in results:
-        colour = "red" if result.mismatching_bytes else "green"
+        colour = "yellow" if inexact else "red" if result.mismatching_bytes else "green"
+        differences = (
+            str(result.max_difference),
+            f"{result.mean_difference or 0:.3f}",
+            "not measured" if result.psnr_cost_db is None else f"{result.psnr_cost_db:.3f} dB",
+        )
         table.add_row(
             str(result.depth),
             result.kernels,
             str(result.images),
             f"{result.bytes_compared:,}",
             f"[{colour}]{result.mismatching_bytes:,}[/]",
+            *(differences if inexact else ()),
         )
     return table
 
@@ -97,7 +121,7 @@ def show_conversion(console: Console, conversion: Conversion, output: Path) -> N
             soft_wrap=True,
         )
     for entry in conversion.manifest.files:
-        console.print(f"  {entry.path:40s} {entry.bytes:>9,} bytes")
+        console.print(f"  {entry.path:40s} {entry.bytes:>9,} bytes", soft_wrap=True, highlight=False)
     size, halo_px = conversion.manifest.input_size_px, conversion.manifest.depths[-1].halo_px
     if size and min(size) <= 2 * halo_px:
         console.print(
@@ -105,6 +129,9 @@ def show_conversion(console: Console, conversion: Conversion, output: Path) -> N
             f"more than {2 * halo_px} pixels a side",
             soft_wrap=True,
         )
+    deployment = conversion.manifest.deployment
+    if deployment:
+        console.print(f"flavour {deployment.flavor}: {deployment.compute_units}; from {deployment.minimum_os}")
     if is_large(conversion.manifest.input_size_px) and conversion.parity:
         console.print("a large fixed input: verified on one photo, under the default kernels only")
     console.print(f"wrote {output}", soft_wrap=True, markup=False)
@@ -131,7 +158,11 @@ def show_conversion(console: Console, conversion: Conversion, output: Path) -> N
 @click.option("--pack", type=click.Choice([p.value for p in Pack]), default=Pack.PER_DEPTH.value, show_default=True,
               help="One file per depth; one with an entry point each and shared weights; or that with weights in a "
               "file apart (executorch).")  # fmt: skip
-@click.option("--input-size", callback=_size, help="Fixed input size such as 640x360; any size by default.")
+@click.option("--input-size", "input_sizes", callback=_sizes, multiple=True,
+              help="Fixed input size such as 640x360; any size by default. Several times: all these (coreml).")  # fmt: skip
+@click.option("--coreml-flavor", type=click.Choice([f.value for f in CoremlFlavor]), default=CoremlFlavor.EXACT.value,
+              show_default=True, help="exact: the integer graph's bytes, on CPU and GPU. ane: int8 and float16 for the "
+              "Neural Engine, close to them.")  # fmt: skip
 @click.option("--author", help="Author of the weights; required with --checkpoint.  [bundled: the qsr-edge authors]")
 @click.option("--licence", help="SPDX licence of the weights; required with --checkpoint.  [bundled: Apache-2.0]")
 @click.option(
@@ -147,7 +178,8 @@ def command(
     output: Path | None,
     storage: str,
     pack: str,
-    input_size: tuple[int, int] | None,
+    input_sizes: tuple[tuple[int, int], ...],
+    coreml_flavor: str,
     author: str | None,
     licence: str | None,
     verify: bool,
@@ -167,14 +199,24 @@ def command(
     name = model_name(checkpoint.config.scale, checkpoint.config.bits)
     output = output or Path(f"{name}-{target}")
     backend = find_backend(target)
+    flavor = CoremlFlavor(coreml_flavor)
     metadata = ModelMetadata(
         name=name,
         version=__version__,
         author=author,
         licence=licence,
-        description=network_description(checkpoint.config.scale, checkpoint.config.bits),
+        description=network_description(
+            checkpoint.config.scale, checkpoint.config.bits, flavor if target == "coreml" else None
+        ),
     )
-    options = ConvertOptions(storage=Storage(storage), pack=Pack(pack), input_size_px=input_size, metadata=metadata)
+    options = ConvertOptions(
+        storage=Storage(storage),
+        pack=Pack(pack),
+        input_size_px=input_sizes[0] if input_sizes else None,
+        more_sizes_px=input_sizes[1:],
+        coreml_flavor=flavor,
+        metadata=metadata,
+    )
     console = Console(stderr=True)
     with console.status("converting") as status:
         conversion = convert_checkpoint(
@@ -190,6 +232,7 @@ def command(
         report = {
             "output": str(output),
             "runtime": conversion.manifest.runtime,
+            "deployment": conversion.manifest.deployment and dataclasses.asdict(conversion.manifest.deployment),
             "parity": [dataclasses.asdict(result) for result in conversion.parity],
             "files": [dataclasses.asdict(entry) for entry in conversion.manifest.files],
         }

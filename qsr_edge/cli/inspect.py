@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from qsr_edge.bundle.manifest import MANIFEST_NAME
+from qsr_edge.bundle.manifest import MANIFEST_NAME, Manifest
 from qsr_edge.bundle.reader import open_bundle
 from qsr_edge.errors import QsrError
 from qsr_edge.graph.cost import graph_cost
@@ -28,6 +28,7 @@ _ZIP_MAGIC = b"PK"
 _TFLITE_IDENTIFIER = b"TFL3"  # at bytes 4 to 7
 _GRAPH_MAGIC = b"QSRG"
 _EXECUTORCH_IDENTIFIER = b"ET1"  # at bytes 4 to 6; the next one is the schema's version
+_COREML_MANIFEST_NAME = "Manifest.json"
 
 
 class Kind(StrEnum):
@@ -36,6 +37,7 @@ class Kind(StrEnum):
     BUNDLE = "bundle"
     TFLITE = "TFLite model"
     EXECUTORCH = "ExecuTorch program"
+    COREML = "Core ML package"
     CHECKPOINT = "checkpoint"
     GRAPH = "integer graph"
 
@@ -112,10 +114,14 @@ def recognise(path: Path) -> Kind:
         QsrError: if it is none that can be inspected.
         OSError: if it cannot be read.
     """
-    known = "give a bundle, a .tflite or .pte model, a checkpoint or a .qsrg graph"
+    known = "give a bundle, a .tflite, .pte or .mlpackage model, a checkpoint or a .qsrg graph"
     if path.is_dir():
-        if (path / MANIFEST_NAME).exists():
+        # Compared as spelt: on some file systems the one name also finds the other.
+        names = {entry.name for entry in path.iterdir()}
+        if MANIFEST_NAME in names:
             return Kind.BUNDLE
+        if _COREML_MANIFEST_NAME in names:
+            return Kind.COREML
         raise QsrError(f"{path}: a folder without {MANIFEST_NAME}, so not a bundle; {known}")
     with path.open("rb") as file:
         head = file.read(9)
@@ -148,6 +154,8 @@ def inspect_path(path: Path) -> Report:
             return _inspect_tflite(path)
         case Kind.EXECUTORCH:
             return _inspect_executorch(path)
+        case Kind.COREML:
+            return _inspect_coreml(path)
         case Kind.CHECKPOINT:
             return _inspect_checkpoint(path)
         case Kind.GRAPH:
@@ -157,12 +165,11 @@ def inspect_path(path: Path) -> Report:
 def _inspect_bundle(path: Path) -> Report:
     with open_bundle(path) as bundle:
         manifest = bundle.manifest
-        sizes = {entry.path: entry.bytes for entry in manifest.files}
         depths = tuple(
             DepthReport(
                 depth=entry.depth,
                 file=entry.file,
-                file_bytes=sizes[entry.file],
+                file_bytes=manifest.model_bytes(entry.file),
                 macs_per_pixel=entry.macs_per_pixel,
                 bops_per_pixel=entry.bops_per_pixel,
                 peak_activation_bytes_per_pixel=entry.peak_activation_bytes_per_pixel,
@@ -179,7 +186,7 @@ def _inspect_bundle(path: Path) -> Report:
         return Report(
             path=str(path),
             kind=Kind.BUNDLE,
-            bytes=sum(sizes.values()),
+            bytes=sum(entry.bytes for entry in manifest.files),
             facts={
                 "name": manifest.name,
                 "target": manifest.target,
@@ -189,7 +196,10 @@ def _inspect_bundle(path: Path) -> Report:
                 "profile": manifest.profile.value,
                 "storage": manifest.storage.value,
                 "pack": manifest.pack.value,
-                "input size": "any" if size is None else f"{size[1]}x{size[0]}",
+                "input size": ", ".join(f"{w}x{h}" for h, w in (size, *(manifest.more_sizes_px or ())))
+                if size
+                else "any",
+                **_deployment_facts(manifest),
                 "licence": manifest.licence,
                 "verified": verified,
             },
@@ -198,6 +208,13 @@ def _inspect_bundle(path: Path) -> Report:
             depths=depths,
             training=tuple(_training(manifest.provenance)),
         )
+
+
+def _deployment_facts(manifest: Manifest) -> dict[str, str | int]:
+    deployment = manifest.deployment
+    if deployment is None:
+        return {}
+    return {"flavour": deployment.flavor, "made for": deployment.compute_units, "oldest systems": deployment.minimum_os}
 
 
 def _integer_only(target: str, models: tuple[Path, ...]) -> tuple[bool | None, str]:
@@ -212,6 +229,10 @@ def _integer_only(target: str, models: tuple[Path, ...]) -> tuple[bool | None, s
                 from qsr_edge_converters.executorch import inspect_pte
 
                 first_float = inspect_pte(model).first_float
+            case "coreml":
+                from qsr_edge_converters.coreml import inspect_package
+
+                first_float = inspect_package(model).first_float
             case _:
                 return None, f"models for {target} cannot be looked into"
         if first_float:
@@ -226,10 +247,8 @@ def _inspect_executorch(path: Path) -> Report:
     facts: dict[str, str | int] = {"methods": ", ".join(method.name for method in found.methods)}
     for method in found.methods:
         for index, delegate in enumerate(method.delegates):
-            counts = [*delegate.operators.items(), *delegate.tensor_types.items()]
-            facts[f"{method.name}, delegate {index}"] = ", ".join(f"{count} {name}" for name, count in counts)
-        outside = [*method.operators.items(), *method.tensor_types.items()]
-        facts[f"{method.name}, outside"] = ", ".join(f"{count} {name}" for name, count in outside) or "nothing"
+            facts[f"{method.name}, delegate {index}"] = _counted({**delegate.operators, **delegate.tensor_types})
+        facts[f"{method.name}, outside"] = _counted({**method.operators, **method.tensor_types}) or "nothing"
         facts[f"{method.name}, bytes reserved outside"] = method.planned_bytes
     return Report(
         path=str(path),
@@ -240,6 +259,32 @@ def _inspect_executorch(path: Path) -> Report:
         integer_only_note=found.first_float or "",
         depths=(),
     )
+
+
+def _inspect_coreml(path: Path) -> Report:
+    from qsr_edge_converters.coreml import inspect_package
+
+    found = inspect_package(path)
+    facts: dict[str, str | int] = {key: value for key, value in found.facts.items() if value}
+    facts["oldest systems"] = found.minimum_os
+    facts["bytes of weights"] = found.weight_bytes
+    for function in found.functions:
+        facts[f"{function.name}, input"] = function.sizes
+        facts[f"{function.name}, {function.opset}"] = _counted(function.operators)
+        facts[f"{function.name}, stored constants"] = _counted(function.weight_types)
+    return Report(
+        path=str(path),
+        kind=Kind.COREML,
+        bytes=found.size_bytes,
+        facts=facts,
+        integer_only=found.first_float is None,
+        integer_only_note=found.first_float or "",
+        depths=(),
+    )
+
+
+def _counted(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{count} {name}" for name, count in counts.items())
 
 
 def _inspect_tflite(path: Path) -> Report:
@@ -253,8 +298,7 @@ def _inspect_tflite(path: Path) -> Report:
             facts[key] = value
     facts["signatures"] = ", ".join(found.signatures) or "none"
     for subgraph in found.subgraphs:
-        counts = [*subgraph.operators.items(), *subgraph.tensor_types.items()]
-        facts[f"subgraph {subgraph.name}"] = ", ".join(f"{count} {name}" for name, count in counts)
+        facts[f"subgraph {subgraph.name}"] = _counted({**subgraph.operators, **subgraph.tensor_types})
     return Report(
         path=str(path),
         kind=Kind.TFLITE,

@@ -67,6 +67,7 @@ COMMANDS: dict[str, CommandSpec] = {
 # Packages that an extra brings: a missing one is the user's to install, not a defect.
 EXTRA_OF_PACKAGE = {
     "ai_edge_litert": "tflite",
+    "coremltools": "coreml",
     "executorch": "executorch",
     "flatbuffers": "tflite",
     "torch": "train",

@@ -10,7 +10,6 @@ from qsr_edge.bundle.backend import Runner, find_backend
 from qsr_edge.bundle.reader import Bundle
 from qsr_edge.data.bicubic import resize_bicubic
 from qsr_edge.data.images import Picture
-from qsr_edge.errors import BackendError
 from qsr_edge.runtime.tiler import DEFAULT_TILE_PX, upscale_tiled
 
 # Keys' kernel reaches two input pixels to either side when it enlarges; one more costs nothing and covers half-pixel
@@ -71,10 +70,6 @@ def load_depth(
     manifest = bundle.manifest
     entry = manifest.depths[-1] if depth is None else manifest.depth_entry(depth)
     backend = find_backend(manifest.target)
-    if kernels is not None and kernels not in backend.kernel_families():
-        raise BackendError(
-            f"{backend.name} has no kernels {kernels!r}; choose one of {', '.join(backend.kernel_families())}"
-        )
     return LoadedDepth(
         depth=entry.depth,
         runner=backend.open_model(bundle.root / entry.file, depth=entry.depth, threads=threads, kernels=kernels),

@@ -154,7 +154,7 @@ def test_nothing_is_overwritten_without_force(run_cli, tiny_bundle: Path, images
     ("options", "message"),
     [
         (["--depth", "3"], "depth 3 is not in this bundle; choose one of 1, 2"),
-        (["--kernels", "cuda"], "no kernels 'cuda'; choose one of xnnpack, builtin, reference"),
+        (["--kernels", "cuda"], "no family of kernels is called 'cuda'; expected xnnpack, builtin, reference"),
     ],
 )
 def test_what_the_bundle_or_runtime_does_not_offer(

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from qsr_edge.bundle.backend import Pack, Storage
+from qsr_edge.bundle.backend import Deployment, Pack, Storage
 from qsr_edge.bundle.manifest import (
     MANIFEST_LIMIT_BYTES,
     DepthEntry,
@@ -29,7 +29,7 @@ from qsr_edge.bundle.manifest import (
 from qsr_edge.errors import BundleError
 from qsr_edge.nn.config import Profile
 
-RECORDS = (Manifest, DepthEntry, QualityEntry, GoldenInput, ParityEntry, FileEntry)
+RECORDS = (Deployment, Manifest, DepthEntry, QualityEntry, GoldenInput, ParityEntry, FileEntry)
 
 
 @pytest.fixture
@@ -311,5 +311,5 @@ def check_type(published: dict[str, Any], hint: Any) -> None:
     elif "enum" in published:
         assert all(type(value) is hint for value in published["enum"])
     else:
-        expected = {int: "integer", float: "number", str: "string"}
+        expected = {bool: "boolean", int: "integer", float: "number", str: "string"}
         assert published["type"] == ("object" if get_origin(hint) is dict else expected[hint])

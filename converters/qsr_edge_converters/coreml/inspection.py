@@ -1,0 +1,103 @@
+"""What an .mlpackage consists of, read from its files."""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+
+from qsr_edge_converters.coreml.package import Constant, Function, Operation, read_package
+
+_FLOATS = ("fp16", "fp32")
+_MINIMUM_OS = {8: "iOS 17, macOS 14", 9: "iOS 18, macOS 15"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FunctionReport:
+    """What a function consists of.
+
+    Attributes:
+        name: what it is called by.
+        opset: the operator set.
+        sizes: images that it takes, in words.
+        operators: how often each occurs, constants left out.
+        weight_types: how many constants of each element type lie in the weight file.
+        first_float: name and type of the first operation that makes floats; None if there is none.
+    """
+
+    name: str
+    opset: str
+    sizes: str
+    operators: Mapping[str, int]
+    weight_types: Mapping[str, int]
+    first_float: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PackageReport:
+    """What a package consists of.
+
+    Attributes:
+        size_bytes: of all its files.
+        weight_bytes: of the weight file.
+        minimum_os: the oldest systems that load its version of Core ML.
+        facts: author, licence and so on, as Xcode shows them.
+        functions: by name.
+    """
+
+    size_bytes: int
+    weight_bytes: int
+    minimum_os: str
+    facts: Mapping[str, str]
+    functions: tuple[FunctionReport, ...]
+
+    @property
+    def first_float(self) -> str | None:
+        """The first operation on floats, with its function; None if there is none."""
+        found = ((report.name, report.first_float) for report in self.functions if report.first_float)
+        return next((f"{function}: {operation}" for function, operation in found), None)
+
+
+def inspect_package(path: Path) -> PackageReport:
+    """Say what an .mlpackage consists of.
+
+    Raises:
+        BackendError: if it is missing or damaged, or holds what is not known here.
+    """
+    package = read_package(path)
+    version = package.specification_version
+    return PackageReport(
+        size_bytes=package.size_bytes,
+        weight_bytes=package.weight_bytes,
+        minimum_os=_MINIMUM_OS.get(version, f"specification version {version}"),
+        facts=package.facts,
+        functions=tuple(_function_report(function) for function in package.functions.values()),
+    )
+
+
+def _constants(operation: Operation) -> list[Constant]:
+    given = [argument for argument in operation.inputs.values() if isinstance(argument, Constant)]
+    return [*given, *([operation.value] if operation.value else [])]
+
+
+def _function_report(function: Function) -> FunctionReport:
+    operations = [operation for operation in function.operations if operation.type != "const"]
+    stored = [
+        constant.type.kind.name
+        for operation in function.operations
+        for constant in _constants(operation)
+        if constant.in_blob and constant.type.kind
+    ]
+    floats = (
+        f"{operation.name} ({operation.type}, {operation.output.kind.name})"
+        for operation in operations
+        if operation.output.kind and operation.output.kind.name in _FLOATS
+    )
+    return FunctionReport(
+        name=function.name,
+        opset=function.opset,
+        sizes=str(function.sizes),
+        operators=MappingProxyType(dict(Counter(operation.type for operation in operations))),
+        weight_types=MappingProxyType(dict(Counter(stored))),
+        first_float=next(floats, None),
+    )
