@@ -159,7 +159,7 @@ def show_conversion(console: Console, conversion: Conversion, output: Path) -> N
               help="One file per depth; one with an entry point each and shared weights; or that with weights in a "
               "file apart (executorch).")  # fmt: skip
 @click.option("--input-size", "input_sizes", callback=_sizes, multiple=True,
-              help="Fixed input size such as 640x360; any size by default. Several times: all these (coreml).")  # fmt: skip
+              help="Fixed input size such as 640x360; any size by default. Repeatable (coreml).")  # fmt: skip
 @click.option("--coreml-flavor", type=click.Choice([f.value for f in CoremlFlavor]), default=CoremlFlavor.EXACT.value,
               show_default=True, help="exact: the integer graph's bytes, on CPU and GPU. ane: int8 and float16 for the "
               "Neural Engine, close to them.")  # fmt: skip

@@ -57,9 +57,10 @@ BOOL = ElementType(name="bool", bits=8, dtype=np.bool_, code=None)
 def unpack_elements(content: bytes, kind: ElementType, count: int) -> NDArray[Any]:
     """``count`` elements from their bytes, flat; the bytes must be as many as the elements take."""
     if kind.bits >= 8:
-        return np.asarray(np.frombuffer(content, np.dtype(kind.dtype).newbyteorder("<")), kind.dtype)
+        stored: NDArray[Any] = np.frombuffer(content, np.dtype(kind.dtype).newbyteorder("<"))
+        return stored.astype(kind.dtype)
     bits = np.unpackbits(np.frombuffer(content, np.uint8), bitorder="little")[: count * kind.bits]
-    codes = (bits.reshape(count, kind.bits).astype(np.uint8) << np.arange(kind.bits, dtype=np.uint8)).sum(
+    codes: NDArray[Any] = (bits.reshape(count, kind.bits).astype(np.uint8) << np.arange(kind.bits, dtype=np.uint8)).sum(
         axis=1, dtype=np.uint8
     )
     if not kind.signed:

@@ -178,10 +178,11 @@ def read_package(path: Path) -> Package:
     root = _root_model(path)
     specification = _read(root)
     with quiet_sdk():
-        from coremltools.proto import Model_pb2
         from google.protobuf.message import DecodeError
 
-    model = Model_pb2.Model()
+        from qsr_edge_converters.coreml.sdk import model_proto
+
+    model = model_proto.Model()
     try:
         model.ParseFromString(specification)
     except (DecodeError, RecursionError) as error:

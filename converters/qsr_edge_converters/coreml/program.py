@@ -18,8 +18,6 @@ Layout is NCHW. ``depth_to_space`` orders input channels as the integer graph do
 from typing import Any, Protocol
 
 import numpy as np
-from coremltools.converters.mil import Builder
-from coremltools.converters.mil.mil import Program, get_new_symbol, types
 from numpy.typing import NDArray
 
 from qsr_edge.bundle.backend import CoremlFlavor
@@ -38,6 +36,7 @@ from qsr_edge.graph.ir import (
 )
 from qsr_edge.nn.config import IMAGE_ZERO
 from qsr_edge.quant.codes import CodeRange
+from qsr_edge_converters.coreml.sdk import ct, mb, mil
 from qsr_edge_converters.coreml.weights import Packing, packed_weights
 
 INPUT_NAME = "image"
@@ -73,7 +72,7 @@ class _Shared:
         array = np.asarray(value)
         key = (label, array.dtype.str, array.shape, array.tobytes())
         if key not in self._known:
-            self._known[key] = Builder.const(val=value, name=f"shared_{label}_{len(self._known)}")
+            self._known[key] = mb.const(val=value, name=f"shared_{label}_{len(self._known)}")
         return self._known[key]
 
 
@@ -103,7 +102,7 @@ class _Convolutions:
 
     def clip(self, codes: Expression, codes_range: CodeRange, name: str) -> Expression:
         lower = self.number(codes_range.q_min, "lower")
-        return Builder.clip(x=codes, alpha=lower, beta=self.number(codes_range.q_max, "upper"), name=name)
+        return mb.clip(x=codes, alpha=lower, beta=self.number(codes_range.q_max, "upper"), name=name)
 
     def product(
         self, node: Conv2d, source: Expression, scales: NDArray[Any], bias: NDArray[Any], name: str
@@ -113,11 +112,11 @@ class _Convolutions:
         kernel = weights.shape[2]
         if node.depthwise and kernel == 1:
             factors = _channels((weights.reshape(-1) * scales.astype(np.float64)).astype(self.dtype))
-            scaled = Builder.mul(x=source, y=factors, name=f"{name}_scaled")
-            return Builder.add(x=scaled, y=_channels(bias), name=name)
+            scaled = mb.mul(x=source, y=factors, name=f"{name}_scaled")
+            return mb.add(x=scaled, y=_channels(bias), name=name)
         packed = packed_weights(weights, node.weight_bits, scales, self.packing, name=f"{name}_weights")
         pad = kernel // 2
-        return Builder.conv(
+        return mb.conv(
             x=source,
             weight=packed,
             bias=bias,
@@ -137,7 +136,7 @@ class _Exact(_Convolutions):
         super().__init__(constants, packing, np.float32)
 
     def image(self, image: Expression) -> Expression:
-        return Builder.sub(x=image, y=np.float32(IMAGE_ZERO), name="codes")
+        return mb.sub(x=image, y=np.float32(IMAGE_ZERO), name="codes")
 
     def conv(self, node: Conv2d, source: Expression, output: Tensor) -> Expression:
         name, bias = mil_name(node.name), self.constants[node.bias].astype(np.int64)
@@ -149,26 +148,24 @@ class _Exact(_Convolutions):
                 if not np.array_equal(bias32, folded):
                     raise BackendError(f"node {node.name}: a bias up to {np.abs(bias).max()} is not exact as float32")
                 total = self.product(node, source, scales.astype(np.float32), bias32, f"{name}_sum")
-                rounded = Builder.floor(x=total, name=f"{name}_rounded")
+                rounded = mb.floor(x=total, name=f"{name}_rounded")
             case Multiplier(multipliers=key):
                 ones = np.ones(len(bias), np.float32)
                 total = self.product(node, source, ones, bias.astype(np.float32), f"{name}_sum")
                 factors = _channels(self.constants[key].astype(np.float32))
-                rounded = Builder.round(
-                    x=Builder.mul(x=total, y=factors, name=f"{name}_scaled"), name=f"{name}_rounded"
-                )
+                rounded = mb.round(x=mb.mul(x=total, y=factors, name=f"{name}_scaled"), name=f"{name}_rounded")
         return self.clip(rounded, output.range, name)
 
     def add(self, node: Add, sources: tuple[Expression, Expression], output: Tensor) -> Expression:
         name = mil_name(node.name)
-        total = Builder.add(x=sources[0], y=sources[1], name=f"{name}_sum")
+        total = mb.add(x=sources[0], y=sources[1], name=f"{name}_sum")
         return self.clip(total, output.range, name)
 
     def depth_to_space(self, node: DepthToSpace, source: Expression) -> Expression:
-        return Builder.depth_to_space(x=source, block_size=node.block, name=mil_name(node.name))
+        return mb.depth_to_space(x=source, block_size=node.block, name=mil_name(node.name))
 
     def levels(self, codes: Expression) -> Expression:
-        return Builder.add(x=codes, y=np.float32(IMAGE_ZERO), name=OUTPUT_NAME)
+        return mb.add(x=codes, y=np.float32(IMAGE_ZERO), name=OUTPUT_NAME)
 
 
 class _Ane(_Convolutions):
@@ -183,14 +180,14 @@ class _Ane(_Convolutions):
         if not saturates:
             codes = self.clip(codes, codes_range, f"{name}_clipped")
         kind = self.shared("uint8" if wide else "int8", "type")
-        return Builder.quantize(input=codes, scale=self.number(1, "step"), output_dtype=kind, name=name)
+        return mb.quantize(input=codes, scale=self.number(1, "step"), output_dtype=kind, name=name)
 
     def _real(self, codes: Expression, name: str) -> Expression:
-        return Builder.dequantize(input=codes, scale=self.number(1, "step"), name=name)
+        return mb.dequantize(input=codes, scale=self.number(1, "step"), name=name)
 
     def image(self, image: Expression) -> Expression:
-        half = Builder.cast(x=image, dtype="fp16", name="levels_fp16")
-        centred = Builder.sub(x=half, y=np.float16(IMAGE_ZERO), name="centred")
+        half = mb.cast(x=image, dtype="fp16", name="levels_fp16")
+        centred = mb.sub(x=half, y=np.float16(IMAGE_ZERO), name="centred")
         return self._quantized(centred, _INT8, "codes")
 
     def conv(self, node: Conv2d, source: Expression, output: Tensor) -> Expression:
@@ -209,18 +206,16 @@ class _Ane(_Convolutions):
     def add(self, node: Add, sources: tuple[Expression, Expression], output: Tensor) -> Expression:
         name = mil_name(node.name)
         left, right = (self._real(source, f"{name}_input{i}") for i, source in enumerate(sources))
-        return self._quantized(Builder.add(x=left, y=right, name=f"{name}_sum"), output.range, name)
+        return self._quantized(mb.add(x=left, y=right, name=f"{name}_sum"), output.range, name)
 
     def depth_to_space(self, node: DepthToSpace, source: Expression) -> Expression:
         name = mil_name(node.name)
-        moved = Builder.depth_to_space(
-            x=self._real(source, f"{name}_input"), block_size=node.block, name=f"{name}_moved"
-        )
+        moved = mb.depth_to_space(x=self._real(source, f"{name}_input"), block_size=node.block, name=f"{name}_moved")
         return self._quantized(moved, _INT8, name)
 
     def levels(self, codes: Expression) -> Expression:
-        levels = Builder.add(x=self._real(codes, "output_codes"), y=np.float16(IMAGE_ZERO), name="levels")
-        return Builder.cast(x=levels, dtype="fp32", name=OUTPUT_NAME)
+        levels = mb.add(x=self._real(codes, "output_codes"), y=np.float16(IMAGE_ZERO), name="levels")
+        return mb.cast(x=levels, dtype="fp32", name=OUTPUT_NAME)
 
 
 def build_program(
@@ -230,7 +225,7 @@ def build_program(
     *,
     opset: Any,
     size_px: tuple[int, int] | None,
-) -> Program:
+) -> Any:
     """Express a graph.
 
     Args:
@@ -247,11 +242,9 @@ def build_program(
     Raises:
         BackendError: naming the node that cannot be expressed.
     """
-    import coremltools as ct
-
-    height, width = size_px or (get_new_symbol(), get_new_symbol())
+    height, width = size_px or (mil.get_new_symbol(), mil.get_new_symbol())
     old = opset < ct.target.iOS18
-    spec = Builder.TensorSpec(shape=(1, 3, height, width), dtype=types.fp32)
+    spec = mb.TensorSpec(shape=(1, 3, height, width), dtype=mil.types.fp32)
 
     def body(image: Expression) -> Expression:
         writer: _Flavor
@@ -261,7 +254,7 @@ def build_program(
             writer = _Ane(constants, Packing.PLAIN if old else Packing.TABLE)
         return _write(graph, writer, image)
 
-    return Builder.program(input_specs=[spec], opset_version=opset)(body)
+    return mb.program(input_specs=[spec], opset_version=opset)(body)
 
 
 def _write(graph: Graph, writer: _Flavor, image: Expression) -> Expression:

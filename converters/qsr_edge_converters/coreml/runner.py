@@ -108,7 +108,7 @@ def open_runner(path: Path, *, depth: int, kernels: str | None) -> Runner:
     function = package.functions[name]
     if family is Family.EXECUTOR:
         return ExecutorRunner(Executor(function, str(path)), path)
-    import coremltools as ct
+    from qsr_edge_converters.coreml.sdk import ct
 
     units = getattr(ct.ComputeUnit, _MACOS[family])
     try:

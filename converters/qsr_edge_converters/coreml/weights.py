@@ -9,9 +9,9 @@ from enum import StrEnum
 from typing import Any
 
 import numpy as np
-from coremltools.converters.mil import Builder
-from coremltools.converters.mil.mil import types
 from numpy.typing import NDArray
+
+from qsr_edge_converters.coreml.sdk import mb, mil
 
 INDEX_BITS = (2, 3, 4, 6)
 """Widths of indices that Core ML packs; codes of other widths take the next one, or 8."""
@@ -48,17 +48,17 @@ def packed_weights(
     """
     bits = stored_bits(weight_bits, packing)
     if packing is Packing.PLAIN:
-        return Builder.constexpr_affine_dequantize(
+        return mb.constexpr_affine_dequantize(
             quantized_data=codes, zero_point=np.int8(0), scale=scales, axis=np.int32(0), name=name
         )
     scale = scales.reshape(-1, 1, 1, 1)
     if bits == _INT8_BITS:
-        return Builder.constexpr_blockwise_shift_scale(data=codes, scale=scale, name=name)
+        return mb.constexpr_blockwise_shift_scale(data=codes, scale=scale, name=name)
     if bits == 4 and packing is Packing.INT4:
-        int4 = codes.astype(types.np_int4_dtype)
-        return Builder.constexpr_blockwise_shift_scale(data=int4, scale=scale, name=name)
+        int4 = codes.astype(mil.types.np_int4_dtype)
+        return mb.constexpr_blockwise_shift_scale(data=int4, scale=scale, name=name)
     lowest = -(1 << (bits - 1))
-    indices = (codes.astype(np.int16) - lowest).astype(types.type_mapping.string_to_nptype(_INDEX_TYPES[bits]))
+    indices = (codes.astype(np.int16) - lowest).astype(mil.types.type_mapping.string_to_nptype(_INDEX_TYPES[bits]))
     table = np.arange(lowest, lowest + (1 << bits), dtype=np.int8).reshape(1, 1, 1, 1, -1, 1)
-    looked_up = Builder.constexpr_lut_to_dense(indices=indices, lut=table, name=f"{name}_codes")
-    return Builder.constexpr_blockwise_shift_scale(data=looked_up, scale=scale, name=name)
+    looked_up = mb.constexpr_lut_to_dense(indices=indices, lut=table, name=f"{name}_codes")
+    return mb.constexpr_blockwise_shift_scale(data=looked_up, scale=scale, name=name)

@@ -12,23 +12,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import coremltools as ct
-from coremltools.models import MLModel
-from coremltools.models.utils import MultiFunctionDescriptor, save_multifunction
-
 from qsr_edge.bundle.backend import ConvertOptions, CoremlFlavor, Deployment, ModelMetadata, ModelPackage, Pack
 from qsr_edge.errors import BackendError
 from qsr_edge.graph.ir import Constants, Graph
 from qsr_edge.graph.verify import verify_graph
 from qsr_edge.lowering.network import LoweredNetwork
 from qsr_edge_converters.coreml.program import INPUT_NAME, build_program
+from qsr_edge_converters.coreml.sdk import ct
 
 LARGEST_SIDE_PX = 2048
 """Of an input of any size; larger images are tiled."""
 _USUAL_SIZE_PX = (256, 256)
 _SUFFIX = ".mlpackage"
 _NAMESPACE = uuid.UUID("5d0d0f7e-2f1c-5c53-9d7c-6f0c3a1f6b11")
-"""For the identifiers within a package: coremltools draws them at random, and equal networks are to give equal bytes."""
+"""For the identifiers within a package, which coremltools draws at random: equal networks are to give equal bytes."""
 FLAVOR_KEY = "qsr_edge.flavor"
 
 
@@ -87,7 +84,7 @@ def write_network(network: LoweredNetwork, options: ConvertOptions) -> tuple[Mod
         return (ModelPackage(name=shared.name, depths=depths, members=_members(shared), deployment=deployment),)
 
 
-def _input(options: ConvertOptions) -> ct.ImageType:
+def _input(options: ConvertOptions) -> Any:
     usual = options.input_size_px or _USUAL_SIZE_PX
     if options.more_sizes_px:
         sizes = [(1, 3, *size) for size in (usual, *options.more_sizes_px)]
@@ -124,7 +121,7 @@ def _write_package(graph: Graph, constants: Constants, options: ConvertOptions, 
     _describe(spec.description, options, graph)
     for feature in (*spec.description.input, *spec.description.output):
         feature.shortDescription = _feature_description(feature.name, graph.scale)
-    MLModel(spec, weights_dir=model.weights_dir, skip_model_load=True).save(str(path))
+    ct.models.MLModel(spec, weights_dir=model.weights_dir, skip_model_load=True).save(str(path))
 
 
 def _feature_description(name: str, scale: int) -> str:
@@ -154,18 +151,18 @@ def _describe(description: Any, options: ConvertOptions, graph: Graph) -> None:
 
 
 def _write_shared(paths: dict[int, Path], options: ConvertOptions, shared: Path) -> None:
-    together = MultiFunctionDescriptor()
+    together = ct.utils.MultiFunctionDescriptor()
     for depth, path in sorted(paths.items()):
         together.add_function(str(path), src_function_name="main", target_function_name=function_name(depth))
     together.default_function_name = function_name(max(paths))
     loose = shared.with_name(f"loose{_SUFFIX}")
     with contextlib.redirect_stderr(io.StringIO()):
-        save_multifunction(together, str(loose))
-        deepest = MLModel(str(paths[max(paths)]), skip_model_load=True).get_spec()
-        model = MLModel(str(loose), skip_model_load=True)
+        ct.utils.save_multifunction(together, str(loose))
+        deepest = ct.models.MLModel(str(paths[max(paths)]), skip_model_load=True).get_spec()
+        model = ct.models.MLModel(str(loose), skip_model_load=True)
         spec = model.get_spec()
         spec.description.metadata.CopyFrom(deepest.description.metadata)
-        MLModel(spec, weights_dir=model.weights_dir, skip_model_load=True).save(str(shared))
+        ct.models.MLModel(spec, weights_dir=model.weights_dir, skip_model_load=True).save(str(shared))
 
 
 def _members(package: Path) -> dict[str, bytes]:
