@@ -38,6 +38,10 @@ class BackendError(QsrError):
     """A back end is missing, or cannot express or run a graph."""
 
 
+class PolicyError(QsrError):
+    """A selector's policy, table, state or sample holds what it cannot."""
+
+
 class ParityError(QsrError):
     """A runtime computed other bytes than the golden interpreter."""
 

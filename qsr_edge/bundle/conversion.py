@@ -26,6 +26,8 @@ from qsr_edge.lowering.edge import lower_checkpoint
 from qsr_edge.lowering.network import LoweredNetwork
 from qsr_edge.nn.checkpoint import Checkpoint
 from qsr_edge.nn.config import Profile
+from qsr_edge.selector.latency import estimated_table
+from qsr_edge.selector.policy import Policy, default_policy
 
 GOLDEN_SEED = 2023
 GOLDEN_SIZE_PX = (48, 64)
@@ -156,6 +158,7 @@ def convert_checkpoint(
     output: Path,
     *,
     natural: Image | None,
+    policy: Policy | None = None,
     force: bool = False,
     on_result: Callable[[ParityEntry], None] = lambda result: None,
 ) -> Conversion:
@@ -167,6 +170,7 @@ def convert_checkpoint(
         options: storage, pack, input size, metadata.
         output: folder, or file ending in ``.zip``.
         natural: (H, W, 3) uint8 photo for verification; None leaves verification out.
+        policy: of the selector; None for the default one.
         force: replace an existing bundle.
         on_result: called with each result of verification.
 
@@ -178,6 +182,9 @@ def convert_checkpoint(
         raise BundleError(f"{output}: there is no folder {output.parent}; make it first")
     _check_options(backend, options)
     network = lower_checkpoint(checkpoint)
+    depths = sorted(network.graphs)
+    policy = policy or default_policy(depths)
+    policy.check_depths(depths)
     models = backend.convert(network, options)
     parity: tuple[ParityEntry, ...] = ()
     if natural is not None:
@@ -192,6 +199,7 @@ def convert_checkpoint(
         _check_parity(parity, checkpoint.config.profile, backend.kernel_families()[0])
     height_px, width_px = options.input_size_px or GOLDEN_SIZE_PX
     golden = GoldenInput(seed=GOLDEN_SEED, height_px=height_px, width_px=width_px)
+    entries = _depth_entries(checkpoint, network, models, options, golden)
     bits = next(iter(network.graphs.values())).bits
     runtime = backend.runtime_version()
     manifest = Manifest(
@@ -207,7 +215,9 @@ def convert_checkpoint(
         input_size_px=options.input_size_px,
         more_sizes_px=options.more_sizes_px or None,
         deployment=_deployment(models),
-        depths=_depth_entries(checkpoint, network, models, options, golden),
+        selector=policy,
+        latency=estimated_table({entry.depth: entry.macs_per_pixel for entry in entries}),
+        depths=entries,
         golden=golden,
         parity=parity,
         provenance=checkpoint.provenance,

@@ -19,8 +19,10 @@ from importlib import resources
 from typing import Any, get_args, get_origin, get_type_hints
 
 from qsr_edge.bundle.backend import Deployment, Pack, Storage
-from qsr_edge.errors import BundleError
+from qsr_edge.errors import BundleError, PolicyError
 from qsr_edge.nn.config import Profile
+from qsr_edge.selector.latency import LatencyTable
+from qsr_edge.selector.policy import Policy
 
 MANIFEST_NAME = "manifest.json"
 SCHEMA_VERSION = "1.1"
@@ -138,6 +140,8 @@ class Manifest:
         input_size_px: fixed (height, width) of the input; None for any size.
         more_sizes_px: further (height, width) that the models take beside ``input_size_px``; None for none.
         deployment: what the models are made for, where the target has several forms.
+        selector: which depth runs when; bundles of version 1.0 have none.
+        latency: of every depth, as measured or estimated.
         depths: ascending.
         golden: input of the self-test.
         parity: what the verification at conversion found.
@@ -158,6 +162,8 @@ class Manifest:
     input_size_px: tuple[int, int] | None = None
     more_sizes_px: tuple[tuple[int, int], ...] | None = None
     deployment: Deployment | None = None
+    selector: Policy | None = None
+    latency: LatencyTable | None = None
     depths: tuple[DepthEntry, ...]
     golden: GoldenInput
     parity: tuple[ParityEntry, ...] = ()
@@ -176,6 +182,13 @@ class Manifest:
         models = [(entry.file, entry.signature) for entry in self.depths]
         if len(set(models)) != len(models):
             raise BundleError(f"two depths are in the same file under the same signature; {REMEDY}")
+        if self.latency and list(self.latency.depths) != depths:
+            raise BundleError(f"the latency table has the depths {self.latency.depths}, expected {depths}; {REMEDY}")
+        if self.selector:
+            try:
+                self.selector.check_depths(depths)
+            except PolicyError as error:
+                raise BundleError(f"selector: {error}; {REMEDY}") from error
         golden_px = (self.golden.height_px, self.golden.width_px)
         if self.input_size_px not in (None, golden_px):
             raise BundleError(f"the golden input is {golden_px}, but models take {self.input_size_px} only; {REMEDY}")
@@ -360,6 +373,6 @@ def parse_manifest(content: bytes, source: str) -> Manifest:
         raise BundleError(f"{source}: at {error.json_path}: {one_line(error.message)}; {REMEDY}")
     try:
         manifest: Manifest = _decode(Manifest, table)
-    except BundleError as contradiction:
+    except (BundleError, PolicyError) as contradiction:
         raise BundleError(f"{source}: {one_line(str(contradiction), 1000)}") from contradiction
     return manifest

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import re
+import warnings
 from pathlib import Path
 
 import click
@@ -22,9 +23,11 @@ from qsr_edge.bundle.backend import (
 from qsr_edge.bundle.conversion import Conversion, convert_checkpoint
 from qsr_edge.bundle.manifest import ParityEntry
 from qsr_edge.bundle.parity import Image, is_large
-from qsr_edge.errors import CheckpointError, RecipeError
+from qsr_edge.errors import CheckpointError, QsrWarning, RecipeError
 from qsr_edge.lowering.edge import model_name
 from qsr_edge.nn.checkpoint import Checkpoint, read_checkpoint
+from qsr_edge.selector.policy import findings
+from qsr_edge.selector.reading import read_policy
 from qsr_edge.zoo import find_checkpoint
 
 WEIGHTS_AUTHOR = "The qsr-edge authors"
@@ -163,6 +166,8 @@ def show_conversion(console: Console, conversion: Conversion, output: Path) -> N
 @click.option("--coreml-flavor", type=click.Choice([f.value for f in CoremlFlavor]), default=CoremlFlavor.EXACT.value,
               show_default=True, help="exact: the integer graph's bytes, on CPU and GPU. ane: int8 and float16 for the "
               "Neural Engine, close to them.")  # fmt: skip
+@click.option("--policy", "policy_file", type=click.Path(path_type=Path, readable=False),
+              help="Your own policy of the depth selector, JSON (docs/selector.md).  [a default one]")  # fmt: skip
 @click.option("--author", help="Author of the weights; required with --checkpoint.  [bundled: the qsr-edge authors]")
 @click.option("--licence", help="SPDX licence of the weights; required with --checkpoint.  [bundled: Apache-2.0]")
 @click.option(
@@ -180,6 +185,7 @@ def command(
     pack: str,
     input_sizes: tuple[tuple[int, int], ...],
     coreml_flavor: str,
+    policy_file: Path | None,
     author: str | None,
     licence: str | None,
     verify: bool,
@@ -217,6 +223,12 @@ def command(
         coreml_flavor=flavor,
         metadata=metadata,
     )
+    policy = None
+    if policy_file is not None:
+        policy = read_policy(policy_file)
+        policy.check_depths(checkpoint.config.depths)
+        for finding in findings(policy, checkpoint.config.depths):
+            warnings.warn(f"{policy_file}: {finding}", QsrWarning, stacklevel=1)
     console = Console(stderr=True)
     with console.status("converting") as status:
         conversion = convert_checkpoint(
@@ -225,6 +237,7 @@ def command(
             options,
             output,
             natural=natural_image() if verify else None,
+            policy=policy,
             force=force,
             on_result=lambda r: status.update(f"verifying depth {r.depth} under {r.kernels}"),
         )

@@ -55,6 +55,9 @@ COMMANDS: dict[str, CommandSpec] = {
     "inspect": CommandSpec(
         target="qsr_edge.cli.inspect:command", summary="Show what a bundle, model or checkpoint holds and costs."
     ),
+    "simulate": CommandSpec(
+        target="qsr_edge.cli.simulate:command", summary="Run the depth selector on a simulated phone."
+    ),
     "models": CommandSpec(
         target="qsr_edge.cli.models:command", summary="List the bundled checkpoints, or show a card."
     ),
@@ -73,7 +76,7 @@ EXTRA_OF_PACKAGE = {
     "torch": "train",
     "tosa_serializer": "tosa",
     "tosa_reference_model": "tosa",
-    "matplotlib": "train",
+    "matplotlib": "simulate",
 }
 
 _REMEDIES = {

@@ -28,8 +28,21 @@ from qsr_edge.bundle.manifest import (
 )
 from qsr_edge.errors import BundleError
 from qsr_edge.nn.config import Profile
+from qsr_edge.selector import LatencyEntry, LatencyTable, Policy, Rule
 
-RECORDS = (Deployment, Manifest, DepthEntry, QualityEntry, GoldenInput, ParityEntry, FileEntry)
+RECORDS = (
+    Deployment,
+    Policy,
+    Rule,
+    LatencyTable,
+    LatencyEntry,
+    Manifest,
+    DepthEntry,
+    QualityEntry,
+    GoldenInput,
+    ParityEntry,
+    FileEntry,
+)
 
 
 @pytest.fixture
