@@ -23,7 +23,7 @@ TOSA ?= tosa-tools==2026.8.0
 PYTEST_ARGS ?=
 DEMO_ARGS ?=
 
-.PHONY: help demo test test-slow parity-env aarch64-root lint format types wheel clean force
+.PHONY: help demo test test-slow android parity-env aarch64-root lint format types wheel clean force
 
 help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -50,6 +50,9 @@ types: $(VENV)/.stamp-dev ## Check types with mypy --strict and pyright
 wheel: $(VENV)/.stamp-dev ## Build dist/*.whl and dist/*.tar.gz
 	$(BIN)/python -m build --no-isolation
 
+android: ## Compile the Android library and run its tests on the JVM (needs a JDK, JUnit 4, npm)
+	bash android_harness/toolchain.sh
+
 aarch64-root: .aarch64-root/.stamp ## Set up LiteRT for AArch64 under qemu, for the slow parity tests (Debian; needs root)
 
 .aarch64-root/.stamp: tests/parity/make_aarch64_root.sh | $(VENV)/.stamp-venv
@@ -59,7 +62,7 @@ aarch64-root: .aarch64-root/.stamp ## Set up LiteRT for AArch64 under qemu, for 
 parity-env: $(PARITY_VENV)/.stamp ## Set up tflite-runtime 2.14 in its own environment, for the parity tests
 
 clean: ## Remove the environments, builds and caches
-	rm -rf $(VENV) $(PARITY_VENV) .aarch64-root dist build .nox .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(PARITY_VENV) .aarch64-root android_harness/.toolchain android_harness/build dist build .nox .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The recipe runs every time but touches the stamp only when it made the environment. It does so when there is none, when its

@@ -66,6 +66,8 @@ def draw(
     for axis, label in zip(axes, panels, strict=True):
         axis.set_ylabel(label)
         axis.grid(color="#eeeeee")
+    axes[1].margins(y=0.12)
+    axes[2].margins(y=0.12)
     start = 0
     for phase in scenario.phases[:-1]:
         start += phase.seconds

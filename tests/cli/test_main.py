@@ -115,7 +115,12 @@ def test_interruptions(run_cli, failing, exc: BaseException, exit_code: int) -> 
 def test_entry_points() -> None:
     (script,) = entry_points(group="console_scripts", name="qsr-edge")
     assert script.load() is cli_main.main
-    assert {point.name for point in entry_points(group="qsr_edge.backends")} == {"executorch", "tflite", "tosa"}
+    assert {point.name for point in entry_points(group="qsr_edge.backends")} == {
+        "coreml",
+        "executorch",
+        "tflite",
+        "tosa",
+    }
 
 
 @pytest.mark.filterwarnings("default")

@@ -1,0 +1,29 @@
+plugins {
+    alias(libs.plugins.kotlin.jvm)
+}
+
+kotlin {
+    explicitApi()
+    compilerOptions {
+        allWarningsAsErrors = true
+        jvmTarget = org.jetbrains.kotlin.gradle.dsl.JvmTarget.JVM_11
+    }
+}
+
+java {
+    sourceCompatibility = JavaVersion.VERSION_11
+    targetCompatibility = JavaVersion.VERSION_11
+}
+
+dependencies {
+    testImplementation(libs.junit)
+}
+
+// The one published schema; the manifest reader checks against it.
+tasks.processResources {
+    from("../../qsr_edge/bundle/manifest.schema.json") { into("io/qsredge/core") }
+}
+
+tasks.test {
+    systemProperty("qsr.vectors", file("../../tests/vectors").path)
+}
