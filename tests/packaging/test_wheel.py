@@ -89,7 +89,9 @@ def test_metadata(wheel: Path, metadata: Message) -> None:
     assert metadata["Version"] == qsr_edge.__version__
     assert metadata["License-Expression"] == "Apache-2.0"
     assert metadata["Requires-Python"] == ">=3.11"
-    assert {"all", "dev", "executorch", "tflite", "tosa", "train"} == set(metadata.get_all("Provides-Extra", []))
+    assert {"all", "coreml", "dev", "executorch", "simulate", "tflite", "tosa", "train"} == set(
+        metadata.get_all("Provides-Extra", [])
+    )
 
 
 def test_a_plain_install_needs_no_sdk(metadata: Message) -> None:
