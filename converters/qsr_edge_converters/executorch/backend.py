@@ -1,16 +1,15 @@
 """The ExecuTorch back end, as ``qsr_edge`` sees it."""
 
-import importlib
 import warnings
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import version
 from pathlib import Path
 
 from qsr_edge.bundle.backend import Backend, ConvertOptions, ModelFile, Runner, Storage
 from qsr_edge.errors import BackendError, QsrWarning
 from qsr_edge.lowering.network import LoweredNetwork
+from qsr_edge_converters.installed import require, sdk_version
 from qsr_edge_converters.native_messages import quiet_sdk
 
-INSTALL = "install it with: pip install 'qsr-edge[executorch]'"
 SDK = "executorch"
 TESTED = ("1.5", "1.6")
 """First tested version, and the first that is not."""
@@ -22,14 +21,7 @@ def check_sdk() -> None:
     Raises:
         BackendError: naming what is missing and the extra that brings it.
     """
-    for module in ("torch", "torchao", "executorch.exir"):
-        try:
-            with quiet_sdk():
-                importlib.import_module(module)
-        except ImportError as error:
-            raise BackendError(
-                f"the target executorch needs {module.partition('.')[0]} ({error}); {INSTALL}"
-            ) from error
+    require("executorch", "torch", "torchao", "executorch.exir")
 
 
 def _is_tested(found: str) -> bool:
@@ -68,10 +60,7 @@ class ExecutorchBackend:
         Raises:
             BackendError: if it is not installed.
         """
-        try:
-            return f"{SDK} {version(SDK)}"
-        except PackageNotFoundError as error:
-            raise BackendError(f"{SDK} is not installed; {INSTALL}") from error
+        return sdk_version(self.name, SDK)
 
     def convert(self, network: LoweredNetwork, options: ConvertOptions) -> tuple[ModelFile, ...]:
         """Write a network as .pte files.

@@ -1,15 +1,13 @@
 """The LiteRT back end, as ``qsr_edge`` sees it."""
 
-import importlib
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from qsr_edge.bundle.backend import Backend, ConvertOptions, ModelFile, Pack, Runner, Storage
 from qsr_edge.errors import BackendError
 from qsr_edge.lowering.network import LoweredNetwork
 from qsr_edge.nn.config import Profile
+from qsr_edge_converters.installed import require, sdk_version
 
-INSTALL = "install it with: pip install 'qsr-edge[tflite]'"
 SDK = "ai-edge-litert"
 
 
@@ -27,13 +25,7 @@ class TfliteBackend:
         Raises:
             BackendError: naming what is missing and the extra that brings it.
         """
-        for module in ("flatbuffers", "ai_edge_litert.schema_py_generated", "ai_edge_litert.interpreter"):
-            try:
-                importlib.import_module(module)
-            except ImportError as error:
-                raise BackendError(
-                    f"the target tflite needs {module.partition('.')[0]} ({error}); {INSTALL}"
-                ) from error
+        require(self.name, "flatbuffers", "ai_edge_litert.schema_py_generated", "ai_edge_litert.interpreter")
 
     def runtime_version(self) -> str:
         """For example ``ai-edge-litert 2.3.0``.
@@ -41,10 +33,7 @@ class TfliteBackend:
         Raises:
             BackendError: if it is not installed.
         """
-        try:
-            return f"{SDK} {version(SDK)}"
-        except PackageNotFoundError as error:
-            raise BackendError(f"{SDK} is not installed; {INSTALL}") from error
+        return sdk_version(self.name, SDK)
 
     def convert(self, network: LoweredNetwork, options: ConvertOptions) -> tuple[ModelFile, ...]:
         """Write a network as .tflite files.

@@ -1,14 +1,12 @@
 """The TOSA back end, as ``qsr_edge`` sees it."""
 
-import importlib
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from qsr_edge.bundle.backend import Backend, ConvertOptions, ModelFile, Pack, Runner, Storage
 from qsr_edge.errors import BackendError
 from qsr_edge.lowering.network import LoweredNetwork
+from qsr_edge_converters.installed import require, sdk_version
 
-INSTALL = "install it with: pip install 'qsr-edge[tosa]'"
 SDK = "tosa-tools"
 
 
@@ -26,11 +24,7 @@ class TosaBackend:
         Raises:
             BackendError: naming what is missing and the extra that brings it.
         """
-        for module in ("tosa_serializer", "tosa_reference_model"):
-            try:
-                importlib.import_module(module)
-            except ImportError as error:
-                raise BackendError(f"the target tosa needs {module} ({error}); {INSTALL}") from error
+        require(self.name, "tosa_serializer", "tosa_reference_model")
 
     def runtime_version(self) -> str:
         """For example ``tosa-tools 2026.8.0``.
@@ -38,10 +32,7 @@ class TosaBackend:
         Raises:
             BackendError: if it is not installed.
         """
-        try:
-            return f"{SDK} {version(SDK)}"
-        except PackageNotFoundError as error:
-            raise BackendError(f"{SDK} is not installed; {INSTALL}") from error
+        return sdk_version(self.name, SDK)
 
     def convert(self, network: LoweredNetwork, options: ConvertOptions) -> tuple[ModelFile, ...]:
         """Write one .tosa file per depth.

@@ -20,7 +20,8 @@ from qsr_edge.errors import BackendError, QsrWarning
 from qsr_edge.graph.interpreter import run_graph
 from qsr_edge.lowering.network import LoweredNetwork
 from qsr_edge.nn.config import Profile
-from qsr_edge_converters.coreml import BACKEND, backend, inspect_package
+from qsr_edge_converters import installed
+from qsr_edge_converters.coreml import BACKEND, inspect_package
 from qsr_edge_converters.coreml.blob import INT4, UINT3, ElementType, WeightBlobs, unpack_elements
 from qsr_edge_converters.coreml.package import read_package
 from qsr_edge_converters.native_messages import quiet_sdk
@@ -154,7 +155,7 @@ def test_a_missing_sdk_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     def missing(name: str) -> None:
         raise ImportError(f"No module named {name!r}")
 
-    monkeypatch.setattr(backend.importlib, "import_module", missing)
+    monkeypatch.setattr(installed.importlib, "import_module", missing)
     with pytest.raises(BackendError, match=r"pip install 'qsr-edge\[coreml\]'"):
         BACKEND.check_available()
 

@@ -15,6 +15,7 @@ from qsr_edge.errors import BackendError
 from qsr_edge.graph.ir import Constants, Conv2d
 from qsr_edge.lowering.network import LoweredNetwork
 from qsr_edge.quant.codes import CodeRange
+from qsr_edge_converters import installed
 from qsr_edge_converters.executorch import BACKEND, backend, inspect_pte
 from qsr_edge_converters.executorch.encoding import encode_conv
 from qsr_edge_converters.executorch.inspection import check_integer_only, inspect_pte_content
@@ -124,7 +125,7 @@ def test_a_missing_sdk_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     def missing(name: str) -> None:
         raise ImportError(f"No module named {name!r}")
 
-    monkeypatch.setattr(backend.importlib, "import_module", missing)
+    monkeypatch.setattr(installed.importlib, "import_module", missing)
     with pytest.raises(BackendError, match=r"pip install 'qsr-edge\[executorch\]'"):
         BACKEND.check_available()
 

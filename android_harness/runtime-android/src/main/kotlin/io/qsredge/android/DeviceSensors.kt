@@ -16,7 +16,9 @@ import java.util.concurrent.Executor
  *
  * [sample] is for one thread; the status listener may be called on any.
  */
-public class DeviceSensors(context: Context) : AutoCloseable {
+public class DeviceSensors(
+    context: Context,
+) : AutoCloseable {
     private val power: PowerManager? = context.getSystemService(PowerManager::class.java)
     private val battery: BatteryManager? = context.getSystemService(BatteryManager::class.java)
 
@@ -24,12 +26,24 @@ public class DeviceSensors(context: Context) : AutoCloseable {
     private var thermalStatus: Int? = null
 
     private val headroom: HeadroomReader? =
-        if (Build.VERSION.SDK_INT >= ANDROID_11 && power != null) HeadroomReader { power.getThermalHeadroom(FORECAST_S) } else null
+        if (Build.VERSION.SDK_INT >= ANDROID_11 &&
+            power != null
+        ) {
+            HeadroomReader { power.getThermalHeadroom(FORECAST_S) }
+        } else {
+            null
+        }
     private val stopListening: () -> Unit
 
     init {
         if (Build.VERSION.SDK_INT >= ANDROID_10 && power != null) {
-            val listener = PowerManager.OnThermalStatusChangedListener { thermalStatus = SensorValues.thermalStatus(it) }
+            val listener =
+                PowerManager.OnThermalStatusChangedListener {
+                    thermalStatus =
+                        SensorValues.thermalStatus(
+                            it,
+                        )
+                }
             thermalStatus = SensorValues.thermalStatus(power.currentThermalStatus)
             power.addThermalStatusListener(Executor { it.run() }, listener)
             stopListening = { power.removeThermalStatusListener(listener) }
@@ -45,14 +59,21 @@ public class DeviceSensors(context: Context) : AutoCloseable {
      * @param budgetUs that a frame may take; null for no deadline.
      * @param latencyRatioMilli of a [io.qsredge.core.LatencyTracker].
      */
-    public fun sample(pixels: Long, budgetUs: Long?, latencyRatioMilli: Int?): Sample {
+    public fun sample(
+        pixels: Long,
+        budgetUs: Long?,
+        latencyRatioMilli: Int?,
+    ): Sample {
         val nowMs = SystemClock.elapsedRealtime()
         return Sample(
             timeMs = nowMs,
             pixels = pixels,
             budgetUs = budgetUs,
             latencyRatioMilli = latencyRatioMilli?.toLong(),
-            batteryPercent = battery?.let { SensorValues.batteryPercent(it.getIntProperty(BatteryManager.BATTERY_PROPERTY_CAPACITY)) },
+            batteryPercent =
+                battery?.let {
+                    SensorValues.batteryPercent(it.getIntProperty(BatteryManager.BATTERY_PROPERTY_CAPACITY))
+                },
             charging = battery?.isCharging,
             powerSave = power?.isPowerSaveMode,
             thermalStatus = thermalStatus,

@@ -1,16 +1,28 @@
 package io.qsredge.core
 
 /** Everything that this library throws on purpose; the message is one line and says what to do. */
-public sealed class QsrException(message: String, cause: Throwable? = null) : Exception(message, cause)
+public sealed class QsrException(
+    message: String,
+    cause: Throwable? = null,
+) : Exception(message, cause)
 
 /** A manifest, or a file that it lists, is missing, damaged, contradictory or of an unknown version. */
-public class BundleException(message: String, cause: Throwable? = null) : QsrException(message, cause)
+public class BundleException(
+    message: String,
+    cause: Throwable? = null,
+) : QsrException(message, cause)
 
 /** A policy, latency table, sample or state holds what it cannot. */
-public class PolicyException(message: String) : QsrException(message)
+public class PolicyException(
+    message: String,
+) : QsrException(message)
 
 /** An image cannot be covered by tiles of the wanted size. */
-public class TileException(message: String) : QsrException(message)
+public class TileException(
+    message: String,
+) : QsrException(message)
 
 /** Text that is not JSON as RFC 8259 has it; turned into one of the above where the text comes from is known. */
-internal class JsonException(message: String) : Exception(message)
+internal class JsonException(
+    message: String,
+) : Exception(message)

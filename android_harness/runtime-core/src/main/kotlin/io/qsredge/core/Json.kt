@@ -9,15 +9,25 @@ import java.nio.charset.CodingErrorAction
 internal sealed interface Json {
     data object Null : Json
 
-    data class Bool(val value: Boolean) : Json
+    data class Bool(
+        val value: Boolean,
+    ) : Json
 
-    data class Number(val value: BigDecimal) : Json
+    data class Number(
+        val value: BigDecimal,
+    ) : Json
 
-    data class Text(val value: String) : Json
+    data class Text(
+        val value: String,
+    ) : Json
 
-    data class Array(val values: List<Json>) : Json
+    data class Array(
+        val values: List<Json>,
+    ) : Json
 
-    data class Object(val entries: Map<String, Json>) : Json {
+    data class Object(
+        val entries: Map<String, Json>,
+    ) : Json {
         operator fun get(key: String): Json? = entries[key]
     }
 
@@ -39,17 +49,21 @@ internal sealed interface Json {
         fun parse(content: ByteArray): Json {
             val decoder = Charsets.UTF_8.newDecoder()
             decoder.onMalformedInput(CodingErrorAction.REPORT).onUnmappableCharacter(CodingErrorAction.REPORT)
-            val text = try {
-                decoder.decode(ByteBuffer.wrap(content)).toString()
-            } catch (_: CharacterCodingException) {
-                throw JsonException("not UTF-8")
-            }
+            val text =
+                try {
+                    decoder.decode(ByteBuffer.wrap(content)).toString()
+                } catch (_: CharacterCodingException) {
+                    throw JsonException("not UTF-8")
+                }
             return parse(text)
         }
     }
 }
 
-private class Parser(private val text: String, private val maxDepth: Int) {
+private class Parser(
+    private val text: String,
+    private val maxDepth: Int,
+) {
     private var position = 0
 
     fun parse(): Json {
@@ -127,11 +141,12 @@ private class Parser(private val text: String, private val maxDepth: Int) {
             }
         }
         for ((i, letter) in result.withIndex()) {
-            val paired = when {
-                letter.isHighSurrogate() -> i + 1 < result.length && result[i + 1].isLowSurrogate()
-                letter.isLowSurrogate() -> i > 0 && result[i - 1].isHighSurrogate()
-                else -> true
-            }
+            val paired =
+                when {
+                    letter.isHighSurrogate() -> i + 1 < result.length && result[i + 1].isLowSurrogate()
+                    letter.isLowSurrogate() -> i > 0 && result[i - 1].isHighSurrogate()
+                    else -> true
+                }
             if (!paired) fail("half a surrogate pair")
         }
         return result.toString()
@@ -140,19 +155,40 @@ private class Parser(private val text: String, private val maxDepth: Int) {
     private fun escape(): Char {
         if (position >= text.length) fail("a text that does not end")
         return when (val letter = text[position++]) {
-            '"', '\\', '/' -> letter
-            'b' -> '\b'
-            'f' -> '\u000c'
-            'n' -> '\n'
-            'r' -> '\r'
-            't' -> '\t'
+            '"', '\\', '/' -> {
+                letter
+            }
+
+            'b' -> {
+                '\b'
+            }
+
+            'f' -> {
+                '\u000c'
+            }
+
+            'n' -> {
+                '\n'
+            }
+
+            'r' -> {
+                '\r'
+            }
+
+            't' -> {
+                '\t'
+            }
+
             'u' -> {
                 val digits = text.substring(position, minOf(position + 4, text.length))
                 if (digits.length != 4 || digits.any { it !in "0123456789abcdefABCDEF" }) fail("a wrong escape")
                 position += 4
                 digits.toInt(16).toChar()
             }
-            else -> fail("a wrong escape")
+
+            else -> {
+                fail("a wrong escape")
+            }
         }
     }
 

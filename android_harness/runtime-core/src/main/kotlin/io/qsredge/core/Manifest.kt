@@ -5,7 +5,12 @@ import java.io.IOException
 import java.security.MessageDigest
 
 /** Quality of a depth on a data set: PSNR in dB and SSIM on luma. */
-public data class QualityEntry(val dataset: String, val psnrDb: Double, val ssim: Double, val images: Long)
+public data class QualityEntry(
+    val dataset: String,
+    val psnrDb: Double,
+    val ssim: Double,
+    val images: Long,
+)
 
 /**
  * One depth of the network.
@@ -29,13 +34,23 @@ public data class DepthEntry(
 )
 
 /** A file of the bundle: path relative to the manifest, with forward slashes; sha256 in lower case; size in bytes. */
-public data class FileEntry(val path: String, val sha256: String, val bytes: Long)
+public data class FileEntry(
+    val path: String,
+    val sha256: String,
+    val bytes: Long,
+)
 
 /** Height and width in pixels. */
-public data class Size(val heightPx: Int, val widthPx: Int)
+public data class Size(
+    val heightPx: Int,
+    val widthPx: Int,
+)
 
 /** The image of [Golden.image] that the golden hashes belong to. */
-public data class GoldenInput(val seed: Long, val size: Size)
+public data class GoldenInput(
+    val seed: Long,
+    val size: Size,
+)
 
 /**
  * What a bundle holds, as far as an app needs it.
@@ -67,14 +82,24 @@ public data class Manifest(
         val root = folder.canonicalFile
         for (entry in files) {
             val file = File(folder, entry.path)
-            if (!file.canonicalFile.startsWith(root)) throw BundleException("$file: a link that leaves the bundle; $REMEDY")
-            if (!file.isFile) throw BundleException("$file: missing; $REMEDY")
-            if (file.length() != entry.bytes) throw BundleException("$file: ${file.length()} bytes, expected ${entry.bytes}; $REMEDY")
-            val hash = try {
-                file.inputStream().use { sha256(it.readBytes()) }
-            } catch (error: IOException) {
-                throw BundleException("$file: cannot be read (${error.message})", error)
+            if (!file.canonicalFile.startsWith(
+                    root,
+                )
+            ) {
+                throw BundleException("$file: a link that leaves the bundle; $REMEDY")
             }
+            if (!file.isFile) throw BundleException("$file: missing; $REMEDY")
+            if (file.length() !=
+                entry.bytes
+            ) {
+                throw BundleException("$file: ${file.length()} bytes, expected ${entry.bytes}; $REMEDY")
+            }
+            val hash =
+                try {
+                    file.inputStream().use { sha256(it.readBytes()) }
+                } catch (error: IOException) {
+                    throw BundleException("$file: cannot be read (${error.message})", error)
+                }
             if (hash != entry.sha256) throw BundleException("$file: sha256 is $hash, expected ${entry.sha256}; $REMEDY")
         }
     }
@@ -102,17 +127,29 @@ public data class Manifest(
          *
          * @param content of the file.
          * @param source its name, for messages.
-         * @throws BundleException if it is too large, not JSON, of an unknown version, damaged, or against the schema or itself.
+         * @throws BundleException if it is too large, not JSON, of an unknown version, damaged, or contradicts itself.
          */
-        public fun parse(content: ByteArray, source: String = FILE_NAME): Manifest {
-            if (content.size > LIMIT_BYTES) throw BundleException("$source: ${content.size} bytes, expected at most $LIMIT_BYTES; $REMEDY")
-            val json = try {
-                Json.parse(content) as? Json.Object ?: throw BundleException("$source: no JSON object; $REMEDY")
-            } catch (error: JsonException) {
-                throw BundleException("$source: not valid JSON in UTF-8 (${error.message}); $REMEDY", error)
+        public fun parse(
+            content: ByteArray,
+            source: String = FILE_NAME,
+        ): Manifest {
+            if (content.size >
+                LIMIT_BYTES
+            ) {
+                throw BundleException("$source: ${content.size} bytes, expected at most $LIMIT_BYTES; $REMEDY")
             }
+            val json =
+                try {
+                    Json.parse(content) as? Json.Object ?: throw BundleException("$source: no JSON object; $REMEDY")
+                } catch (error: JsonException) {
+                    throw BundleException("$source: not valid JSON in UTF-8 (${error.message}); $REMEDY", error)
+                }
             val version = (json["schema_version"] as? Json.Text)?.value
-            if (version == null || !VERSION.matches(version)) throw BundleException("$source: no schema_version; $REMEDY")
+            if (version == null ||
+                !VERSION.matches(version)
+            ) {
+                throw BundleException("$source: no schema_version; $REMEDY")
+            }
             if (version.substringBefore('.') != MAJOR) {
                 throw BundleException("$source: schema_version $version, this release reads $MAJOR.x; update the app")
             }
@@ -125,64 +162,96 @@ public data class Manifest(
             }
         }
 
-        private fun checkDigest(content: ByteArray, source: String) {
+        private fun checkDigest(
+            content: ByteArray,
+            source: String,
+        ) {
             val start = String(content, 0, minOf(DIGEST_LINE_BYTES, content.size), Charsets.ISO_8859_1)
-            val found = DIGEST_LINE.matchAt(start, 0)
-                ?: throw BundleException("$source: the second line is not its manifest_sha256: edited or damaged; $REMEDY")
+            val found =
+                DIGEST_LINE.matchAt(start, 0)
+                    ?: throw BundleException(
+                        "$source: the second line is not its manifest_sha256: edited or damaged; $REMEDY",
+                    )
             val rest = content.copyOfRange(found.value.length, content.size)
             if (sha256("{\n".toByteArray() + rest) != found.groupValues[1]) {
                 throw BundleException("$source: edited or damaged, its sha256 is another; $REMEDY")
             }
         }
 
-        private fun decode(json: Json.Object): Manifest = Manifest(
-            name = Records.string(json, "name"),
-            target = Records.string(json, "target"),
-            scale = Records.int(json, "scale"),
-            bits = Records.int(json, "bits"),
-            byteExact = json["deployment"]?.let { Records.boolean(it, "byte_exact") } ?: true,
-            inputSize = json["input_size_px"]?.let(::size),
-            selector = json["selector"]?.let(Records::policy),
-            latency = json["latency"]?.let(Records::latencyTable),
-            depths = Records.list(json, "depths").map(::depth),
-            golden = json["golden"]!!.let {
-                GoldenInput(Records.long(it, "seed"), Size(Records.int(it, "height_px"), Records.int(it, "width_px")))
-            },
-            files = Records.list(json, "files").map {
-                FileEntry(Records.string(it, "path"), Records.string(it, "sha256"), Records.long(it, "bytes"))
-            },
-        )
+        private fun decode(json: Json.Object): Manifest =
+            Manifest(
+                name = Records.string(json, "name"),
+                target = Records.string(json, "target"),
+                scale = Records.int(json, "scale"),
+                bits = Records.int(json, "bits"),
+                byteExact = json["deployment"]?.let { Records.boolean(it, "byte_exact") } ?: true,
+                inputSize = json["input_size_px"]?.let(::size),
+                selector = json["selector"]?.let(Records::policy),
+                latency = json["latency"]?.let(Records::latencyTable),
+                depths = Records.list(json, "depths").map(::depth),
+                golden =
+                    json["golden"]!!.let {
+                        GoldenInput(
+                            Records.long(it, "seed"),
+                            Size(Records.int(it, "height_px"), Records.int(it, "width_px")),
+                        )
+                    },
+                files =
+                    Records.list(json, "files").map {
+                        FileEntry(Records.string(it, "path"), Records.string(it, "sha256"), Records.long(it, "bytes"))
+                    },
+            )
 
         private fun size(json: Json): Size {
             val sides = (json as Json.Array).values.map { (it as Json.Number).value.intValueExact() }
             return Size(sides[0], sides[1])
         }
 
-        private fun depth(json: Json): DepthEntry = DepthEntry(
-            depth = Records.int(json, "depth"),
-            file = Records.string(json, "file"),
-            signature = ((json as Json.Object)["signature"] as Json.Text?)?.value,
-            haloPx = Records.int(json, "halo_px"),
-            goldenSha256 = Records.string(json, "golden_sha256"),
-            macsPerPixel = Records.long(json, "macs_per_pixel"),
-            quality = Records.list(json, "quality").map {
-                fun number(key: String) = ((it as Json.Object)[key] as Json.Number).value.toDouble()
-                QualityEntry(Records.string(it, "dataset"), number("psnr_db"), number("ssim"), Records.long(it, "images"))
-            },
-        )
+        private fun depth(json: Json): DepthEntry =
+            DepthEntry(
+                depth = Records.int(json, "depth"),
+                file = Records.string(json, "file"),
+                signature = ((json as Json.Object)["signature"] as Json.Text?)?.value,
+                haloPx = Records.int(json, "halo_px"),
+                goldenSha256 = Records.string(json, "golden_sha256"),
+                macsPerPixel = Records.long(json, "macs_per_pixel"),
+                quality =
+                    Records.list(json, "quality").map {
+                        fun number(key: String) = ((it as Json.Object)[key] as Json.Number).value.toDouble()
+                        QualityEntry(
+                            Records.string(it, "dataset"),
+                            number("psnr_db"),
+                            number("ssim"),
+                            Records.long(it, "images"),
+                        )
+                    },
+            )
 
         /** What a schema cannot say. */
-        private fun check(manifest: Manifest, json: Json.Object) {
+        private fun check(
+            manifest: Manifest,
+            json: Json.Object,
+        ) {
             val depths = manifest.depths.map { it.depth }
-            fun demand(condition: Boolean, what: String) {
+
+            fun demand(
+                condition: Boolean,
+                what: String,
+            ) {
                 if (!condition) throw PolicyException(what)
             }
             demand(depths == depths.toSortedSet().toList(), "depths are $depths, expected ascending and each once")
             val models = manifest.depths.map { it.file to it.signature }
             demand(models.toSet().size == models.size, "two depths are in the same file under the same signature")
-            demand(manifest.latency == null || manifest.latency.depths == depths, "the latency table has other depths than the bundle")
+            demand(
+                manifest.latency == null || manifest.latency.depths == depths,
+                "the latency table has other depths than the bundle",
+            )
             manifest.selector?.checkDepths(depths)
-            demand(manifest.inputSize == null || manifest.inputSize == manifest.golden.size, "the golden input is of another size")
+            demand(
+                manifest.inputSize == null || manifest.inputSize == manifest.golden.size,
+                "the golden input is of another size",
+            )
             for (entry in Records.list(json, "parity")) {
                 demand(Records.int(entry, "depth") in depths, "parity names a depth that the bundle does not offer")
             }
@@ -191,7 +260,10 @@ public data class Manifest(
             for (entry in manifest.files) {
                 demand(PATH.matches(entry.path), "path '${entry.path}' is not allowed")
                 val folded = entry.path.lowercase()
-                demand(folded != FILE_NAME && seen.add(folded), "path '${entry.path}' is listed twice or is the manifest's own")
+                demand(
+                    folded != FILE_NAME && seen.add(folded),
+                    "path '${entry.path}' is listed twice or is the manifest's own",
+                )
             }
             for (path in seen) {
                 val folders = path.split('/').dropLast(1)

@@ -87,8 +87,18 @@ internal const val MAX_PERCENT = 100
 internal const val MAX_LATENCY_MARGIN_MILLI = 999
 internal const val MAX_TIME_MS = 1L shl 52
 
-internal fun checkRange(value: Int?, low: Int, high: Int, what: String) = checkRange(value?.toLong(), low.toLong(), high.toLong(), what)
+internal fun checkRange(
+    value: Int?,
+    low: Int,
+    high: Int,
+    what: String,
+) = checkRange(value?.toLong(), low.toLong(), high.toLong(), what)
 
-internal fun checkRange(value: Long?, low: Long, high: Long, what: String) {
+internal fun checkRange(
+    value: Long?,
+    low: Long,
+    high: Long,
+    what: String,
+) {
     if (value != null && value !in low..high) throw PolicyException("$what = $value, expected $low to $high")
 }

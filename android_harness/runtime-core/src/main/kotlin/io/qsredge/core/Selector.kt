@@ -1,7 +1,9 @@
 package io.qsredge.core
 
 /** What a sample may know, in the order in which states and reasons name it. */
-public enum class Sensor(public val label: String) {
+public enum class Sensor(
+    public val label: String,
+) {
     BATTERY("battery"),
     CHARGING("charging"),
     POWER_SAVE("power-save"),
@@ -43,13 +45,14 @@ public data class Sample(
         checkRange(headroomMilli, 0, MAX_HEADROOM_MILLI, "sample: headroom_milli")
     }
 
-    internal fun knows(sensor: Sensor): Boolean = when (sensor) {
-        Sensor.BATTERY -> batteryPercent
-        Sensor.CHARGING -> charging
-        Sensor.POWER_SAVE -> powerSave
-        Sensor.THERMAL_STATUS -> thermalStatus
-        Sensor.HEADROOM -> headroomMilli
-    } != null
+    internal fun knows(sensor: Sensor): Boolean =
+        when (sensor) {
+            Sensor.BATTERY -> batteryPercent
+            Sensor.CHARGING -> charging
+            Sensor.POWER_SAVE -> powerSave
+            Sensor.THERMAL_STATUS -> thermalStatus
+            Sensor.HEADROOM -> headroomMilli
+        } != null
 }
 
 /**
@@ -72,7 +75,10 @@ public data class State(
 )
 
 /** The new state, with the depth to run, and why it is not deeper: nothing at the deepest. */
-public data class Decision(val state: State, val reasons: List<String>)
+public data class Decision(
+    val state: State,
+    val reasons: List<String>,
+)
 
 /**
  * Chooses a depth. A pure function: equal arguments give equal decisions, those of the Python reference.
@@ -84,7 +90,10 @@ public data class Decision(val state: State, val reasons: List<String>)
  * @param table latency of every depth that may run.
  * @throws PolicyException if policy or state name a depth that the table does not.
  */
-public class Selector(private val policy: Policy, private val table: LatencyTable) {
+public class Selector(
+    private val policy: Policy,
+    private val table: LatencyTable,
+) {
     private val depths = table.depths
 
     init {
@@ -97,15 +106,25 @@ public class Selector(private val policy: Policy, private val table: LatencyTabl
      * @param state of the decision before; null at the beginning.
      * @param sample what is known now.
      */
-    public fun step(state: State?, sample: Sample): Decision {
+    public fun step(
+        state: State?,
+        sample: Sample,
+    ): Decision {
         val before = state ?: State(depth = policy.initialDepth, timeMs = sample.timeMs)
-        if (before.depth !in depths) throw PolicyException("the state names the depth ${before.depth}, expected one of $depths")
+        if (before.depth !in
+            depths
+        ) {
+            throw PolicyException("the state names the depth ${before.depth}, expected one of $depths")
+        }
         val ratio = sample.latencyRatioMilli?.coerceIn(MIN_RATIO_MILLI, MAX_RATIO_MILLI)?.toInt() ?: before.ratioMilli
         val holding = policy.rules.filter { holds(it, sample, before) }
         val known = Sensor.entries.filter { it in before.known || sample.knows(it) }
         val lost = known.filter { asks(it) && !sample.knows(it) }
 
-        fun fits(depth: Int, marginMilli: Int): Boolean {
+        fun fits(
+            depth: Int,
+            marginMilli: Int,
+        ): Boolean {
             val budget = sample.budgetUs ?: return true
             return table.predictedUs(depth, sample.pixels, ratio) * MILLI <= budget * (MILLI - marginMilli)
         }
@@ -136,28 +155,39 @@ public class Selector(private val policy: Policy, private val table: LatencyTabl
 
     private fun deeperThan(depth: Int): Int? = depths.firstOrNull { it > depth }
 
-    private fun permittedSince(before: State, sample: Sample): Long {
+    private fun permittedSince(
+        before: State,
+        sample: Sample,
+    ): Long {
         val gap = sample.timeMs - before.timeMs
         val since = before.permittedSinceMs
         return if (since == null || gap !in 0..policy.maxGapMs) sample.timeMs else since
     }
 
-    private fun asks(sensor: Sensor): Boolean = policy.rules.any { rule ->
-        when (sensor) {
-            Sensor.BATTERY -> rule.batteryPercentBelow
-            Sensor.CHARGING -> rule.charging
-            Sensor.POWER_SAVE -> rule.powerSave
-            Sensor.THERMAL_STATUS -> rule.thermalStatusAtLeast
-            Sensor.HEADROOM -> rule.headroomMilliAtLeast
-        } != null
-    }
+    private fun asks(sensor: Sensor): Boolean =
+        policy.rules.any { rule ->
+            when (sensor) {
+                Sensor.BATTERY -> rule.batteryPercentBelow
+                Sensor.CHARGING -> rule.charging
+                Sensor.POWER_SAVE -> rule.powerSave
+                Sensor.THERMAL_STATUS -> rule.thermalStatusAtLeast
+                Sensor.HEADROOM -> rule.headroomMilliAtLeast
+            } != null
+        }
 
     private enum class Condition { HOLDS, CLEAR, OPEN }
 
-    private fun holds(rule: Rule, sample: Sample, before: State): Boolean {
+    private fun holds(
+        rule: Rule,
+        sample: Sample,
+        before: State,
+    ): Boolean {
         val conditions = ArrayList<Condition>()
 
-        fun add(sensor: Sensor, told: Condition?) {
+        fun add(
+            sensor: Sensor,
+            told: Condition?,
+        ) {
             conditions += told ?: when {
                 sensor in before.known -> Condition.OPEN
                 rule.unknownCounts -> Condition.HOLDS
@@ -181,17 +211,37 @@ public class Selector(private val policy: Policy, private val table: LatencyTabl
         return rule.name in before.active && Condition.CLEAR !in conditions
     }
 
-    private fun atLeast(value: Int, threshold: Int, margin: Int): Condition = when {
-        value >= threshold -> Condition.HOLDS
-        value <= threshold - margin -> Condition.CLEAR
-        else -> Condition.OPEN
-    }
+    private fun atLeast(
+        value: Int,
+        threshold: Int,
+        margin: Int,
+    ): Condition =
+        when {
+            value >= threshold -> Condition.HOLDS
+            value <= threshold - margin -> Condition.CLEAR
+            else -> Condition.OPEN
+        }
 
-    private fun below(value: Int, threshold: Int, margin: Int): Condition = when {
-        value < threshold -> Condition.HOLDS
-        value >= minOf(threshold + margin, MAX_PERCENT) -> Condition.CLEAR
-        else -> Condition.OPEN
-    }
+    private fun below(
+        value: Int,
+        threshold: Int,
+        margin: Int,
+    ): Condition =
+        when {
+            value < threshold -> Condition.HOLDS
+            value >= minOf(threshold + margin, MAX_PERCENT) -> Condition.CLEAR
+            else -> Condition.OPEN
+        }
 
-    private fun equal(value: Boolean, wanted: Boolean): Condition = if (value == wanted) Condition.HOLDS else Condition.CLEAR
+    private fun equal(
+        value: Boolean,
+        wanted: Boolean,
+    ): Condition =
+        if (value ==
+            wanted
+        ) {
+            Condition.HOLDS
+        } else {
+            Condition.CLEAR
+        }
 }

@@ -19,7 +19,9 @@ public object SensorValues {
  * Asks for the thermal headroom no more than once a second, as Android wants it, and keeps an answer for a while when the
  * next one is NaN. Not for use by two threads at once.
  */
-public class HeadroomReader(private val ask: () -> Float) {
+public class HeadroomReader(
+    private val ask: () -> Float,
+) {
     private var askedMs: Long? = null
     private var answeredMs = 0L
     private var answer: Int? = null

@@ -8,10 +8,18 @@ package io.qsredge.core
  * @property coreStart first pixel that is kept of its output, times the scale.
  * @property coreStop one past the last.
  */
-public data class Span(val windowStart: Int, val windowStop: Int, val coreStart: Int, val coreStop: Int)
+public data class Span(
+    val windowStart: Int,
+    val windowStop: Int,
+    val coreStart: Int,
+    val coreStop: Int,
+)
 
 /** One tile: its span along rows and along columns. */
-public data class Tile(val rows: Span, val columns: Span)
+public data class Tile(
+    val rows: Span,
+    val columns: Span,
+)
 
 /**
  * Plans tiles whose seams do not exist: every byte equals that of the whole image run at once. A window that has the
@@ -26,8 +34,16 @@ public object TilePlanner {
      * @param haloPx receptive-field radius, at least 0.
      * @throws TileException if an argument is out of its range.
      */
-    public fun windowSize(sizePx: Int, tilePx: Int, haloPx: Int): Int {
-        if (sizePx < 1 || tilePx < 1 || haloPx < 0) throw TileException("cannot tile $sizePx px into $tilePx px with a halo of $haloPx px")
+    public fun windowSize(
+        sizePx: Int,
+        tilePx: Int,
+        haloPx: Int,
+    ): Int {
+        if (sizePx < 1 || tilePx < 1 ||
+            haloPx < 0
+        ) {
+            throw TileException("cannot tile $sizePx px into $tilePx px with a halo of $haloPx px")
+        }
         val stepped = sizePx - 2 * haloPx
         if (stepped <= tilePx) return sizePx
         val count = ceilDiv(stepped.toLong(), tilePx.toLong())
@@ -39,7 +55,11 @@ public object TilePlanner {
      *
      * @throws TileException if the axis is shorter than a window, or a window has no room for a core between two halos.
      */
-    public fun spans(sizePx: Int, windowPx: Int, haloPx: Int): List<Span> {
+    public fun spans(
+        sizePx: Int,
+        windowPx: Int,
+        haloPx: Int,
+    ): List<Span> {
         if (sizePx == windowPx) return listOf(Span(0, sizePx, 0, sizePx))
         val step = windowPx - 2 * haloPx
         if (sizePx < windowPx || step < 1 || haloPx < 0) {
@@ -56,7 +76,11 @@ public object TilePlanner {
     }
 
     /** All tiles of an image, row by row; errors as [spans]. */
-    public fun tiles(size: Size, window: Size, haloPx: Int): List<Tile> {
+    public fun tiles(
+        size: Size,
+        window: Size,
+        haloPx: Int,
+    ): List<Tile> {
         val columns = spans(size.widthPx, window.widthPx, haloPx)
         return spans(size.heightPx, window.heightPx, haloPx).flatMap { row -> columns.map { Tile(row, it) } }
     }

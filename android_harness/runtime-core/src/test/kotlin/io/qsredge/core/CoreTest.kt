@@ -1,14 +1,14 @@
 package io.qsredge.core
 
-import java.io.File
-import java.nio.file.Files
-import java.util.Random
 import org.junit.Assert.assertEquals
 import org.junit.Assert.assertFalse
 import org.junit.Assert.assertNull
 import org.junit.Assert.assertThrows
 import org.junit.Assert.assertTrue
 import org.junit.Test
+import java.io.File
+import java.nio.file.Files
+import java.util.Random
 
 class CoreTest {
     private val vectors = File(requireNotNull(System.getProperty("qsr.vectors")) { "set -Dqsr.vectors=tests/vectors" })
@@ -23,10 +23,29 @@ class CoreTest {
         val whole = """ {"a": [1, -2.5e1, true, null, "\u00e9\n\ud83d\ude00"], "b": {}} """
         val parsed = Json.parse(whole) as Json.Object
         assertEquals(Json.Text("é\n😀"), (parsed["a"] as Json.Array).values[4])
-        val wrong = listOf(
-            "", "[1,]", "{\"a\":1,}", "01", "1.", ".5", "+1", "NaN", "-Infinity", "1e999", "'a'", "\"\t\"", "\"\\x\"",
-            "\"\\ud800\"", "\"\\u12g4\"", "[1] 2", "{\"a\":1,\"a\":2}", "tru", "\uFEFF{}", "[".repeat(100_000),
-        )
+        val wrong =
+            listOf(
+                "",
+                "[1,]",
+                "{\"a\":1,}",
+                "01",
+                "1.",
+                ".5",
+                "+1",
+                "NaN",
+                "-Infinity",
+                "1e999",
+                "'a'",
+                "\"\t\"",
+                "\"\\x\"",
+                "\"\\ud800\"",
+                "\"\\u12g4\"",
+                "[1] 2",
+                "{\"a\":1,\"a\":2}",
+                "tru",
+                "\uFEFF{}",
+                "[".repeat(100_000),
+            )
         for (text in wrong) assertThrows(text.take(20), JsonException::class.java) { Json.parse(text) }
         assertThrows(JsonException::class.java) { Json.parse(byteArrayOf(0x22, 0xE6.toByte(), 0x22)) }
     }
@@ -49,7 +68,14 @@ class CoreTest {
         val manifest = Manifest.parse(wholeManifest())
         assertEquals(listOf(2, 4), manifest.depths.map { it.depth })
         assertEquals(Size(48, 64), manifest.inputSize)
-        assertEquals(36.79, manifest.depths[0].quality.single().psnrDb, 0.0)
+        assertEquals(
+            36.79,
+            manifest.depths[0]
+                .quality
+                .single()
+                .psnrDb,
+            0.0,
+        )
         assertTrue(manifest.byteExact)
         assertEquals(2, Selector(manifest.selector!!, manifest.latency!!).step(null, Sample(0, 57_600)).state.depth)
     }
@@ -59,7 +85,11 @@ class CoreTest {
         val folder = Files.createTempDirectory("bundle").toFile()
         try {
             val content = "model".toByteArray()
-            val manifest = Manifest.parse(wholeManifest()).copy(files = listOf(FileEntry("a/b.bin", sha256(content), 5)))
+            val manifest =
+                Manifest
+                    .parse(
+                        wholeManifest(),
+                    ).copy(files = listOf(FileEntry("a/b.bin", sha256(content), 5)))
             assertThrows(BundleException::class.java) { manifest.verifyFiles(folder) }
             val file = folder.resolve("a/b.bin").apply { parentFile.mkdirs() }
             for (wrong in listOf("mode", "models", "Model")) {
@@ -126,10 +156,11 @@ class CoreTest {
     fun headroomIsAskedOnceASecondAndKeptForTen() {
         val answers = ArrayDeque(listOf(0.5f, Float.NaN, 0.7f))
         var asked = 0
-        val reader = HeadroomReader {
-            asked++
-            answers.removeFirstOrNull() ?: Float.NaN
-        }
+        val reader =
+            HeadroomReader {
+                asked++
+                answers.removeFirstOrNull() ?: Float.NaN
+            }
         assertEquals(listOf(500, 500, 500, 700), listOf(0L, 999L, 1000L, 2000L).map(reader::read))
         assertEquals(3, asked)
         assertEquals(700, reader.read(12_000))

@@ -1,10 +1,10 @@
 package io.qsredge.core
 
-import java.io.File
-import java.util.Base64
 import org.junit.Assert.assertEquals
 import org.junit.Assert.assertTrue
 import org.junit.Test
+import java.io.File
+import java.util.Base64
 
 /** Agreement with the Python reference on every vector of `tests/vectors`. */
 class VectorTest {
@@ -55,7 +55,13 @@ class VectorTest {
         var tracker = LatencyTracker()
         for (line in lines.drop(1)) {
             val (depth, pixels, latency, ratio) = list(Json.parse(line))
-            tracker = tracker.observe(table, int(depth), (pixels as Json.Number).value.toLong(), (latency as Json.Number).value.toLong())
+            tracker =
+                tracker.observe(
+                    table,
+                    int(depth),
+                    (pixels as Json.Number).value.toLong(),
+                    (latency as Json.Number).value.toLong(),
+                )
             assertEquals(line, if (ratio is Json.Null) null else int(ratio), tracker.ratioMilli)
         }
         println("tracker: ${lines.size - 1} observations, 0 disagreements")
@@ -68,12 +74,23 @@ class VectorTest {
         var tiles = 0
         for (line in lines) {
             val entry = list(Json.parse(line))
-            val (size, window) = listOf(entry[0], entry[3]).map { pair -> list(pair).map(::int).let { Size(it[0], it[1]) } }
+            val (size, window) =
+                listOf(entry[0], entry[3]).map { pair ->
+                    list(pair).map(::int).let { Size(it[0], it[1]) }
+                }
             val (tile, halo) = listOf(entry[1], entry[2]).map(::int)
-            assertEquals(line, window, Size(TilePlanner.windowSize(size.heightPx, tile, halo), TilePlanner.windowSize(size.widthPx, tile, halo)))
-            val (rows, columns) = listOf(entry[4], entry[5]).map { axis ->
-                list(axis).map { span -> list(span).map(::int).let { Span(it[0], it[1], it[2], it[3]) } }
-            }
+            assertEquals(
+                line,
+                window,
+                Size(
+                    TilePlanner.windowSize(size.heightPx, tile, halo),
+                    TilePlanner.windowSize(size.widthPx, tile, halo),
+                ),
+            )
+            val (rows, columns) =
+                listOf(entry[4], entry[5]).map { axis ->
+                    list(axis).map { span -> list(span).map(::int).let { Span(it[0], it[1], it[2], it[3]) } }
+                }
             val expected = rows.flatMap { row -> columns.map { Tile(row, it) } }
             assertEquals(line, expected, TilePlanner.tiles(size, window, halo))
             tiles += expected.size
@@ -85,18 +102,21 @@ class VectorTest {
     @Test
     fun everyManifestIsJudgedAsByTheReference() {
         val lines = lines(folder.resolve("manifests.jsonl"))
-        val accepted = lines.count { line ->
-            val entry = Json.parse(line) as Json.Object
-            val content = entry["text"]?.let { text(it).toByteArray() } ?: Base64.getDecoder().decode(text(entry["base64"]!!))
-            val error = try {
-                Manifest.parse(content)
-                null
-            } catch (error: BundleException) {
-                error.message
+        val accepted =
+            lines.count { line ->
+                val entry = Json.parse(line) as Json.Object
+                val content =
+                    entry["text"]?.let { text(it).toByteArray() } ?: Base64.getDecoder().decode(text(entry["base64"]!!))
+                val error =
+                    try {
+                        Manifest.parse(content)
+                        null
+                    } catch (error: BundleException) {
+                        error.message
+                    }
+                assertEquals("${text(entry["why"]!!)}: $error", (entry["accept"] as Json.Bool).value, error == null)
+                error == null
             }
-            assertEquals("${text(entry["why"]!!)}: $error", (entry["accept"] as Json.Bool).value, error == null)
-            error == null
-        }
         println("manifests: ${lines.size}, $accepted accepted, 0 disagreements")
         assertTrue(lines.size >= 200)
     }
