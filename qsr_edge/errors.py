@@ -38,6 +38,10 @@ class BackendError(QsrError):
     """A back end is missing, or cannot express or run a graph."""
 
 
+class BenchError(QsrError):
+    """A measurement cannot start, go on, or be read."""
+
+
 class PolicyError(QsrError):
     """A selector's policy, table, state or sample holds what it cannot."""
 

@@ -1,0 +1,1 @@
+"""Measuring bundles where they run: so far on this machine."""
