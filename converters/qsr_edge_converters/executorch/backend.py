@@ -7,21 +7,13 @@ from pathlib import Path
 from qsr_edge.bundle.backend import Backend, ConvertOptions, ModelFile, Runner, Storage
 from qsr_edge.errors import BackendError, QsrWarning
 from qsr_edge.lowering.network import LoweredNetwork
-from qsr_edge_converters.installed import require, sdk_version
+from qsr_edge_converters.executorch.sdk import check_sdk
+from qsr_edge_converters.installed import sdk_version
 from qsr_edge_converters.native_messages import quiet_sdk
 
 SDK = "executorch"
 TESTED = ("1.5", "1.6")
 """First tested version, and the first that is not."""
-
-
-def check_sdk() -> None:
-    """See that what reads, writes and runs .pte files can be imported.
-
-    Raises:
-        BackendError: naming what is missing and the extra that brings it.
-    """
-    require("executorch", "torch", "torchao", "executorch.exir")
 
 
 def _is_tested(found: str) -> bool:

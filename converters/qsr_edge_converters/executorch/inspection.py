@@ -96,8 +96,6 @@ def inspect_pte(path: Path) -> PteReport:
 
 def inspect_pte_content(content: bytes, name: str) -> PteReport:
     """As :func:`inspect_pte`, for a file's content."""
-    from qsr_edge_converters.executorch.backend import check_sdk
-
     check_sdk()
     program = _decoded(content, name).program
     with _damage_reported(name):
