@@ -11,6 +11,7 @@ from typing import Any
 
 from qsr_edge.errors import BackendError
 from qsr_edge.graph.ir import Graph, QuantizeInput
+from qsr_edge_converters.executorch.sdk import check_sdk
 
 IDENTIFIERS = (b"ET12", b"ET13")
 """At bytes 4 to 7 of every file."""
