@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from qsr_edge.bundle.backend import ConvertOptions, CoremlFlavor, ModelMetadata, find_backend, model_contents
+from qsr_edge.bundle.conversion import INEXACT_PSNR_COST_LIMIT_DB
 from qsr_edge.bundle.parity import compare_with_golden, verification_images
 from qsr_edge.cli.convert import natural_image
 from qsr_edge.errors import QsrError
@@ -73,7 +74,7 @@ def main() -> int:
                     found = f"{result.mismatching_bytes} of {result.bytes_compared} bytes differ"
                 else:
                     cost = np.nan if result.psnr_cost_db is None else result.psnr_cost_db
-                    bad = not cost <= 0.1
+                    bad = not cost <= INEXACT_PSNR_COST_LIMIT_DB
                     found = f"largest {result.max_difference} levels, {cost:.3f} dB lost"
                 wrong += bad
                 print(

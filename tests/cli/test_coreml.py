@@ -78,6 +78,12 @@ def test_several_sizes(run_cli, converted, tmp_path: Path) -> None:
     assert "40x24, 16x48" in result.stdout
 
 
+def test_a_single_pixel_has_no_psnr(run_cli, converted) -> None:
+    bundle = converted("--coreml-flavor", "ane", "--input-size", "1x1")
+    manifest = json.loads((bundle / "manifest.json").read_text())
+    assert all("max_difference" in entry and "psnr_cost_db" not in entry for entry in manifest["parity"])
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
