@@ -11,6 +11,7 @@ import pytest
 if importlib.util.find_spec("coremltools") is None:
     pytest.skip("the extra [coreml] is not installed", allow_module_level=True)
 
+from qsr_edge.bundle import conversion
 from qsr_edge.data.images import read_picture
 
 OWN = ("--author", "tests", "--licence", "CC0-1.0")
@@ -76,6 +77,18 @@ def test_several_sizes(run_cli, converted, tmp_path: Path) -> None:
     assert (manifest["input_size_px"], manifest["more_sizes_px"]) == ([24, 40], [[48, 16]])
     result = run_cli("inspect", bundle)
     assert "40x24, 16x48" in result.stdout
+
+
+def test_a_flavour_that_costs_too_much_is_not_written(
+    run_cli, tiny_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(conversion, "INEXACT_PSNR_COST_LIMIT_DB", -50.0)
+    output = tmp_path / "bundle"
+    options = ("--target", "coreml", "--coreml-flavor", "ane", "--checkpoint", tiny_checkpoint, *OWN, "-o", output)
+    result = run_cli("convert", *options)
+    assert result.exit_code == 1
+    assert "dB against the golden interpreter, expected -50.0 at most; nothing was written" in result.stderr
+    assert not output.exists()
 
 
 def test_a_single_pixel_has_no_psnr(run_cli, converted) -> None:
