@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import fields, is_dataclass
+from dataclasses import MISSING, fields, is_dataclass
 from pathlib import Path
 from types import UnionType
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
@@ -48,14 +48,14 @@ def _decode(kind: Any, value: Any, where: str) -> Any:
         unknown = sorted(map(str, value.keys() - hints.keys()))
         if unknown:
             raise PolicyError(f"{where}: the key {_shown(unknown[0])} is not known, expected {', '.join(hints)}")
+        missing = [entry.name for entry in fields(kind) if entry.default is MISSING and entry.name not in value]
+        if missing:
+            raise PolicyError(f"{where}: missing {', '.join(missing)}")
+        values = {name: _decode(hints[name], entry, f"{where}.{name}") for name, entry in value.items()}
         try:
-            return kind(**{name: _decode(hints[name], entry, f"{where}.{name}") for name, entry in value.items()})  # type: ignore[operator]
-        except TypeError as error:
-            text = str(error).partition("missing")[2]
-            raise PolicyError(f"{where}: missing{text}") from None
+            return kind(**values)  # type: ignore[operator]
         except PolicyError as error:
-            text = str(error)
-            raise PolicyError(text if text.startswith(where) else f"{where}: {text}") from None
+            raise PolicyError(f"{where}: {error}") from None
     if get_origin(kind) is UnionType:
         if value is None:
             raise PolicyError(f"{where}: got null; leave out what is unknown")

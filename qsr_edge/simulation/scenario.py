@@ -1,7 +1,7 @@
 """Scenarios: what a phone goes through, as TOML."""
 
 import tomllib
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, fields
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -155,7 +155,7 @@ def _record(kind: Any, table: Any, where: str) -> Any:
         if wanted in (int, float, str, bool) and type(value) is not wanted:
             raise PolicyError(f"{where}: {key} = {value!r}, expected {wanted.__name__}")
         values[key] = value
-    try:
-        return kind(**values)
-    except TypeError as error:
-        raise PolicyError(f"{where}: missing{str(error).partition('missing')[2]}") from None
+    missing = [name for name, field in known.items() if field.default is MISSING and name not in values]
+    if missing:
+        raise PolicyError(f"{where}: missing {', '.join(missing)}")
+    return kind(**values)

@@ -122,7 +122,7 @@ def test_a_policy_survives_json_and_meets_the_published_schema(tmp_path: Path) -
     ("change", "message"),
     [
         (lambda t: t.update(dwel_ms=1), r"policy\.json: the key 'dwel_ms' is not known, expected initial_depth"),
-        (lambda t: t.pop("dwell_ms"), r"policy\.json: missing .*'dwell_ms'"),
+        (lambda t: t.pop("dwell_ms"), r"policy\.json: missing dwell_ms"),
         (lambda t: t.update(dwell_ms=1.5), r"policy\.json\.dwell_ms: got 1\.5, expected int"),
         (lambda t: t.update(dwell_ms=True), r"got True, expected int"),
         (lambda t: t["rules"][0].update(charging=1), r"rules\[0\]\.charging: got 1, expected true or false"),
