@@ -15,7 +15,8 @@ from qsr_edge.lowering.network import LoweredNetwork
 from qsr_edge.nn.checkpoint import read_checkpoint
 from qsr_edge.nn.config import Profile
 from qsr_edge.zoo import ZooEntry, zoo_entries
-from qsr_edge_converters.tosa import BACKEND, backend
+from qsr_edge_converters import installed
+from qsr_edge_converters.tosa import BACKEND
 from tests.graph_builders import random_network, sample_images
 
 METADATA = ModelMetadata(name="network", version="1", author="tests", licence="Apache-2.0", description="random")
@@ -88,6 +89,6 @@ def test_a_missing_sdk_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     def missing(name: str) -> None:
         raise ImportError(f"No module named {name!r}")
 
-    monkeypatch.setattr(backend.importlib, "import_module", missing)
+    monkeypatch.setattr(installed.importlib, "import_module", missing)
     with pytest.raises(BackendError, match=r"pip install 'qsr-edge\[tosa\]'"):
         BACKEND.check_available()
