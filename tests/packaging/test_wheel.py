@@ -15,7 +15,7 @@ import qsr_edge
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PACKAGES = {"qsr_edge": REPOSITORY / "qsr_edge", "qsr_edge_converters": REPOSITORY / "converters/qsr_edge_converters"}
-DATA_SUFFIXES = {".toml", ".safetensors", ".json", ".md", ".jpg", ".png", ".typed"}
+DATA_SUFFIXES = {".toml", ".safetensors", ".json", ".md", ".jpg", ".png", ".typed", ".j2", ".css", ".js"}
 # A light install is a promise of the README; the ten bundled checkpoints (6.5 MB) and the photo are its largest parts.
 MAX_WHEEL_BYTES = 8 << 20
 
