@@ -65,11 +65,11 @@ class Axis:
 
 def linear_axis(low: float, high: float, start_px: float, end_px: float, *, most_ticks: int = 6) -> Axis:
     """An axis whose ends are round values around low and high."""
-    if high <= low:
+    if high - low <= 1e-9 * max(1.0, abs(low)):
         high = low + (abs(low) * 0.1 or 1.0)
     step = _round_step((high - low) / max(1, most_ticks - 1))
     first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
-    ticks = tuple(round(i * step, 10) for i in range(first, last + 1))
+    ticks = tuple(float(f"{i * step:.12g}") for i in range(first, last + 1))
     return Axis(low=ticks[0], high=ticks[-1], start_px=start_px, end_px=end_px, logarithmic=False, ticks=ticks)
 
 
