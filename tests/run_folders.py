@@ -28,6 +28,7 @@ HOST = {"kind": "host", "id": "host", "name": "Test workstation", "processor": "
 BEGAN_MS = 1_764_000_000_000
 PSNR_DB = {2: (36.22, 36.74, 36.99), 4: (36.79, 37.16, 37.32), 8: (36.98, 37.28, 37.42)}
 DEPTHS = (2, 4, 8)
+AGENT_KINDS = ("agent", "condition", "start", "placement", "warm-up", "steady", "sustained", "event", "error")
 
 
 def variant(target: str = "tflite", bits: int = 4, depth: int = 8, **more: Any) -> dict[str, Any]:
@@ -132,7 +133,9 @@ class _Writer:
 
     def add(self, kind: str, **values: Any) -> None:
         clocks = {"time_ms": BEGAN_MS + self.clock_ms, "elapsed_ms": self.clock_ms}
-        self.records.append({"kind": kind, **clocks, "received_ms": BEGAN_MS + self.clock_ms + 40, **values})
+        if kind in AGENT_KINDS:
+            clocks["received_ms"] = BEGAN_MS + self.clock_ms + 40
+        self.records.append({"kind": kind, **clocks, **values})
 
     def header(self) -> None:
         plan = self.plan

@@ -24,7 +24,7 @@ DEFAULT_OUTPUT = Path("report.html")
 )
 @click.option("--baseline", type=click.Path(path_type=Path, readable=False), help="Run to compare every RUN with.")
 @click.option("--fail-on-regression", "percent", type=click.FloatRange(min=0), metavar="PERCENT",
-              help="Exit with 1 if a median is slower by more than that, and not by chance.")  # fmt: skip
+              help="Exit with 1 if a median is slower by more than that, not by chance, or missing.")  # fmt: skip
 @click.option("--force", is_flag=True, help="Replace an existing page.")
 @click.option("--json", "json_wanted", is_flag=True, help="Print everything as JSON.")
 @click.option("--markdown", "markdown_wanted", is_flag=True, help="Print tables for a README.")

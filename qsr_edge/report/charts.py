@@ -215,14 +215,14 @@ def timeline_chart(variant: Variant, high_us: int, width: float = 440) -> Elemen
     x_axis = Axis(low=0, high=span_ms / 60_000, start_px=left, end_px=right, logarithmic=False, ticks=())
     y_axis = linear_axis(0, high_us / 1000, top + 130, top, most_ticks=5)
     nodes = [_title("latency, ms", 0, 12), *_y_ticks(y_axis, left, right)]
-    median = [(x_axis(minute.minute + 0.5), y_axis(minute.p50_us / 1000)) for minute in variant.minutes]
-    p90 = [(x_axis(minute.minute + 0.5), y_axis(minute.p90_us / 1000)) for minute in variant.minutes]
+    median = [(x_axis(minute.minute + 0.5), y_axis(minute.latency.p50_us / 1000)) for minute in variant.minutes]
+    p90 = [(x_axis(minute.minute + 0.5), y_axis(minute.latency.p90_us / 1000)) for minute in variant.minutes]
     colour = bits_class(variant.bits)
     nodes.append(element("path", d=path([*median, *reversed(p90)], closed=True), class_=f"band {colour}"))
     nodes.append(element("path", d=path(p90), class_=f"line thin {colour}"))
     nodes.append(element("path", d=path(median), class_=f"line {colour}"))
     for minute, (x, y) in zip(variant.minutes, median, strict=True):
-        said = f"minute {minute.minute + 1}: median {ms(minute.p50_us)} ms, p90 {ms(minute.p90_us)} ms"
+        said = f"minute {minute.minute + 1}: median {ms(minute.latency.p50_us)} ms, p90 {ms(minute.latency.p90_us)} ms"
         nodes.append(element("circle", element("title", content=said), cx=x, cy=y, r=2.6, class_=f"dot {colour}"))
     labels = Labels(width, top + 128, [(x - 2, y - 5, x + 2, y + 5) for x, y in [*median, *p90]])
     ends = (labels.place("p90", *p90[-1], "label small"), labels.place("median", *median[-1], "label small"))
@@ -239,10 +239,10 @@ def timeline_chart(variant: Variant, high_us: int, width: float = 440) -> Elemen
             nodes.append(element("text", content=label, x=x, y=y + 14, text_anchor="middle", class_="tick"))
     nodes.append(element("line", x1=left, x2=right, y1=y - 4, y2=y - 4, class_="axis"))
     nodes.append(_title("minutes without a pause", right, y + 32, "end"))
-    first, last = variant.minutes[0], variant.minutes[-1]
+    first_ms, last_ms = (ms(minute.latency.p50_us) for minute in (variant.minutes[0], variant.minutes[-1]))
     said = (
-        f"{variant.label}: median latency by the minute, {ms(first.p50_us)} ms in the first and {ms(last.p50_us)} ms "
-        f"in minute {last.minute + 1}, with the device's state below. The table has every minute."
+        f"{variant.label}: median latency by the minute, {first_ms} ms in the first and {last_ms} ms in the last "
+        f"({variant.minutes[-1].minute + 1}), with the device's state below. The table has every minute."
     )
     return _chart(width, y + 40, said, *nodes)
 
@@ -327,4 +327,4 @@ def ratio_chart(comparison: Comparison, width: float) -> Element:
 
 def minutes_high_us(variants: Sequence[Variant]) -> int:
     """The largest 90th percentile of any minute."""
-    return max((minute.p90_us for variant in variants for minute in variant.minutes), default=math.ceil(1e3))
+    return max((minute.latency.p90_us for variant in variants for minute in variant.minutes), default=math.ceil(1e3))

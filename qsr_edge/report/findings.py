@@ -181,13 +181,11 @@ def sentences(run: Run, panels: Iterable[Panel]) -> tuple[str, ...]:
 
 
 def slowdown(variant: Variant) -> float | None:
-    """The last full minute's median latency over the first minute's; None with fewer than two minutes."""
+    """The last minute's median latency over the first minute's; None with fewer than two minutes."""
     minutes = variant.minutes
     if len(minutes) < 2:
         return None
-    # The last minute may have but a few inferences.
-    last = minutes[-1] if minutes[-1].count * 2 >= minutes[-2].count or len(minutes) == 2 else minutes[-2]
-    return last.p50_us / max(1, minutes[0].p50_us)
+    return minutes[-1].latency.p50_us / max(1, minutes[0].latency.p50_us)
 
 
 def _told_slowdown(slowing: list[tuple[Variant, float]]) -> str:

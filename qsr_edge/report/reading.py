@@ -2,9 +2,7 @@
 
 import json
 import math
-import statistics
 import unicodedata
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -13,33 +11,16 @@ from typing import Any
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import best_match
 
-from qsr_edge.bench.protocol import RESULTS_NAME, evaluate_run, read_log
-from qsr_edge.bench.statistics import percentile, summarize
+from qsr_edge.bench.log import RESULTS_NAME, Record, read_log
+from qsr_edge.bench.result import SCHEMA, VariantResult, evaluate_run
 from qsr_edge.errors import BenchError
-from qsr_edge.report.run import (
-    Device,
-    Fault,
-    Gate,
-    ImageQuality,
-    Minute,
-    Placement,
-    RecordedQuality,
-    Run,
-    State,
-    Variant,
-)
+from qsr_edge.report.run import Device, Fault, Gate, RecordedQuality, Run, State, Variant
 
-SCHEMA = 2
 MAX_TEXT = 200
 MAX_LATENCY_US = 1 << 40
 """Twelve days: what is longer is no latency."""
-_MINUTE_US = 60_000_000
-_SLIVER_US = 10_000_000
-"""The last inferences overshoot the phase's end by a moment, which is no minute."""
-_MIN_POWER_SAMPLES = 3
-Record = Mapping[str, Any]
-Clock = tuple[str, int]
-"""A variant's sustained phase within a part."""
+_NO_TEXT = frozenset({"picture", "bundle", "latencies_us", "cpu_us"})
+"""Paths, which must stay what they are, and long lists of numbers."""
 
 
 def read_run(folder: Path) -> Run:
@@ -60,22 +41,28 @@ def read_run(folder: Path) -> Run:
         raise BenchError(f"{path}: has schema {_shown(schema)}, expected {SCHEMA}; measure anew with this release")
     for number, record in enumerate(records, start=1):
         _check(record, f"{path}, record {number}")
+    records = tuple(_cleaned(record) for record in records)
     header = records[0]
     labels = [entry["label"] for entry in header["variants"]]
     if len(set(labels)) != len(labels):
         raise BenchError(f"{path}, record 1: labels of variants are not unique; measure anew")
-    result = evaluate_run(records)
+    try:
+        result = evaluate_run(records)
+    except BenchError as error:
+        raise BenchError(f"{path}: {error}") from error
+    results = {entry.label: entry for entry in result.variants}
     conditions = [record["condition"] for record in records if record["kind"] == "condition"]
     events = [record for record in records if record["kind"] == "event"]
     statuses = {entry["thermal_status"] for entry in [*conditions, *events] if "thermal_status" in entry}
     job, gate = header["job"], header["job"].get("gate")
-    reasons = [record.get("reason") or "" for record in records if record["kind"] == "end" and not record["complete"]]
+    # An agent's end has come over and closes a part; the run's own has not.
+    ends = [record for record in records if record["kind"] == "end" and "received_ms" not in record]
     images = [entry["name"] for entry in header.get("images", ())]
-    own = [record for record in records if record["kind"] == "quality"]
+    images += [record["image"] for record in records if record["kind"] == "quality"]
     return Run(
         folder=folder,
-        id=text(header["run"]),
-        version=text(header["version"]),
+        id=header["run"],
+        version=header["version"],
         began_ms=_int(header.get("time_ms")),
         device=_device(header["device"]),
         agents=tuple(dict.fromkeys(_agent(record) for record in records if record["kind"] == "agent")),
@@ -89,18 +76,16 @@ def read_run(folder: Path) -> Run:
             max_thermal_status=_int(gate.get("max_thermal_status")),
             max_temperature_mc=_int(gate.get("max_temperature_mc")),
         ),
-        variants=tuple(_variant(entry, records) for entry in header["variants"]),
-        images=tuple(dict.fromkeys(text(name) for name in [*images, *(record["image"] for record in own)])),
+        variants=tuple(_variant(entry, results.get(entry["label"]), records) for entry in header["variants"]),
+        images=tuple(dict.fromkeys(images)),
         parts=max(1, sum(record["kind"] == "part" for record in records)),
         complete=result.complete,
-        reason=text(reasons[-1]) if reasons and not result.complete else "",
-        invalid=tuple(text(reason) for reason in result.invalid),
+        reason=(ends[-1].get("reason") or "") if ends and not result.complete else "",
+        invalid=result.invalid,
         faults=tuple(
-            Fault(phase=text(record["phase"]), message=text(record["message"]))
-            for record in records
-            if record["kind"] == "fault"
+            Fault(phase=record["phase"], message=record["message"]) for record in records if record["kind"] == "fault"
         ),
-        errors=tuple(text(record["message"]) for record in records if record["kind"] == "error"),
+        errors=tuple(dict.fromkeys(record["message"] for record in records if record["kind"] == "error")),
         thermal_statuses=tuple(sorted(map(int, statuses))),
         power_save=any(entry.get("power_save") for entry in conditions),
         low_memory=any(record["event"] == "low-memory" for record in events),
@@ -112,6 +97,19 @@ def text(value: object) -> str:
     line = " ".join(str(value).split())
     kept = "".join(char for char in line if unicodedata.category(char)[0] != "C")
     return kept if len(kept) <= MAX_TEXT else f"{kept[:MAX_TEXT]}…"
+
+
+def _cleaned(record: Record) -> Record:
+    """The record with every text fit to be shown."""
+    return {key: value if key in _NO_TEXT else _clean(value) for key, value in record.items()}
+
+
+def _clean(value: Any) -> Any:
+    if isinstance(value, str):
+        return text(value)
+    if isinstance(value, dict):
+        return {text(key): entry if key in _NO_TEXT else _clean(entry) for key, entry in value.items()}
+    return [_clean(entry) for entry in value] if isinstance(value, list) else value
 
 
 def _shown(value: object) -> str:
@@ -152,45 +150,37 @@ def _int(value: float | None) -> int | None:
 
 
 def _agent(record: Record) -> str:
-    return text(" on ".join(str(record[key]) for key in ("agent", "runtime") if record.get(key)))
+    return " on ".join(str(record[key]) for key in ("agent", "runtime") if record.get(key))
 
 
 def _device(entry: Mapping[str, Any]) -> Device:
     known = {"kind", "id", "name", "processor", "system", "cores", "simulator"}
-    details = [(key, value) for key, value in entry.items() if key not in known and value is not None]
+    details = [(key, value) for key, value in entry.items() if key not in known and value not in (None, "")]
     return Device(
-        kind=text(entry["kind"]),
-        id=text(entry.get("id", "")),
-        name=text(entry["name"]),
-        processor=text(entry.get("processor", "")),
-        system=text(entry.get("system", "")),
+        kind=entry["kind"],
+        id=entry.get("id", ""),
+        name=entry["name"],
+        processor=entry.get("processor", ""),
+        system=entry.get("system", ""),
         cores=_int(entry.get("cores")),
         simulator=entry["simulator"],
         details=tuple(
-            (text(key).replace("_", " "), text(value if isinstance(value, str) else json.dumps(value)))
+            (key.replace("_", " "), text(value if isinstance(value, str) else json.dumps(value)))
             for key, value in details
         ),
     )
 
 
-def _variant(entry: Mapping[str, Any], records: Sequence[Record]) -> Variant:
-    own = [(part, record) for part, record in _with_parts(records) if record.get("variant") == entry["label"]]
-    of_kind: dict[str, list[Record]] = {}
-    for _, record in own:
-        of_kind.setdefault(record["kind"], []).append(record)
-    rounds = tuple(tuple(record["latencies_us"]) for record in of_kind.get("steady", ()) if record["latencies_us"])
-    cpu_us = [value for record in of_kind.get("steady", ()) for value in record.get("cpu_us", ())]
-    peaks = [record["peak_bytes"] for record in of_kind.get("steady", ()) if "peak_bytes" in record]
-    starts = of_kind.get("start", [])
-    golden = [record.get("golden_equal") for record in starts]
-    placements = of_kind.get("placement", [])
-    qualities = {record["image"]: record for record in of_kind.get("quality", ())}
+def _variant(entry: Mapping[str, Any], result: VariantResult | None, records: Sequence[Record]) -> Variant:
+    own = [record for record in records if record.get("variant") == entry["label"]]
+    rounds = tuple(tuple(record["latencies_us"]) for record in own if record["kind"] == "steady")
+    golden = [record.get("golden_equal") for record in own if record["kind"] == "start"]
     return Variant(
-        label=text(entry["label"]),
-        name=text(entry["name"]),
-        target=text(entry["target"]),
-        kernels=text(entry.get("kernels", "")),
-        runtime=text(entry.get("runtime", "")),
+        label=entry["label"],
+        name=entry["name"],
+        target=entry["target"],
+        kernels=entry.get("kernels", ""),
+        runtime=entry.get("runtime", ""),
         depth=int(entry["depth"]),
         bits=_int(entry.get("bits")),
         scale=int(entry.get("scale", 1)),
@@ -199,57 +189,22 @@ def _variant(entry: Mapping[str, Any], records: Sequence[Record]) -> Variant:
         model_bytes=_int(entry.get("model_bytes")),
         macs_per_pixel=entry.get("macs_per_pixel"),
         recorded=tuple(
-            RecordedQuality(dataset=text(quality["dataset"]), psnr_db=float(quality["psnr_db"]))
+            RecordedQuality(dataset=quality["dataset"], psnr_db=float(quality["psnr_db"]))
             for quality in entry.get("quality", ())
             if quality["psnr_db"] is not None and math.isfinite(quality["psnr_db"])
         ),
-        images=tuple(
-            ImageQuality(
-                image=text(name),
-                psnr_db=record.get("psnr_db"),
-                ssim=record.get("ssim"),
-                equal=record.get("equal"),
-                picture=record.get("picture"),
-            )
-            for name, record in qualities.items()
-        ),
-        rounds_us=rounds,
-        latency=summarize([value for values in rounds for value in values]) if rounds else None,
-        cpu_us=percentile(sorted(cpu_us), 50) if cpu_us else None,
-        # Of a run that was gone on with, the first start was the cold one.
-        load_us=_int(starts[0]["load_us"]) if starts else None,
-        first_us=_int(starts[0]["first_us"]) if starts else None,
-        peak_bytes=int(max(peaks)) if peaks else None,
+        images=result.images if result else (),
+        rounds_us=tuple(values for values in rounds if values) if result else (),
+        latency=result.latency if result else None,
+        cpu_us=result.cpu.p50_us if result and result.cpu else None,
+        load_us=result.load_us if result else None,
+        first_us=result.first_us if result else None,
+        peak_bytes=result.peak_bytes if result else None,
         golden_equal=False if False in golden else None if None in golden or not golden else True,
-        placement=_placement(placements[-1]) if placements else None,
-        minutes=_minutes(of_kind.get("sustained", ())),
+        placement=result.placement if result else None,
+        minutes=result.minutes if result else (),
         states=_states(entry["label"], records),
-        energy_mj=_energy_mj(of_kind),
-    )
-
-
-def _placement(record: Record) -> Placement:
-    fallback = Counter({text(op): int(count) for op, count in record.get("fallback", {}).items()})
-    return Placement(
-        delegate=text(record.get("delegate", "")),
-        delegated_ops=_int(record.get("delegated_ops")),
-        fallback=tuple(fallback.most_common()),
-    )
-
-
-def _minutes(sustained: Iterable[Record]) -> tuple[Minute, ...]:
-    """Latencies by the minute in which they ended: within a record inferences follow each other without a pause."""
-    by_minute: dict[int, list[int]] = {}
-    for record in sustained:
-        end_us = 1000 * int(record["since_ms"])
-        for latency_us in reversed(record["latencies_us"]):
-            by_minute.setdefault(max(0, end_us - 1) // _MINUTE_US, []).append(latency_us)
-            end_us = max(0, end_us - latency_us)
-    if len(by_minute) > 1 and sum(by_minute[max(by_minute)]) < _SLIVER_US:
-        del by_minute[max(by_minute)]
-    return tuple(
-        Minute(minute=minute, count=len(values), p50_us=percentile(values, 50), p90_us=percentile(values, 90))
-        for minute, values in sorted((minute, sorted(values)) for minute, values in by_minute.items())
+        energy_mj=result.energy_uj / 1000 if result and result.energy_uj is not None else None,
     )
 
 
@@ -308,17 +263,3 @@ def _states(label: str, records: Sequence[Record]) -> tuple[State, ...]:
             )
         )
     return tuple(sorted(states, key=lambda state: state.at_ms))
-
-
-def _energy_mj(of_kind: Mapping[str, Sequence[Record]]) -> float | None:
-    """Mean battery power of the sustained phase times its mean latency; None on mains or where it is not told."""
-    conditions = [record["condition"] for record in of_kind.get("condition", ())]
-    latencies_us = [value for record in of_kind.get("sustained", ()) for value in record["latencies_us"]]
-    power_w = [
-        -entry["current_ua"] * entry["voltage_mv"] / 1e9
-        for entry in conditions
-        if entry.get("current_ua", 0) < 0 and entry.get("voltage_mv", 0) > 0 and entry.get("plugged_in") is False
-    ]
-    if len(power_w) < max(_MIN_POWER_SAMPLES, len(conditions)) or not latencies_us:
-        return None
-    return statistics.fmean(power_w) * statistics.fmean(latencies_us) / 1000

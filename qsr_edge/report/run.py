@@ -7,6 +7,7 @@ direction characters, which could hide or reorder what a reader sees; escaping i
 from dataclasses import dataclass
 from pathlib import Path
 
+from qsr_edge.bench.result import ImageResult, Minute, PlacementResult
 from qsr_edge.bench.statistics import LatencySummary
 
 
@@ -21,44 +22,6 @@ class RecordedQuality:
 
     dataset: str
     psnr_db: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ImageQuality:
-    """What a variant made of one image, measured from the bytes that the device returned.
-
-    Attributes:
-        image: its name.
-        psnr_db: on luma, `scale` border pixels cropped; None without an original.
-        ssim: likewise.
-        equal: whether the bytes are the golden interpreter's; None if that was not asked.
-        picture: file in the run's folder, or None.
-    """
-
-    image: str
-    psnr_db: float | None
-    ssim: float | None
-    equal: bool | None
-    picture: str | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Placement:
-    """Nodes that a delegate took, and those it left, by op."""
-
-    delegate: str
-    delegated_ops: int | None
-    fallback: tuple[tuple[str, int], ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Minute:
-    """A minute of a variant's sustained phase, counted from 0."""
-
-    minute: int
-    count: int
-    p50_us: int
-    p90_us: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,7 +55,7 @@ class Variant:
         load_us: cold load, as the first part of the run measured it.
         first_us: first inference.
         peak_bytes: most memory.
-        golden_equal: whether the golden output was reproduced by every part; None if one did not ask.
+        golden_equal: whether the golden output was reproduced: False if any part did not, None if one did not ask.
         placement: of ops, if the runtime tells.
         minutes: of the sustained phase.
         states: of the device in the sustained phase, by time.
@@ -112,7 +75,7 @@ class Variant:
     model_bytes: int | None
     macs_per_pixel: float | None
     recorded: tuple[RecordedQuality, ...]
-    images: tuple[ImageQuality, ...]
+    images: tuple[ImageResult, ...]
     rounds_us: tuple[tuple[int, ...], ...]
     latency: LatencySummary | None
     cpu_us: int | None
@@ -120,7 +83,7 @@ class Variant:
     first_us: int | None
     peak_bytes: int | None
     golden_equal: bool | None
-    placement: Placement | None
+    placement: PlacementResult | None
     minutes: tuple[Minute, ...]
     states: tuple[State, ...]
     energy_mj: float | None

@@ -76,9 +76,9 @@ def placement_table(run: Run) -> Table | None:
         (
             variant.label,
             variant.placement.delegate or UNKNOWN,
-            _or_unknown(variant.placement.delegated_ops, str(variant.placement.delegated_ops)),
-            str(sum(count for _, count in variant.placement.fallback)),
-            ", ".join(f"{op} ×{count}" for op, count in variant.placement.fallback) or "none",
+            str(variant.placement.delegated_ops),
+            str(sum(variant.placement.fallback.values())),
+            ", ".join(f"{op} ×{count}" for op, count in variant.placement.fallback.items()) or "none",
         )
         for variant in run.variants
         if variant.placement is not None
@@ -104,17 +104,16 @@ def minutes_table(run: Run, variant: Variant) -> Table:
     rows = []
     for minute in variant.minutes:
         inside = [state for state in variant.states if state.at_ms // 60_000 == minute.minute]
-        statuses = [state.thermal_status for state in inside if state.thermal_status is not None]
-        hottest = max((state.temperature_c for state in inside if state.temperature_c is not None), default=None)
+        hottest_mc = minute.temperature_mc
         battery = min((state.battery_percent for state in inside if state.battery_percent is not None), default=None)
         rows.append(
             (
                 str(minute.minute + 1),
-                f"{minute.count:,}",
-                ms(minute.p50_us),
-                ms(minute.p90_us),
-                str(max(statuses)) if statuses else UNKNOWN,
-                _or_unknown(hottest, f"{hottest or 0:.1f}"),
+                f"{minute.latency.count:,}",
+                ms(minute.latency.p50_us),
+                ms(minute.latency.p90_us),
+                _or_unknown(minute.thermal_status, str(minute.thermal_status)),
+                _or_unknown(hottest_mc, f"{(hottest_mc or 0) / 1000:.1f}"),
                 _or_unknown(battery, f"{battery or 0:.0f}"),
             )
         )
@@ -289,8 +288,8 @@ def markdown(runs: Sequence[Run], comparisons: Sequence[Comparison]) -> str:
                                         f"threads: {environment['threads']}")))  # fmt: skip
         parts += [_markdown_table(table), "\n".join(f"- {_escaped(line)}" for line in (f"{where}.", *told, *about))]
     for comparison in comparisons:
-        parts += [_markdown_table(change_table(comparison)), f"- {METHOD}."]
-        parts += [f"- CAUTION: {_escaped(caution)}." for caution in comparison.cautions]
+        notes = [f"{METHOD}.", *(f"CAUTION: {caution}." for caution in comparison.cautions)]
+        parts += [_markdown_table(change_table(comparison)), "\n".join(f"- {_escaped(note)}" for note in notes)]
     return "\n\n".join(parts) + "\n"
 
 

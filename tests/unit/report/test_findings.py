@@ -12,6 +12,8 @@ from qsr_edge.report.reading import read_run
 from qsr_edge.report.run import Run
 from tests.run_folders import HOST, SIMULATOR, Plan, photo, variant, variants, write_run
 
+SET14 = [{"dataset": "Set14", "psnr_db": 30}]
+
 
 @pytest.fixture
 def run_of(tmp_path: Path):
@@ -47,7 +49,7 @@ def test_caveats(run_of) -> None:
     assert titles(run_of(extra=[{"kind": "part", "part": 2}])) == {"Gone on with": note}
     assert titles(run_of(extra=[{"kind": "error", "message": "no model"}])) == {"Errors of the agent": caution}
     power_save = {"kind": "condition", "condition": {"power_save": True}}
-    assert titles(run_of(extra=[power_save])) == {"Power saving": caution}
+    assert titles(run_of(extra=[power_save])) == {"Power saving": caution, "Invalid run": invalid}  # it changed
     assert titles(run_of(rounds=0)) == {"Not measured": caution}
     assert titles(replace(run_of(), queries=50, steady_ms=3000)) == {"Short run": caution}
     assert titles(replace(run_of(), invalid=("the power source changed",))) == {"Invalid run": invalid}

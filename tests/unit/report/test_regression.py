@@ -50,6 +50,7 @@ def test_noise_is_not_taken_for_a_change(run_of) -> None:
     assert not change.exceeds(0)
 
 
+@pytest.mark.slow
 def test_the_interval_covers_the_truth_as_often_as_it_says() -> None:
     """Both sides have one median and rounds that differ by 2 %; single latencies would claim a change far too often."""
     rng = np.random.default_rng(7)
