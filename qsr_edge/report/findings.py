@@ -83,6 +83,14 @@ def _about_course(run: Run) -> Iterator[Caveat]:
             title="Hot throughout",
             text=f"The thermal status was {status} ({THERMAL_NAMES[status]}) all the time.",
         )
+    # A phone's load counts processes that wait for hardware, too, and tells nothing.
+    if run.device.kind == "host" and run.load is not None and run.device.cores and run.load > run.device.cores:
+        yield Caveat(
+            severity=Severity.CAUTION,
+            title="Busy machine",
+            text=f"{run.load:.1f} processes wanted its {run.device.cores} cores, so latencies hold waiting for others; "
+            "compare them with the CPU times, or measure again while nothing else runs.",
+        )
     if run.power_save:
         yield Caveat(severity=Severity.CAUTION, title="Power saving", text="The device was told to save power.")
     if run.low_memory:

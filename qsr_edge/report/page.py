@@ -236,7 +236,7 @@ def _run_view(run: Run, heading: str, *, several: bool) -> RunView:
 def _panel_view(panel: Panel, name: str, every: Sequence[Panel], *, several: bool) -> PanelView:
     # Only what is comparable shares axes.
     shared = [each for each in every if (each.scale, each.basis) == (panel.scale, panel.basis)]
-    measured = "measured on its outputs" if panel.measured else "recorded in the bundle"
+    measured = "measured on this device's outputs" if panel.measured else "recorded in the bundle"
     return PanelView(
         heading=f"{name}, ×{panel.scale}" if several else f"×{panel.scale}",
         note=f"PSNR on {panel.basis}, {measured}; timed input {panel.width_px}×{panel.height_px}",

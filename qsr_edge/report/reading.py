@@ -2,6 +2,7 @@
 
 import json
 import math
+import statistics
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
@@ -52,6 +53,7 @@ def read_run(folder: Path) -> Run:
         raise BenchError(f"{path}: {error}") from error
     results = {entry.label: entry for entry in result.variants}
     conditions = [record["condition"] for record in records if record["kind"] == "condition"]
+    loads = [entry["load_milli"] for entry in conditions if "load_milli" in entry]
     events = [record for record in records if record["kind"] == "event"]
     statuses = {entry["thermal_status"] for entry in [*conditions, *events] if "thermal_status" in entry}
     job, gate = header["job"], header["job"].get("gate")
@@ -87,6 +89,7 @@ def read_run(folder: Path) -> Run:
         ),
         errors=tuple(dict.fromkeys(record["message"] for record in records if record["kind"] == "error")),
         thermal_statuses=tuple(sorted(map(int, statuses))),
+        load=statistics.median(loads) / 1000 if loads else None,
         power_save=any(entry.get("power_save") for entry in conditions),
         low_memory=any(record["event"] == "low-memory" for record in events),
     )

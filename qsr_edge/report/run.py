@@ -157,6 +157,7 @@ class Run:
         faults, errors: in the order they came.
         thermal_statuses: all that were seen, ascending.
         power_save: whether the device saved power at any time.
+        load: median number of processes that wanted to run, if known.
         low_memory: whether the system ran short of memory at any time.
     """
 
@@ -181,6 +182,7 @@ class Run:
     errors: tuple[str, ...]
     thermal_statuses: tuple[int, ...]
     power_save: bool
+    load: float | None
     low_memory: bool
 
     @property

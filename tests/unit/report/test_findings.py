@@ -49,7 +49,11 @@ def test_caveats(run_of) -> None:
     assert titles(run_of(extra=[{"kind": "part", "part": 2}])) == {"Gone on with": note}
     assert titles(run_of(extra=[{"kind": "error", "message": "no model"}])) == {"Errors of the agent": caution}
     power_save = {"kind": "condition", "condition": {"power_save": True}}
-    assert titles(run_of(extra=[power_save])) == {"Power saving": caution, "Invalid run": invalid}  # it changed
+    assert titles(run_of(extra=[power_save])) == {"Power saving": caution}
+    busy = {"kind": "condition", "condition": {"load_milli": 4500}}
+    assert titles(run_of(device=HOST, extra=[busy])) == {"Not a phone": note, "Busy machine": caution}
+    assert "4.5 processes wanted its 2 cores" in caveats(run_of(device=HOST, extra=[busy]))[0].text
+    assert titles(run_of(extra=[busy])) == {}  # a phone's load is no such sign
     assert titles(run_of(rounds=0)) == {"Not measured": caution}
     assert titles(replace(run_of(), queries=50, steady_ms=3000)) == {"Short run": caution}
     assert titles(replace(run_of(), invalid=("the power source changed",))) == {"Invalid run": invalid}
