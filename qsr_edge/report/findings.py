@@ -68,7 +68,7 @@ def _about_course(run: Run) -> Iterator[Caveat]:
         )
     missing = [variant.label for variant in run.variants if variant.latency is None]
     if missing:
-        yield Caveat(severity=Severity.CAUTION, title="Not measured", text=f"No steady state: {_listed(missing)}.")
+        yield Caveat(severity=Severity.CAUTION, title="Not measured", text=f"No steady state: {listed(missing)}.")
     if len(run.thermal_statuses) > 1:
         low, high = run.thermal_statuses[0], run.thermal_statuses[-1]
         yield Caveat(
@@ -96,7 +96,7 @@ def _about_course(run: Run) -> Iterator[Caveat]:
     if run.low_memory:
         yield Caveat(severity=Severity.CAUTION, title="Short of memory", text="The system reported low memory.")
     if run.faults:
-        told = _listed([f"{fault.phase}: {fault.message}" for fault in run.faults])
+        told = listed([f"{fault.phase}: {fault.message}" for fault in run.faults])
         what = "survived" if run.complete else "met"
         yield Caveat(
             severity=Severity.CAUTION,
@@ -110,7 +110,7 @@ def _about_course(run: Run) -> Iterator[Caveat]:
             text=f"Measured in {run.parts} parts; load and first inference are those of the first start.",
         )
     if run.errors:
-        yield Caveat(severity=Severity.CAUTION, title="Errors of the agent", text=f"{_listed(run.errors)}.")
+        yield Caveat(severity=Severity.CAUTION, title="Errors of the agent", text=f"{listed(run.errors)}.")
 
 
 def _about_bytes(run: Run) -> Iterator[Caveat]:
@@ -119,7 +119,7 @@ def _about_bytes(run: Run) -> Iterator[Caveat]:
         yield Caveat(
             severity=Severity.INVALID,
             title="Other bytes than the reference",
-            text=f"The golden output was not reproduced by {_listed(other)}: its pictures are not those of the bundle.",
+            text=f"The golden output was not reproduced by {listed(other)}: its pictures are not those of the bundle.",
         )
     pictures = [
         f"{variant.label} ({image.image})"
@@ -131,14 +131,14 @@ def _about_bytes(run: Run) -> Iterator[Caveat]:
         yield Caveat(
             severity=Severity.INVALID,
             title="Pictures differ from the reference",
-            text=f"Bytes are not the golden interpreter's: {_listed(pictures)}.",
+            text=f"Bytes are not the golden interpreter's: {listed(pictures)}.",
         )
     unasked = [variant.label for variant in run.measured if variant.golden_equal is None]
     if unasked:
         yield Caveat(
             severity=Severity.NOTE,
             title="Golden output not asked for",
-            text=f"Whether the bytes are the reference's is not known of {_listed(unasked)}.",
+            text=f"Whether the bytes are the reference's is not known of {listed(unasked)}.",
         )
 
 
@@ -170,7 +170,7 @@ def sentences(run: Run, panels: Iterable[Panel]) -> tuple[str, ...]:
         told.append(f"Each variant was timed {spread} times in the steady state, the variants in turns.")
     for panel in panels:
         if panel.front:
-            named = _listed(
+            named = listed(
                 [
                     f"{point.variant.series} at depth {point.variant.depth} "
                     f"({ms(point.latency_us)} ms, {point.psnr_db:.2f} dB)"
@@ -222,7 +222,8 @@ def _count(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
-def _listed(items: Iterable[str], most: int = 5) -> str:
+def listed(items: Iterable[str], most: int = 5) -> str:
+    """Names in a row, not more than ``most`` of them."""
     names = list(items)
     shown, left = names[:most], len(names) - most
     if left > 0:

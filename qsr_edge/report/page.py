@@ -42,6 +42,7 @@ from qsr_edge.report.tables import (
     placement_table,
     quality_table,
     side_by_side_table,
+    unmatched,
     verdict,
 )
 
@@ -117,7 +118,8 @@ class ComparisonView:
     heading: str
     verdict: str
     cautions: tuple[str, ...]
-    chart: Drawn | None
+    unmatched: list[str]
+    chart: Drawn
     table: Table
 
 
@@ -277,7 +279,8 @@ def _comparison_view(comparison: Comparison) -> ComparisonView:
         heading=f"{run.title} ({run.id}) against {baseline.title} ({baseline.id})",
         verdict=_told(changes),
         cautions=comparison.cautions,
-        chart=chart if changes else None,
+        unmatched=unmatched(comparison),
+        chart=chart,
         table=change_table(comparison),
     )
 

@@ -23,8 +23,9 @@ from qsr_edge.report.run import Run
 BUDGET_BYTES = 3_000_000
 """Of all pictures of a page, as base64: with the rest, a page that mail and chat still take."""
 MIN_SIDE_PX = 96
-"""A crop is never smaller, whatever the budget."""
+"""A crop is never smaller, even if the budget is exceeded."""
 MAX_SIDE_PX = 1024
+MAX_IMAGES = 12
 _SHRINK = 0.85
 _DETAIL_STEPS = 24
 Pixels = NDArray[np.uint8]
@@ -133,7 +134,9 @@ def gather(runs: Sequence[Run], budget_bytes: int = BUDGET_BYTES) -> Gallery:
     for run in runs:
         for name in run.images:
             _add_source(run, name, sources, problems, several=len(runs) > 1)
-    found = list(sources.values())
+    found = list(sources.values())[:MAX_IMAGES]
+    if len(sources) > MAX_IMAGES:
+        problems.append(f"{len(sources) - MAX_IMAGES} more images are not shown: a page holds {MAX_IMAGES}.")
     share = budget_bytes // max(1, len(found))
     images, pictures = [], dict[str, Encoded]()
     for source in found:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from qsr_edge.report.findings import caveats, ms
+from qsr_edge.report.findings import caveats, listed, ms
 from qsr_edge.report.quality import Panel, mean_psnr_db, panels
 from qsr_edge.report.regression import METHOD, Change, Comparison
 from qsr_edge.report.run import Run, Variant
@@ -225,7 +225,7 @@ def _effort(run: Run) -> str:
 
 
 def change_table(comparison: Comparison) -> Table:
-    """A run against the baseline."""
+    """A run against the baseline: the variants that both measured."""
     rows = [
         (
             change.label,
@@ -238,6 +238,7 @@ def change_table(comparison: Comparison) -> Table:
             _or_unknown(change.peak_ratio, f"{change.peak_ratio or 0:.2f}"),
         )
         for change in comparison.changes
+        if change.ratio is not None
     ]
     columns = ("variant", "baseline, ms", "this run, ms", "ratio", "95 % interval", "verdict", "PSNR change, dB",
                "peak memory ratio")  # fmt: skip
@@ -255,6 +256,18 @@ def verdict(change: Change) -> str:
         if change.verdict.value in ("slower", "faster")
         else change.verdict.value
     )
+
+
+def unmatched(comparison: Comparison) -> list[str]:
+    """What only one of the runs measured, in at most two sentences."""
+    told = []
+    for whose, labels in (
+        ("of the baseline not measured in this run", [c.label for c in comparison.changes if c.run_us is None]),
+        ("of this run not in the baseline", [c.label for c in comparison.changes if c.baseline_us is None]),
+    ):
+        if labels:
+            told.append(f"{len(labels)} {'variants' if len(labels) > 1 else 'variant'} {whose}: {listed(labels)}.")
+    return told
 
 
 def markdown(runs: Sequence[Run], comparisons: Sequence[Comparison]) -> str:
@@ -288,7 +301,7 @@ def markdown(runs: Sequence[Run], comparisons: Sequence[Comparison]) -> str:
                                         f"threads: {environment['threads']}")))  # fmt: skip
         parts += [_markdown_table(table), "\n".join(f"- {_escaped(line)}" for line in (f"{where}.", *told, *about))]
     for comparison in comparisons:
-        notes = [f"{METHOD}.", *(f"CAUTION: {caution}." for caution in comparison.cautions)]
+        notes = [f"{METHOD}.", *unmatched(comparison), *(f"CAUTION: {caution}." for caution in comparison.cautions)]
         parts += [_markdown_table(change_table(comparison)), "\n".join(f"- {_escaped(note)}" for note in notes)]
     return "\n\n".join(parts) + "\n"
 

@@ -60,6 +60,18 @@ def test_markdown(run_cli, run: Path, tmp_path: Path) -> None:
     assert "**a\\|b &lt;c&gt; (simulator)**" in told
 
 
+def test_markdown_against_a_baseline(run_cli, run: Path, tmp_path: Path) -> None:
+    """What only one run has is told in a sentence, not in rows of dashes."""
+    part = write_run(tmp_path / "part", Plan(variants=variants()[:2], rounds=25, device=GALAXY))
+    told = run_cli("report", part, "--baseline", run, "--markdown").stdout
+    [*_, table] = told.split("**Medians against the baseline's**")
+    assert [line.split(" | ")[0] for line in table.splitlines()[4:6]] == [
+        f"| {entry['label']}" for entry in variants()[:2]
+    ]
+    assert f"- 1 variant of the baseline not measured in this run: {variants()[2]['label']}." in told
+    assert "- CAUTION: another device: Test Galaxy against Test Pixel." in told
+
+
 def test_a_regression_fails_only_if_asked(run_cli, run: Path, slow: Path, tmp_path: Path) -> None:
     output = tmp_path / "page.html"
     arguments = ["report", slow, "--baseline", run, "--json"]
