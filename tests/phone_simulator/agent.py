@@ -24,6 +24,9 @@ INSTRUMENTATION = f"{PACKAGE}/.BenchInstrumentation"
 
 POLL_S = 0.02
 
+# On the agent's PYTHONPATH, so that Python imports its `sitecustomize`.
+DEVICE_CLOCK = Path(__file__).resolve().parent / "device_clock"
+
 # {job} becomes the host path of the job.
 PYTHON_AGENT = (sys.executable, "-m", "qsr_edge.bench.agent", "{job}")
 
@@ -48,6 +51,8 @@ class App:
         self._storage = storage
         self._scratch = scratch
         self._process: subprocess.Popen[bytes] | None = None
+        self._clock = scratch / "clock"
+        self.set_clock(0)
 
     @property
     def log(self) -> Path:
@@ -72,7 +77,7 @@ class App:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                env={**os.environ, **self.environment},
+                env=self._environment(),
                 start_new_session=True,
             )
 
@@ -94,6 +99,12 @@ class App:
         process.wait()
         return running
 
+    def set_clock(self, seconds: int) -> None:
+        """From now on the wall clock of Python agents, running or not, is ahead by so much (negative: behind)."""
+        new = self._clock.with_suffix(".new")
+        new.write_text(str(seconds))
+        new.replace(self._clock)
+
     def forbid_growth(self) -> None:
         """From now on the running agent's results file cannot grow: its writes fail with EFBIG.
 
@@ -105,6 +116,11 @@ class App:
             return
         size = self.results.stat().st_size if self.results.exists() else 0
         resource.prlimit(pid, resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+
+    def _environment(self) -> dict[str, str]:
+        merged = {**os.environ, **self.environment, "QSR_EDGE_SIMULATED_CLOCK": str(self._clock)}
+        merged["PYTHONPATH"] = os.pathsep.join(filter(None, [str(DEVICE_CLOCK), merged.get("PYTHONPATH")]))
+        return merged
 
     def _translate(self, job: str) -> Path:
         """A copy of the job with host paths; the job itself where it is none, for the agent to complain about."""

@@ -11,6 +11,8 @@ from pathlib import Path, PurePosixPath
 
 from tests.phone_simulator.shell import Call
 
+MAX_SLEEP_S = 60
+
 Function = Callable[[Call], Awaitable[int]]
 
 
@@ -215,7 +217,10 @@ async def sha256sum(call: Call) -> int:
 
 
 async def sleep(call: Call) -> int:
-    await asyncio.sleep(float(call.argv[1]))
+    seconds = float(call.argv[1])
+    if not 0 <= seconds <= MAX_SLEEP_S:
+        raise ValueError(f"not between 0 and {MAX_SLEEP_S} seconds")
+    await asyncio.sleep(seconds)
     return 0
 
 

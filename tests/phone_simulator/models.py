@@ -24,6 +24,7 @@ class Model:
     """
 
     brand: str
+    manufacturer: str
     model: str
     product: str
     device: str
@@ -50,7 +51,7 @@ class Model:
             "ro.product.cpu.abi": "arm64-v8a",
             "ro.product.cpu.abilist": "arm64-v8a",
             "ro.product.device": self.device,
-            "ro.product.manufacturer": self.brand.capitalize(),
+            "ro.product.manufacturer": self.manufacturer,
             "ro.product.model": self.model,
             "ro.product.name": self.product,
             "ro.serialno": self.serial,
@@ -64,6 +65,7 @@ class Model:
 
 PIXEL = Model(
     brand="google",
+    manufacturer="Google",
     model="Pixel 8 Pro",
     product="husky",
     device="husky",
@@ -80,6 +82,7 @@ PIXEL = Model(
 )
 SAMSUNG = Model(
     brand="samsung",
+    manufacturer="samsung",
     model="SM-G991B",
     product="o1sxeea",
     device="o1s",
@@ -97,6 +100,7 @@ SAMSUNG = Model(
 # Android 11 had no ro.soc.*: a client has to make do with the platform.
 XIAOMI = Model(
     brand="Xiaomi",
+    manufacturer="Xiaomi",
     model="M2102J20SG",
     product="vayu_global",
     device="vayu",

@@ -11,16 +11,16 @@ import tempfile
 import threading
 import time
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from tests.phone_simulator.agent import PYTHON_AGENT, App
 from tests.phone_simulator.dumpsys import Battery, Thermal
 from tests.phone_simulator.models import PIXEL, Model
 from tests.phone_simulator.services import open_service
 from tests.phone_simulator.storage import Storage
-from tests.phone_simulator.wire import Authorization, Connection
+from tests.phone_simulator.wire import Authorization, Connection, StreamClosedError
 
 # What works here, of what adb 29 knows. Not `cmd`: packages are not installed. Not delayed acknowledgements.
 FEATURES = ("shell_v2", "stat_v2", "ls_v2", "fixed_push_mkdir", "fixed_push_symlink_timestamp")
@@ -86,6 +86,7 @@ class Phone:
         self._on_push: list[tuple[int, Action]] = []
         self._on_results: list[tuple[int, Action]] = []
         self._pushed_bytes = 0
+        self._cuts = 0
         self._connections: set[Connection] = set()
         self._server: asyncio.Server | None = None
         self._socket = _bound(port)
@@ -179,6 +180,10 @@ class Phone:
 
         self._call(cut)
 
+    def set_clock(self, seconds: int) -> None:
+        """The date is set: the wall clock of a Python agent jumps to be ahead by so much; monotonic clocks go on."""
+        self._call(lambda: self.app.set_clock(seconds))
+
     def authorize(self) -> None:
         """The user allows the computer."""
 
@@ -192,7 +197,7 @@ class Phone:
     # --- when faults happen: each trigger fires once
 
     def after(self, seconds: float, action: Action) -> None:
-        self._call(lambda: self._loop.call_later(seconds, action))
+        self._call(lambda: self._loop.call_later(seconds, self._fire, action))
 
     def on_command(self, pattern: str, action: Action) -> None:
         """Just before a command line that ``pattern`` is found in."""
@@ -218,7 +223,7 @@ class Phone:
         self.commands.append(command)
         for trigger in [one for one in self._on_command if one[0].search(command)]:
             self._on_command.remove(trigger)
-            trigger[1]()
+            self._fire(trigger[1])
 
     def received(self, path: str, piece: bytes, write: Callable[[bytes], None]) -> None:
         """Write a pushed piece, up to each byte at which something is to happen."""
@@ -229,9 +234,12 @@ class Phone:
             write(piece[:size])
             piece = piece[size:]
             self._pushed_bytes += size
+            cuts = self._cuts
             for trigger in [one for one in self._on_push if one[0] <= self._pushed_bytes]:
                 self._on_push.remove(trigger)
-                trigger[1]()
+                self._fire(trigger[1])
+            if self._cuts != cuts:
+                raise StreamClosedError
 
     # --- life
 
@@ -281,6 +289,7 @@ class Phone:
         await self._plug()
 
     def _abort_connections(self) -> None:
+        self._cuts += 1
         for connection in self._connections:
             connection.abort()
 
@@ -293,10 +302,10 @@ class Phone:
             open_service=lambda name: open_service(self, name),
         )
         self._connections.add(connection)
-        try:
+        # Cut, or the phone is closed; asyncio would take the handler's cancellation for a failure.
+        with contextlib.suppress(asyncio.CancelledError):
             await connection.run()
-        finally:
-            self._connections.discard(connection)
+        self._connections.discard(connection)
 
     def _watch_results(self) -> None:
         path = self.app.results
@@ -306,9 +315,16 @@ class Phone:
                 lines = path.read_bytes().count(b"\n")
         for trigger in [one for one in self._on_results if one[0] <= lines]:
             self._on_results.remove(trigger)
-            trigger[1]()
+            self._fire(trigger[1])
         if self._on_results:
             self._loop.call_later(WATCH_S, self._watch_results)
+
+    def _fire(self, action: Action) -> None:
+        # An action's own failure must not look like one of the command that set it off.
+        try:
+            action()
+        except Exception as exc:
+            self.defects.append(f"action of a trigger: {exc!r}")
 
     def _note_defect(self, loop: asyncio.AbstractEventLoop, context: dict[str, object]) -> None:
         del loop
@@ -324,7 +340,7 @@ class Phone:
 
         return asyncio.run_coroutine_threadsafe(run(), self._loop).result(CALL_S)
 
-    def _call_async(self, function: Callable[[], "asyncio.Future[None]"]) -> None:
+    def _call_async(self, function: Callable[[], Coroutine[Any, Any, None]]) -> None:
         if threading.current_thread() is self._thread:
             self._loop.create_task(function())
         else:

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 # Packets of the second shell protocol: kind and length.
 _SHELL_PACKET = struct.Struct("<BI")
+# Input that a command has not read yet.
+TYPED_PACKETS = 16
 STDIN, STDOUT, STDERR, EXIT, CLOSE_STDIN = range(5)
 
 
@@ -48,7 +50,7 @@ def _plain_shell(phone: "Phone", command: str) -> Service:
 
 def _shell_v2(phone: "Phone", command: str) -> Service:
     async def serve(stream: Stream) -> None:
-        typed: asyncio.Queue[bytes] = asyncio.Queue()
+        typed: asyncio.Queue[bytes] = asyncio.Queue(TYPED_PACKETS)
 
         def send(kind: int) -> Callable[[bytes], Awaitable[None]]:
             async def write(data: bytes) -> None:

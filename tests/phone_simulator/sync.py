@@ -156,7 +156,10 @@ class SyncService:
                         failure = f"write failed: {exc.strerror}"
                         host_path.unlink()
             if not failure:
-                os.chmod(host_path, (mode | ((mode >> 3) & 0o070) | ((mode >> 3) & 0o007)) & 0o777)
+                # As adbd: what the owner may, the group may, and what the group may, all may.
+                mode |= (mode >> 3) & 0o070
+                mode |= (mode >> 3) & 0o007
+                os.chmod(host_path, mode & 0o777)
                 os.utime(host_path, (mtime, mtime))
         except (StreamClosedError, asyncio.CancelledError):
             if host_path is not None and self._powered():

@@ -13,6 +13,7 @@ import struct
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
+from typing import Any
 
 VERSION = 0x01000001
 # The first version whose packets need no sum.
@@ -208,6 +209,7 @@ class Connection:
         self._asked = False
         self._streams: dict[int, Stream] = {}
         self._last_id = 0
+        self._running: asyncio.Task[Any] | None = None
 
     async def send(self, packet: Packet) -> None:
         self._writer.write(packet.encode())
@@ -218,6 +220,7 @@ class Connection:
 
     async def run(self) -> None:
         """Serve until the peer leaves, breaks the protocol, or ``abort`` is called."""
+        self._running = asyncio.current_task()
         try:
             async with asyncio.timeout(HANDSHAKE_S) as patience:
                 while True:
@@ -231,8 +234,14 @@ class Connection:
             await self._end()
 
     def abort(self) -> None:
-        """Cut the connection without a word, as a pulled cable does."""
+        """Cut the connection without a word, as a pulled cable does: what is still on its way is lost."""
         self._writer.transport.abort()
+        if self._running is not None:
+            self._running.cancel()
+        for stream in self._streams.values():
+            stream.end()
+            if stream.task is not None:
+                stream.task.cancel()
 
     async def grant(self) -> None:
         """The user allowed the computer: what waited for that is told."""
@@ -313,7 +322,7 @@ class Connection:
             raise WireError(f"AUTH of type {packet.arg0}")
 
     async def _open(self, packet: Packet) -> None:
-        name = packet.payload.rstrip(b"\0").decode(errors="replace")
+        name = packet.payload.rstrip(b"\0").decode(errors="surrogateescape")
         service = self._open_service(name) if packet.arg0 and len(self._streams) < MAX_STREAMS else None
         if service is None:
             await self.send(Packet(Command.CLSE, 0, packet.arg0))
