@@ -28,6 +28,7 @@ FEATURES = ("shell_v2", "stat_v2", "ls_v2", "fixed_push_mkdir", "fixed_push_syml
 QUOTA_BYTES = 256 * 1024 * 1024
 CALL_S = 10.0
 WATCH_S = 0.01
+STATE_S = 0.05
 
 Action = Callable[[], object]
 T = TypeVar("T")
@@ -39,7 +40,7 @@ class Phone:
     Args:
         model: What it says it is.
         quota_bytes: Size of its storage.
-        agent: What ``am start`` runs, with ``{job}`` in it.
+        agent: What ``am start`` runs, with ``{job}`` in it; see `App`.
         agent_environment: Added to the agent's environment.
         authorization: Whether the computer may debug it from the start.
         port: Of 127.0.0.1; 0 picks a free one.
@@ -95,6 +96,8 @@ class Phone:
         self._loop.set_exception_handler(self._note_defect)
         self._thread = threading.Thread(target=self._loop.run_forever, name=f"phone-{self.port}", daemon=True)
         self._thread.start()
+        self._told: dict[str, int | bool] = {}
+        self._call(self._tell_state)
         self.plug_in()
 
     # --- identity
@@ -306,6 +309,20 @@ class Phone:
         with contextlib.suppress(asyncio.CancelledError):
             await connection.run()
         self._connections.discard(connection)
+
+    def _tell_state(self) -> None:
+        state: dict[str, int | bool] = {
+            "thermal_status": self.thermal.status,
+            "temperature_mc": self.thermal.temperature_mc,
+            "battery_temperature_mc": self.battery.temperature_mc,
+            "battery_percent": self.battery.percent,
+            "plugged_in": self.battery.plugged_in,
+            "voltage_mv": self.battery.voltage_mv,
+        }
+        if state != self._told:
+            self.app.tell_state(state)
+            self._told = state
+        self._loop.call_later(STATE_S, self._tell_state)
 
     def _watch_results(self) -> None:
         path = self.app.results
