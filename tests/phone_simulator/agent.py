@@ -84,6 +84,8 @@ class App:
                 env=self._environment(),
                 start_new_session=True,
             )
+        if self._storage.free_bytes() == 0:
+            self.forbid_growth()
 
     async def wait(self) -> int:
         """The exit code once the agent ended; negative if a signal ended it."""

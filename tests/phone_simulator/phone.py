@@ -123,12 +123,22 @@ class Phone:
     # --- faults
 
     def pull_cable(self) -> None:
-        """Cut every connection and refuse new ones; the agent goes on."""
-        self._call(self._unplug)
+        """Cut every connection and refuse new ones; the agent goes on, and the battery is no longer charged."""
+
+        def pull() -> None:
+            self._unplug()
+            self.battery.plugged_in = False
+
+        self._call(pull)
 
     def plug_in(self) -> None:
-        """Accept connections (again)."""
-        self._call_async(self._plug)
+        """Accept connections (again), and charge."""
+
+        async def plug() -> None:
+            self.battery.plugged_in = True
+            await self._plug()
+
+        self._call_async(plug)
 
     def hang(self) -> None:
         """Stop answering, with the cable plugged in: adb lists the phone as offline. ``plug_in`` ends it."""
@@ -160,8 +170,10 @@ class Phone:
         self._call(self.app.kill)
 
     def fill_storage(self) -> None:
-        """No byte more fits: pushes and copies fail with ENOSPC, a running agent's writes with EFBIG (see
-        ``App.forbid_growth``)."""
+        """No byte more fits: pushes and copies fail with ENOSPC, an agent's records with EFBIG (``App.forbid_growth``).
+
+        ``storage.quota_bytes`` makes room again, for agents that start then.
+        """
 
         def fill() -> None:
             self.storage.quota_bytes = self.storage.usage().used_bytes

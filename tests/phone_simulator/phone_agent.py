@@ -1,4 +1,4 @@
-"""The Python agent with the simulated phone's battery and heat in place of this machine's: ``phone_agent.py JOB STATE``."""
+"""The Python agent with the simulated phone's heat in place of this machine's: ``phone_agent.py JOB STATE``."""
 
 import json
 import sys
