@@ -43,6 +43,8 @@ class AndroidDevice:
         self.wait_s = wait_s
         self.keep_files = keep_files
         self.poll_s = poll_s
+        # A part whose phone is out of reach and may hold results.
+        self._unread: AndroidPart | None = None
 
     @property
     def id(self) -> str:
@@ -74,11 +76,16 @@ class AndroidDevice:
     def run_part(self, plan: PartPlan, sink: Sink) -> PartEnd:
         """Measure one part by the app; see :class:`qsr_edge.bench.android_part.AndroidPart`."""
         part = AndroidPart(self.adb, plan, sink, wait_s=self.wait_s, poll_s=self.poll_s, read_condition=self.condition)
+        self._unread = part
         try:
-            return part.run()
+            end = part.run()
         except KeyboardInterrupt:
-            part.rescue()
+            if part.rescue():
+                self._unread = None
             raise
+        if not part.lost:
+            self._unread = None
+        return end
 
     def collect(self, run: str, part: int, received: int, sink: Sink) -> None:
         """Fetch what the part has measured and the log does not have."""
@@ -90,7 +97,13 @@ class AndroidDevice:
         ResultsReader(link, DeviceFiles(link, run), part, sink, skip=received).fetch()
 
     def clean(self, run: str) -> None:
-        """Remove the run's folders, and the pushed files unless they are kept."""
+        """Remove the run's folders, and the pushed files unless they are kept.
+
+        After a part that ended out of reach, what it has measured is fetched first; without that, it stays.
+        """
+        part, self._unread = self._unread, None
+        if part is not None and not part.rescue():
+            raise BenchError(f"{self.id}: its results and files stay on it; --resume fetches them and cleans up")
         link = Link(self.adb, wait_s=self.wait_s)
         DeviceFiles(link, run).remove(keep_files=self.keep_files)
 

@@ -65,6 +65,7 @@ class AndroidPart:
         self._files = DeviceFiles(self._link, plan.run)
         self._results = ResultsReader(self._link, self._files, plan.part, sink)
         self._started = False
+        self.lost = False
 
     def run(self) -> PartEnd:
         """Measure; see :meth:`qsr_edge.bench.device.Device.run_part`."""
@@ -86,10 +87,14 @@ class AndroidPart:
             self._sink.fault(self._link.phase, str(error))
             return PartEnd(complete=False, reason=f"{error}, then go on with --resume")
         except ConnectionLostError as error:
-            return PartEnd(complete=False, reason=f"{error}; go on with --resume once it is there")
+            return self._lost(error)
 
-    def rescue(self) -> None:
-        """After an interruption: stop the app and fetch what it has measured, as far as the phone is there."""
+    def _lost(self, error: ConnectionLostError) -> PartEnd:
+        self.lost = True
+        return PartEnd(complete=False, reason=f"{error}; go on with --resume once it is there")
+
+    def rescue(self) -> bool:
+        """After an interruption: stop the app and fetch what it has measured; whether that could be done."""
         self._sink.status("stopping, and fetching what was measured")
         link = Link(self._device, wait_s=RESCUE_S)
         try:
@@ -98,7 +103,9 @@ class AndroidPart:
                 self._results.use(link)
                 self._results.fetch()
         except BenchError as error:
-            self._sink.fault(Phase.MEASURE, f"interrupted, and what came last could not be fetched: {error}")
+            self._sink.fault(Phase.MEASURE, f"what came last could not be fetched: {error}")
+            return False
+        return True
 
     def _check_installed(self) -> None:
         result = self._link.keep(lambda: self._device.shell(f"pm path {PACKAGE}"))
@@ -185,7 +192,7 @@ class AndroidPart:
             except RebootedError:
                 reason += ", again"
             except ConnectionLostError as error:
-                return PartEnd(complete=False, reason=f"{error}; go on with --resume once it is there")
+                return self._lost(error)
             if self._results.end is not None:
                 return self._ended(self._results.end)
         return PartEnd(complete=False, reason=reason, again=True)

@@ -33,7 +33,8 @@ class ImageResult:
         image: name of the picture.
         psnr_db: on luma, borders cropped; None without an original.
         ssim: likewise.
-        equal: whether the bytes are the golden interpreter's; None if that was not asked for.
+        equal: whether the bytes are those that the computer which asked gets from the same bundle; None if it has not
+            that runtime, or is the device.
         picture: file in the run's folder.
     """
 
@@ -257,10 +258,7 @@ def _energy_uj(sustained: Sequence[Record], conditions: Sequence[Record]) -> int
 
 
 def _invalid(records: Sequence[Record]) -> Iterator[str]:
-    """Sustained conditions carry their variant and are meant to change; those of the steady state are not."""
-    conditions = [
-        record["condition"] for record in records if record["kind"] == "condition" and "variant" not in record
-    ]
+    conditions = list(_steady_conditions(records))
     for key, name, limit_mc in (
         ("temperature_mc", "temperature", MAX_TEMPERATURE_RISE_MC),
         ("battery_temperature_mc", "battery's temperature", MAX_BATTERY_RISE_MC),
@@ -277,6 +275,23 @@ def _invalid(records: Sequence[Record]) -> Iterator[str]:
     for record in records:
         if record["kind"] == "event" and record.get("event") == "paused":
             yield "the app was in the background for a while"
+
+
+def _steady_conditions(records: Sequence[Record]) -> Iterator[Mapping[str, Any]]:
+    """Between the first start and the last steady record of each part: not while waiting to cool, nor sustained."""
+    waiting: list[Mapping[str, Any]] = []
+    started = False
+    for record in records:
+        match record["kind"]:
+            case "part":
+                started, waiting = False, []
+            case "start":
+                started = True
+            case "condition" if started and "variant" not in record:
+                waiting.append(record["condition"])
+            case "steady":
+                yield from waiting
+                waiting = []
 
 
 def result_json(result: RunResult) -> dict[str, Any]:

@@ -69,7 +69,8 @@ class _Worker:
 
     def placement(self, request: dict[str, Any]) -> dict[str, Any]:
         runner = self._loaded().runner
-        return {"placement": asdict(runner.placement()) if isinstance(runner, TellsPlacement) else None}
+        placement = runner.placement() if isinstance(runner, TellsPlacement) else None
+        return {"placement": None if placement is None else asdict(placement)}
 
     def upscale(self, request: dict[str, Any]) -> dict[str, Any]:
         model = self._loaded()

@@ -150,8 +150,8 @@ class Placement:
 class TellsPlacement(Protocol):
     """A runner whose runtime tells where operations run."""
 
-    def placement(self) -> Placement:
-        """After at least one run."""
+    def placement(self) -> Placement | None:
+        """After at least one run; None if it is not known of this model."""
         ...
 
 
