@@ -6,6 +6,7 @@ storage or given a clock that jumps in the same way. What it measures is this ma
 """
 
 import asyncio
+import contextlib
 import json
 import os
 import resource
@@ -27,8 +28,10 @@ POLL_S = 0.02
 # On the agent's PYTHONPATH, so that Python imports its `sitecustomize`.
 DEVICE_CLOCK = Path(__file__).resolve().parent / "device_clock"
 
-# {job} becomes the host path of the job.
+# {job} becomes the host path of the job, {state} that of the phone's state as a condition record.
 PYTHON_AGENT = (sys.executable, "-m", "qsr_edge.bench.agent", "{job}")
+# The same measurement, which waits at the gate for the simulated phone to cool; -P: nothing is imported from beside it.
+PHONE_STATE_AGENT = (sys.executable, "-P", str(Path(__file__).with_name("phone_agent.py")), "{job}", "{state}")
 
 
 class App:
@@ -37,7 +40,7 @@ class App:
     Args:
         storage: The phone's files.
         scratch: A folder for what the phone does not see: translated jobs, the agent's own output (``agent.log``).
-        command: What is run, with ``{job}`` in it.
+        command: What is run, with ``{job}`` in it, and perhaps ``{state}``.
         environment: Added to this process's environment.
     """
 
@@ -52,6 +55,7 @@ class App:
         self._scratch = scratch
         self._process: subprocess.Popen[bytes] | None = None
         self._clock = scratch / "clock"
+        self._state = scratch / "state.json"
         self.set_clock(0)
 
     @property
@@ -73,13 +77,15 @@ class App:
         translated = self._translate(job)
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                [word.replace("{job}", str(translated)) for word in self.command],
+                [word.replace("{job}", str(translated)).replace("{state}", str(self._state)) for word in self.command],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
                 env=self._environment(),
                 start_new_session=True,
             )
+        if self._storage.free_bytes() == 0:
+            self.forbid_growth()
 
     async def wait(self) -> int:
         """The exit code once the agent ended; negative if a signal ended it."""
@@ -95,15 +101,20 @@ class App:
             return False
         running = process.poll() is None
         if running:
-            os.killpg(process.pid, signal.SIGKILL)
+            # Its workers are in sessions of their own.
+            for pid in [*_descendants(process.pid), process.pid]:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
         process.wait()
         return running
 
     def set_clock(self, seconds: int) -> None:
         """From now on the wall clock of Python agents, running or not, is ahead by so much (negative: behind)."""
-        new = self._clock.with_suffix(".new")
-        new.write_text(str(seconds))
-        new.replace(self._clock)
+        _replace(self._clock, str(seconds))
+
+    def tell_state(self, condition: Mapping[str, int | bool]) -> None:
+        """What an agent that reads ``{state}`` finds from now on."""
+        _replace(self._state, json.dumps(condition))
 
     def forbid_growth(self) -> None:
         """From now on the running agent's results file cannot grow: its writes fail with EFBIG.
@@ -139,3 +150,18 @@ class App:
         translated = self._scratch / f"job-{uuid.uuid4().hex}.json"
         translated.write_text(json.dumps(content))
         return translated
+
+
+def _replace(path: Path, text: str) -> None:
+    new = path.with_suffix(".new")
+    new.write_text(text)
+    new.replace(path)
+
+
+def _descendants(pid: int) -> list[int]:
+    children: list[int] = []
+    # It may end while it is looked at.
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+        for task in Path(f"/proc/{pid}/task").iterdir():
+            children += [int(word) for word in (task / "children").read_text().split()]
+    return [*(grandchild for child in children for grandchild in _descendants(child)), *children]

@@ -28,6 +28,7 @@ FEATURES = ("shell_v2", "stat_v2", "ls_v2", "fixed_push_mkdir", "fixed_push_syml
 QUOTA_BYTES = 256 * 1024 * 1024
 CALL_S = 10.0
 WATCH_S = 0.01
+STATE_S = 0.05
 
 Action = Callable[[], object]
 T = TypeVar("T")
@@ -39,7 +40,7 @@ class Phone:
     Args:
         model: What it says it is.
         quota_bytes: Size of its storage.
-        agent: What ``am start`` runs, with ``{job}`` in it.
+        agent: What ``am start`` runs, with ``{job}`` in it; see `App`.
         agent_environment: Added to the agent's environment.
         authorization: Whether the computer may debug it from the start.
         port: Of 127.0.0.1; 0 picks a free one.
@@ -95,6 +96,8 @@ class Phone:
         self._loop.set_exception_handler(self._note_defect)
         self._thread = threading.Thread(target=self._loop.run_forever, name=f"phone-{self.port}", daemon=True)
         self._thread.start()
+        self._told: dict[str, int | bool] = {}
+        self._call(self._tell_state)
         self.plug_in()
 
     # --- identity
@@ -120,12 +123,22 @@ class Phone:
     # --- faults
 
     def pull_cable(self) -> None:
-        """Cut every connection and refuse new ones; the agent goes on."""
-        self._call(self._unplug)
+        """Cut every connection and refuse new ones; the agent goes on, and the battery is no longer charged."""
+
+        def pull() -> None:
+            self._unplug()
+            self.battery.plugged_in = False
+
+        self._call(pull)
 
     def plug_in(self) -> None:
-        """Accept connections (again)."""
-        self._call_async(self._plug)
+        """Accept connections (again), and charge."""
+
+        async def plug() -> None:
+            self.battery.plugged_in = True
+            await self._plug()
+
+        self._call_async(plug)
 
     def hang(self) -> None:
         """Stop answering, with the cable plugged in: adb lists the phone as offline. ``plug_in`` ends it."""
@@ -157,8 +170,10 @@ class Phone:
         self._call(self.app.kill)
 
     def fill_storage(self) -> None:
-        """No byte more fits: pushes and copies fail with ENOSPC, a running agent's writes with EFBIG (see
-        ``App.forbid_growth``)."""
+        """No byte more fits: pushes and copies fail with ENOSPC, an agent's records with EFBIG (``App.forbid_growth``).
+
+        ``storage.quota_bytes`` makes room again, for agents that start then.
+        """
 
         def fill() -> None:
             self.storage.quota_bytes = self.storage.usage().used_bytes
@@ -306,6 +321,20 @@ class Phone:
         with contextlib.suppress(asyncio.CancelledError):
             await connection.run()
         self._connections.discard(connection)
+
+    def _tell_state(self) -> None:
+        state: dict[str, int | bool] = {
+            "thermal_status": self.thermal.status,
+            "temperature_mc": self.thermal.temperature_mc,
+            "battery_temperature_mc": self.battery.temperature_mc,
+            "battery_percent": self.battery.percent,
+            "plugged_in": self.battery.plugged_in,
+            "voltage_mv": self.battery.voltage_mv,
+        }
+        if state != self._told:
+            self.app.tell_state(state)
+            self._told = state
+        self._loop.call_later(STATE_S, self._tell_state)
 
     def _watch_results(self) -> None:
         path = self.app.results
