@@ -220,6 +220,23 @@ class Device(Protocol):
         """
         ...
 
+    def collect(self, run: str, part: int, received: int, sink: Sink) -> None:
+        """Fetch what an earlier part has measured and the run's log does not have: it was interrupted out of reach.
+
+        To be called before what is done is computed and a new part is begun. The agent is stopped, if it still runs.
+        Without anything left on the device, nothing happens.
+
+        Args:
+            run: id of the run.
+            part: the last one that was begun.
+            received: how many of its agent's records the log has; see :func:`qsr_edge.bench.log.received_of`.
+            sink: takes the rest, and the pictures that belong to it.
+
+        Raises:
+            BenchError: if the device cannot be reached.
+        """
+        ...
+
     def clean(self, run: str) -> None:
         """Remove what a run left on the device; what is out of reach now is a ``BenchError`` that says how later."""
         ...

@@ -132,3 +132,17 @@ def done_of(label: str, records: Sequence[Record]) -> Done:
     except (KeyError, TypeError) as error:
         raise BenchError(f"the run is damaged ({error!r}); measure anew") from error
     return Done(queries=queries, steady_us=steady_us, sustained_ms=sustained_ms, images=tuple(dict.fromkeys(images)))
+
+
+def received_of(records: Sequence[Record]) -> tuple[int, int]:
+    """The last part that a run has begun, and how many records of its agent came over; (0, 0) before the first.
+
+    Records of adb's source are this machine's own, and do not count.
+    """
+    part = count = 0
+    for record in records:
+        if record["kind"] == "part":
+            part, count = record.get("part", 0), 0
+        elif "received_ms" in record and record.get("source") != "adb":
+            count += 1
+    return part, count

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from qsr_edge.bench.device import Device, PartPlan, Phase
 from qsr_edge.bench.host import HostDevice
-from qsr_edge.bench.log import RESULTS_NAME, Record, RunLog, done_of, read_log
+from qsr_edge.bench.log import RESULTS_NAME, Record, RunLog, done_of, read_log, received_of
 from qsr_edge.bench.plan import IMAGES_FOLDER, OpenRun, open_run, runs_here, share_done
 from qsr_edge.bench.result import run_header
 from qsr_edge.data.images import write_picture
@@ -61,6 +61,9 @@ def measure_run(folder: Path, device: Device, on_progress: Progress = lambda sha
 
 
 def _measure_parts(run: OpenRun, device: Device, sink: "_RunSink") -> None:
+    last, received = received_of(sink.records)
+    if last:
+        device.collect(run.run, last, received, sink)
     fruitless, reason = 0, "first"
     while fruitless < MAX_FRUITLESS_PARTS:
         part = 1 + max((record["part"] for record in sink.records if record["kind"] == "part"), default=0)

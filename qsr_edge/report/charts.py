@@ -24,17 +24,17 @@ from qsr_edge.report.svg import (
     tick_labels,
 )
 
-TARGET_SHAPES = ("circle", "square", "triangle", "diamond")
 LOG_RATIO = 8
 """Latencies further apart than this share a logarithmic axis."""
 _BINS = 120
 _MARKER_PX = 5.5
-_EMPTY_BITS = "bits-float"
 
 
 def bits_class(bits: int | None) -> str:
     """The CSS class of a bit width's colour."""
-    return f"bits-{bits}" if bits in (2, 3, 4, 8) else _EMPTY_BITS if bits is None else "bits-other"
+    if bits is None:
+        return "bits-float"
+    return f"bits-{bits}" if bits in (2, 3, 4, 8) else "bits-other"
 
 
 def target_shape(target: str) -> str:

@@ -29,14 +29,13 @@ from qsr_edge.report.findings import Caveat, caveats, sentences, slowdown
 from qsr_edge.report.pictures import BUDGET_BYTES, Comparable, Gallery, gather
 from qsr_edge.report.quality import Panel, panels
 from qsr_edge.report.regression import METHOD, Change, Comparison, Verdict
-from qsr_edge.report.run import Run, bits_name
+from qsr_edge.report.run import Run, bits_name, headings
 from qsr_edge.report.svg import Element, element, serialize
 from qsr_edge.report.tables import (
     Table,
     change_table,
     environment_table,
     figures_table,
-    headings,
     minutes_table,
     panel_table,
     placement_table,

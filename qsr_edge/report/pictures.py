@@ -18,7 +18,7 @@ from PIL import Image
 from qsr_edge.data.bicubic import resize_bicubic
 from qsr_edge.data.images import read_picture
 from qsr_edge.errors import BenchError, ImageError
-from qsr_edge.report.run import Run
+from qsr_edge.report.run import Run, headings
 
 BUDGET_BYTES = 3_000_000
 """Of all pictures of a page, as base64: with the rest, a page that mail and chat still take."""
@@ -131,9 +131,9 @@ def gather(runs: Sequence[Run], budget_bytes: int = BUDGET_BYTES) -> Gallery:
     """
     problems: list[str] = []
     sources: dict[tuple[str, int, str], _Source] = {}
-    for run in runs:
+    for run, heading in zip(runs, headings(runs), strict=True):
         for name in run.images:
-            _add_source(run, name, sources, problems, several=len(runs) > 1)
+            _add_source(run, name, heading if len(runs) > 1 else "Networks", sources, problems)
     found = list(sources.values())[:MAX_IMAGES]
     if len(sources) > MAX_IMAGES:
         problems.append(f"{len(sources) - MAX_IMAGES} more images are not shown: a page holds {MAX_IMAGES}.")
@@ -154,7 +154,7 @@ def _inside(run: Run, relative: str) -> Path:
 
 
 def _add_source(
-    run: Run, name: str, sources: dict[tuple[str, int, str], _Source], problems: list[str], *, several: bool
+    run: Run, name: str, group: str, sources: dict[tuple[str, int, str], _Source], problems: list[str]
 ) -> None:
     made = [(variant, image) for variant in run.variants for image in variant.images if image.image == name]
     made = [(variant, image) for variant, image in made if image.picture]
@@ -187,9 +187,9 @@ def _add_source(
         if source.original is None and original is not None and original.shape == pixels.shape:
             source.original = original
         label = f"{variant.series}, depth {variant.depth}"
-        if any(label == other and run.title == group for other, group, *_ in source.outputs):
+        if any((label, group) == output[:2] for output in source.outputs):
             label = variant.label
-        source.outputs.append((label, run.title if several else "Networks", image.psnr_db, variant.depth, pixels))
+        source.outputs.append((label, group, image.psnr_db, variant.depth, pixels))
 
 
 def _read(path: Path) -> Pixels:

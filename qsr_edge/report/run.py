@@ -4,6 +4,7 @@ A run's folder may come from anywhere. Its records are checked against ``run.sch
 direction characters, which could hide or reorder what a reader sees; escaping is left to whoever writes the page.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -195,3 +196,9 @@ class Run:
     def measured(self) -> tuple[Variant, ...]:
         """The variants with a steady state."""
         return tuple(variant for variant in self.variants if variant.latency is not None)
+
+
+def headings(runs: Sequence[Run]) -> tuple[str, ...]:
+    """A name for each run: the device's, with the run's id where devices are the same."""
+    titles = [run.title for run in runs]
+    return tuple(f"{run.title}, {run.id}" if titles.count(run.title) > 1 else run.title for run in runs)

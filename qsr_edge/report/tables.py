@@ -7,7 +7,7 @@ from typing import Any
 from qsr_edge.report.findings import caveats, listed, ms
 from qsr_edge.report.quality import Panel, mean_psnr_db, panels
 from qsr_edge.report.regression import METHOD, Change, Comparison
-from qsr_edge.report.run import Run, Variant
+from qsr_edge.report.run import Run, Variant, headings
 
 UNKNOWN = "–"
 JSON_SCHEMA = 1
@@ -174,12 +174,6 @@ def side_by_side_table(runs: Sequence[Run]) -> Table | None:
         rows.append((next(iter(by_run.values())).label, *cells))
     caption = "Median latency in ms of what several runs measured; in brackets the ratio to the first of them"
     return Table(caption=caption, columns=("variant", *headings(runs)), rows=tuple(rows)) if rows else None
-
-
-def headings(runs: Sequence[Run]) -> tuple[str, ...]:
-    """A name for each run: the device's, with the run's id where devices are the same."""
-    titles = [run.title for run in runs]
-    return tuple(f"{run.title}, {run.id}" if titles.count(run.title) > 1 else run.title for run in runs)
 
 
 def environment_table(runs: Sequence[Run]) -> Table:
