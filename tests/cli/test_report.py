@@ -127,3 +127,24 @@ def test_without_the_extra(run_cli, run: Path, tmp_path: Path, monkeypatch: pyte
     assert result.stderr == "error: this command needs the package jinja2: pip install 'qsr-edge[report]'\n"
     assert run_cli("report", run, "--json").exit_code == 0
     assert run_cli("report", run, "--markdown").exit_code == 0
+
+
+@pytest.mark.slow
+def test_a_run_of_the_bench_itself(run_cli, tiny_bundle: Path, tmp_path: Path) -> None:
+    """What the bench writes is what the report reads: the same figures, and its pictures."""
+    pytest.importorskip("jinja2", reason="the extra [report] is not installed")
+    run = tmp_path / "measured"
+    measured = run_cli("bench", "--bundle", tiny_bundle, "--quick", "--size", "40x24", "-o", run, "--json")
+    assert measured.exit_code == 0, measured.stderr
+    page = tmp_path / "page.html"
+    result = run_cli("report", run, "-o", page, "--json")
+    assert result.exit_code == 0, result.stderr
+    [found] = json.loads(result.stdout)["runs"]
+    for entry, expected in zip(found["variants"], json.loads(measured.stdout)["variants"], strict=True):
+        assert entry["label"] == expected["label"]
+        assert entry["latency"] == expected["latency"]
+        assert entry["images"] == expected["images"]
+        assert entry["golden_equal"] is True
+    assert {"Not a phone", "Short run"} <= {caveat["title"] for caveat in found["caveats"]}
+    content = page.read_text(encoding="utf-8")
+    assert content.count("data:image/webp;base64,") == 2 + 2 + 1  # input twice, two depths, original

@@ -15,7 +15,7 @@ from qsr_edge.errors import BenchError
 from qsr_edge.report.pictures import Encoded, Gallery, gather
 from qsr_edge.report.reading import read_run
 from qsr_edge.report.run import Run
-from tests.run_folders import GALAXY, Plan, photo, variants, write_run
+from tests.run_folders import GALAXY, Plan, photo, variant, variants, write_run
 
 
 def decoded(picture: Encoded) -> NDArray[np.uint8]:
@@ -90,6 +90,18 @@ def test_several_runs_share_an_image(run: Run, tmp_path: Path) -> None:
     [image] = gallery.images
     assert {version.group for version in image.versions} == {"Input", "Test Pixel", "Test Galaxy", "Reference"}
     assert len(gallery.pictures) == 6
+
+
+def test_versions_have_names_of_their_own(tmp_path: Path) -> None:
+    """Two kernels of one network are the same bytes, and two runs of one device are two groups."""
+    entries = [variant(depth=2), variant(depth=2, label="other kernels", kernels="reference")]
+    plan = Plan(variants=entries, images={"coffee": photo(40, 60)}, rounds=1)
+    runs = [read_run(write_run(tmp_path / name, replace(plan, run=name))) for name in ("a", "b")]
+    [image] = gather(runs[:1]).images
+    assert [version.label for version in image.versions][2:4] == ["4\u2011bit tflite, depth 2", "other kernels"]
+    [image] = gather(runs).images
+    names = [(version.group, version.label) for version in image.versions]
+    assert len(set(names)) == len(names) == 2 + 4 + 1
 
 
 def test_what_cannot_be_shown_is_told(run: Run) -> None:
