@@ -89,7 +89,7 @@ def test_metadata(wheel: Path, metadata: Message) -> None:
     assert metadata["Version"] == qsr_edge.__version__
     assert metadata["License-Expression"] == "Apache-2.0"
     assert metadata["Requires-Python"] == ">=3.11"
-    assert {"all", "coreml", "dev", "executorch", "simulate", "tflite", "tosa", "train"} == set(
+    assert {"all", "coreml", "dev", "executorch", "report", "simulate", "tflite", "tosa", "train"} == set(
         metadata.get_all("Provides-Extra", [])
     )
 
