@@ -89,6 +89,11 @@ def _title(content: str, x: float, y: float, anchor: str = "start", class_: str 
     return element("text", content=content, x=x, y=y, text_anchor=anchor, class_=class_)
 
 
+def _shortened(name: str, room: int) -> str:
+    """A name that fits so many characters; the table has it whole."""
+    return name if len(name) <= room else f"{name[: max(8, room - 1)]}…"
+
+
 def quality_chart(panel: Panel, shared: Sequence[Panel], width: float) -> Element:
     """Quality against latency; the Pareto front filled and joined.
 
@@ -194,7 +199,7 @@ def distribution_chart(variants: Sequence[Variant], width: float) -> Element:
             figures += f" · {beyond} of {len(values):,} beyond the axis" if beyond else ""
         room = int((right - left) / CHARACTER_PX) - len(figures) - 3
         name = variant.label if len(variant.label) <= room else f"{variant.series} d{variant.depth}"
-        nodes.append(element("text", content=name[: max(8, room)], x=left, y=base - 34, class_="label halo"))
+        nodes.append(element("text", content=_shortened(name, room), x=left, y=base - 34, class_="label halo"))
         nodes.append(
             element("text", content=figures, x=right, y=base - 34, text_anchor="end", class_="label halo muted")
         )
@@ -313,7 +318,7 @@ def ratio_chart(comparison: Comparison, width: float) -> Element:
         kind = {Verdict.SLOWER: "slower", Verdict.FASTER: "faster"}.get(change.verdict, "undecided")
         figures = f"{ratio:.3f} ({low:.3f} to {high:.3f})"
         room = int((right - left) / CHARACTER_PX) - len(figures) - 3
-        nodes.append(element("text", content=change.label[: max(8, room)], x=left, y=y - 13, class_="label halo"))
+        nodes.append(element("text", content=_shortened(change.label, room), x=left, y=y - 13, class_="label halo"))
         nodes.append(element("text", content=figures, x=right, y=y - 13, text_anchor="end", class_="label halo muted"))
         nodes.append(element("line", x1=axis(low), x2=axis(high), y1=y, y2=y, class_=f"interval {kind}"))
         nodes.append(element("circle", cx=axis(ratio), cy=y, r=5, class_=f"estimate {kind}"))
