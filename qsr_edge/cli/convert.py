@@ -24,7 +24,7 @@ from qsr_edge.bundle.conversion import Conversion, convert_checkpoint
 from qsr_edge.bundle.manifest import ParityEntry
 from qsr_edge.bundle.parity import Image, is_large
 from qsr_edge.errors import CheckpointError, QsrWarning, RecipeError
-from qsr_edge.lowering.edge import model_name
+from qsr_edge.lowering.network import model_name
 from qsr_edge.nn.checkpoint import Checkpoint, read_checkpoint
 from qsr_edge.selector.policy import findings
 from qsr_edge.selector.reading import read_policy
@@ -202,7 +202,7 @@ def command(
         author, licence = author or WEIGHTS_AUTHOR, licence or WEIGHTS_LICENCE
     if not (author and author.strip() and licence and licence.strip()):
         raise RecipeError("--checkpoint needs --author and --licence: who made your weights, and their SPDX licence")
-    name = model_name(checkpoint.config.scale, checkpoint.config.bits)
+    name = model_name(checkpoint.config.scale, checkpoint.config.bits, checkpoint.config.architecture)
     output = output or Path(f"{name}-{target}")
     backend = find_backend(target)
     flavor = CoremlFlavor(coreml_flavor)

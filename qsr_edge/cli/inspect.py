@@ -17,7 +17,7 @@ from qsr_edge.errors import QsrError
 from qsr_edge.graph.cost import graph_cost
 from qsr_edge.graph.serde import load_graph
 from qsr_edge.graph.verify import verify_graph
-from qsr_edge.lowering.edge import lower_checkpoint
+from qsr_edge.lowering.checkpoint import lower_checkpoint
 from qsr_edge.lowering.network import LoweredNetwork
 from qsr_edge.nn.checkpoint import read_checkpoint
 
@@ -327,11 +327,11 @@ def _inspect_checkpoint(path: Path) -> Report:
     checkpoint = read_checkpoint(path)
     config = checkpoint.config
     facts: dict[str, str | int] = {
-        "architecture": "quantsr_c_edge",
+        "architecture": config.architecture.value,
         "scale": config.scale,
         "bits": config.bits or "float",
         "profile": config.profile.value,
-        "channels": config.channels,
+        **{name: getattr(config, name) for name in config.size_fields if name != "blocks"},
         "blocks by importance": ", ".join(map(str, config.order)),
         "parameters": sum(int(tensor.size) for tensor in checkpoint.tensors.values()),
     }
