@@ -80,13 +80,13 @@ class ResidualBlock(nn.Module):
 class QuantsrCEdge(SuperResolutionNetwork):
     """The network, float (``config.bits is None``) or with integer codes throughout."""
 
-    # Assigned anew by dataclasses.replace only, which keeps its type.
-    config: EdgeConfig  # pyright: ignore[reportIncompatibleVariableOverride]
+    config: EdgeConfig
 
     def __init__(self, config: EdgeConfig):
         """Make a network with random weights and uncalibrated step sizes."""
         super().__init__()
-        self.config = config
+        # Assigned anew by dataclasses.replace only, which keeps its type.
+        self.config = config  # pyright: ignore[reportIncompatibleVariableOverride]
         edge = CodeRange.signed(EDGE_WEIGHT_BITS)
         outputs = 3 * config.scale**2
         profile = config.profile if config.bits else Profile.SCALED
