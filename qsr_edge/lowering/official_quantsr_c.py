@@ -3,6 +3,7 @@
 torch is imported only to read a ``.pth`` file, and reads tensors alone: nothing in the file is executed.
 """
 
+import io
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,7 +22,8 @@ from qsr_edge.quant.codes import BIT_WIDTHS
 TORCH_SUFFIXES = (".pth", ".pt")
 RELEASED_NAME = "QuantSR_C_x4_4bit"
 RELEASED_ORDER = (
-    31, 30, 29, 8, 27, 13, 28, 15, 7, 10, 18, 17, 19, 20, 22, 6, 11, 16, 12, 23, 24, 25, 21, 14, 9, 26, 5, 4, 3, 2, 1, 0,
+    31, 30, 29, 8, 27, 13, 28, 15, 7, 10, 18, 17, 19, 20, 22, 6,
+    11, 16, 12, 23, 24, 25, 21, 14, 9, 26, 5, 4, 3, 2, 1, 0,
 )  # fmt: skip
 """Blocks of the released file by importance; the official test script lists them."""
 _KEYS = ("params", "params_ema")
@@ -79,9 +81,13 @@ def _read_torch(path: Path) -> tuple[Arrays, str]:
             f"{path}: reading a torch file needs torch; install it with: pip install 'qsr-edge[train]'"
         ) from error
     try:
-        content = torch.load(path, weights_only=True, map_location="cpu")
+        raw = path.read_bytes()
     except OSError as error:
-        raise CheckpointError(f"{path}: cannot be read ({error.strerror or error}); check the path") from error
+        raise CheckpointError(
+            f"{path}: cannot be read ({error.strerror}); check the path and its permissions"
+        ) from error
+    try:
+        content = torch.load(io.BytesIO(raw), weights_only=True, map_location="cpu")
     except Exception as error:  # torch raises many kinds for a damaged file; all mean the same to the user
         text = " ".join(str(error).split())[:200]
         raise CheckpointError(f"{path}: not a torch file of tensors ({text}); {_REMEDY}") from error
@@ -240,7 +246,7 @@ def import_official(path: Path, *, bits: int | None = None, block_order: tuple[i
         "block_order": ", ".join(map(str, order)),
         "block_order_from": order_source.value,
     }
-    tensors = {name: np.ascontiguousarray(array) for name, array in _our_names(arrays, blocks).items()}
+    tensors = {name: np.array(array, order="C") for name, array in _our_names(arrays, blocks).items()}
     return Import(
         checkpoint=Checkpoint(config=config, tensors=tensors, provenance=provenance),
         order_source=order_source,

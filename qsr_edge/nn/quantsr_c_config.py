@@ -20,8 +20,12 @@ def nested_depths(blocks: int) -> tuple[int, ...]:
 
 
 def shortcut_order(shortcuts: list[float]) -> tuple[int, ...]:
-    """Block indices by ``|shortcut|``, largest first; of equals, the later block first."""
-    return tuple(sorted(range(len(shortcuts)), key=lambda i: (-abs(shortcuts[i]), -i)))
+    """Block indices by ``|shortcut|``, smallest first: what passes by a block least needs the block most.
+
+    The published order of the released file begins with late blocks and ends with the first ones, and in networks
+    trained here the blocks that every depth keeps come to have the smallest shortcuts; no paper says it.
+    """
+    return tuple(sorted(range(len(shortcuts)), key=lambda i: (abs(shortcuts[i]), i)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

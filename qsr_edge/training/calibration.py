@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -17,10 +18,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import conv2d, pixel_shuffle
 
-from qsr_edge.errors import LoweringError
+from qsr_edge.data.bicubic import resize_bicubic
+from qsr_edge.data.dataset import find_images
+from qsr_edge.data.images import read_picture
+from qsr_edge.errors import DatasetError, LoweringError
 from qsr_edge.graph.interpreter import Codes, run_graph, run_nodes
 from qsr_edge.graph.ir import Constants, Conv2d, Graph
 from qsr_edge.lowering.quantsr_c import HEAD_TENSOR, lower_checkpoint
+from qsr_edge.metrics import psnr_y
 from qsr_edge.nn.checkpoint import Checkpoint
 from qsr_edge.nn.config import IMAGE_ZERO, STREAM_RANGE
 from qsr_edge.nn.quantsr_c import IMAGE_RANGE, QuantsrC, ResidualBlock
@@ -29,6 +34,13 @@ from qsr_edge.quant.calibration import least_error_step
 
 Image = NDArray[np.uint8]
 
+LEAST_IMAGES = 4
+MOST_IMAGES = 24
+CROP_PX = 64
+"""Largest side of what is cut from the middle of a reduced image."""
+_SMALLEST_PX = 16
+_MEASURED_EVERY = 3
+"""Of so many images one is measured on, the others are calibrated on."""
 STREAM_FACTORS = (0.5, 2**-0.5, 1.0, 2**0.5, 2.0)
 """Of the stream's step sizes, tried one by one."""
 _SAMPLES = 4096
@@ -199,6 +211,107 @@ class StageQuality:
     def costs_db(self) -> dict[Stage, float]:
         """PSNR that each stage loses against the one before it."""
         return {stage: self.psnr_db[before] - self.psnr_db[stage] for before, stage in pairwise(Stage)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Calibrated:
+    """A network that can be lowered, and what becoming integer costs.
+
+    Attributes:
+        checkpoint: calibrated; its provenance tells what on and at which cost.
+        images: calibrated on.
+        measured_images: others, measured on.
+        quality: by depth.
+    """
+
+    checkpoint: Checkpoint
+    images: int
+    measured_images: int
+    quality: tuple[StageQuality, ...]
+
+    def table(self) -> dict[str, object]:
+        """For a program and for the provenance: JSON values."""
+        return {
+            "images": self.images,
+            "measured_images": self.measured_images,
+            "depths": [
+                {
+                    "depth": entry.depth,
+                    "psnr_db": {stage.value: round(value, 4) for stage, value in entry.psnr_db.items()},
+                    "cost_db": {stage.value: round(value, 4) for stage, value in entry.costs_db().items()},
+                }
+                for entry in self.quality
+            ],
+        }
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Pair:
+    """An original and its bicubic reduction: (rH, rW, 3) and (H, W, 3) uint8."""
+
+    hr: Image
+    lr: Image
+
+
+def calibration_pairs(folder: Path, scale: int) -> list[Pair]:
+    """Up to ``MOST_IMAGES`` images of a folder, evenly chosen, their middles reduced by ``scale``.
+
+    Raises:
+        DatasetError: if the folder has too few images that are large enough.
+    """
+    files = find_images(folder, recursive=True)
+    pairs: list[Pair] = []
+    for position in range(min(len(files), MOST_IMAGES)):
+        hr = read_picture(files[position * len(files) // min(len(files), MOST_IMAGES)]).rgb
+        sides = [min(size // scale, CROP_PX) * scale for size in hr.shape[:2]]
+        if min(sides) < _SMALLEST_PX * scale:
+            continue
+        top, left = ((size - side) // 2 for size, side in zip(hr.shape[:2], sides, strict=True))
+        hr = np.ascontiguousarray(hr[top : top + sides[0], left : left + sides[1]])
+        pairs.append(Pair(hr, np.ascontiguousarray(resize_bicubic(hr, 1 / scale))))
+    if len(pairs) < LEAST_IMAGES:
+        raise DatasetError(
+            f"{folder}: {len(pairs)} images of at least {_SMALLEST_PX * scale} pixels a side, expected "
+            f"{LEAST_IMAGES} or more to calibrate on; give a folder with photographs"
+        )
+    return pairs
+
+
+@torch.no_grad()
+def calibrate_on_folder(
+    checkpoint: Checkpoint, folder: Path, *, on_progress: Callable[[int, int], None] = lambda done, total: None
+) -> Calibrated:
+    """Calibrate on a folder of high-resolution images, and measure what each stage costs on others of them.
+
+    Args:
+        checkpoint: a ``quantsr_c`` network, quantized.
+        folder: searched recursively.
+        on_progress: called with (steps done, steps in all).
+
+    Raises:
+        DatasetError: if there are too few images.
+        LoweringError: as :func:`calibrate`.
+    """
+    network = make_network(checkpoint)
+    pairs = calibration_pairs(folder, network.config.scale)
+    measured = pairs[::_MEASURED_EVERY]
+    used = [pair.lr for i, pair in enumerate(pairs) if i % _MEASURED_EVERY]
+    depths = network.config.depths
+    first = len(used) + len(STREAM_FACTORS)
+    total = first + len(depths) * len(measured)
+    result = calibrate(checkpoint, used, on_progress=lambda done, _: on_progress(done, total))
+    quality = []
+    for depth in depths:
+        sums = dict.fromkeys(Stage, 0.0)
+        for pair in measured:
+            for stage, image in stage_images(network, result, pair.lr, depth).items():
+                sums[stage] += psnr_y(image, pair.hr, border_px=network.config.scale)
+            first += 1
+            on_progress(first, total)
+        quality.append(StageQuality(depth=depth, psnr_db={stage: s / len(measured) for stage, s in sums.items()}))
+    found = Calibrated(checkpoint=result, images=len(used), measured_images=len(measured), quality=tuple(quality))
+    provenance = {**checkpoint.provenance, "calibration": found.table()}
+    return dataclasses.replace(found, checkpoint=dataclasses.replace(result, provenance=provenance))
 
 
 @torch.no_grad()
