@@ -81,7 +81,7 @@ def _default_start(recipe: TrainRecipe, folder: Path) -> Path | None:
     required=True,
     multiple=True,
     type=click.Path(path_type=Path, readable=False),
-    help="Folder of training images, searched recursively; may be given several times.",
+    help="Folder of training images, searched recursively, or a BasicSR LMDB; may be given several times.",
 )
 @click.option(
     "--start",
