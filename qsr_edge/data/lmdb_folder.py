@@ -92,7 +92,7 @@ class LmdbReader:
             import lmdb
         except ImportError as error:
             raise DatasetError(
-                f"{folder}: an LMDB needs the package lmdb; install it with: pip install lmdb"
+                f"{folder}: an LMDB needs the package lmdb; install it with: pip install 'qsr-edge[train]'"
             ) from error
         try:
             self._environment = lmdb.open(str(folder), readonly=True, lock=False, readahead=False, create=False)
