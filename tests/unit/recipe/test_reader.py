@@ -46,7 +46,7 @@ def test_settings_of_another_architecture_are_refused(tmp_path: Path) -> None:
     with pytest.raises(RecipeError, match="depth_biases is not a setting of the architecture quantsr_c"):
         read_recipe(str(path), TrainRecipe)
     path.write_text(start)
-    with pytest.raises(RecipeError, match="profile = .*portable.* is not possible"):
+    with pytest.raises(RecipeError, match=r"profile = .*portable.* is not possible"):
         read_recipe(str(path), TrainRecipe)
     path.write_text(start + 'profile = "scaled"\n')
     assert read_recipe(str(path), TrainRecipe).config().architecture is ArchitectureName.QUANTSR_C
