@@ -38,23 +38,25 @@ def check(
     negative: bool,
     pack: Pack = Pack.PER_DEPTH,
     depths: tuple[int, ...] = (2, 3, 4),
+    input_size_px: tuple[int, int] | None = None,
 ) -> None:
     backend = find_backend(target)
     lowered = lower_checkpoint(calibrated_network(scale=scale, bits=bits, negative=negative))
     lowered = LoweredNetwork(graphs={d: lowered.graphs[d] for d in depths}, constants=lowered.constants)
-    models = backend.convert(lowered, ConvertOptions(metadata=METADATA, pack=pack))
+    models = backend.convert(lowered, ConvertOptions(metadata=METADATA, pack=pack, input_size_px=input_size_px))
     for name, content in model_contents(models).items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(content)
+    images = [image for image in IMAGES if input_size_px in (None, image.shape[:2])]
     compared = 0
     for model in models:
         for depth in model.depths:
             runner = backend.open_model(folder / model.name, depth=depth, kernels=backend.kernel_families()[0])
-            for image in IMAGES:
+            for image in images:
                 expected = run_graph(lowered.graphs[depth], lowered.constants, image)
                 np.testing.assert_array_equal(runner.run(image), expected, err_msg=f"{model.name}, depth {depth}")
                 compared += 1
-    assert compared == len(depths) * len(IMAGES)
+    assert compared == len(depths) * len(images) > 0
 
 
 @pytest.mark.parametrize("pack", [Pack.PER_DEPTH, Pack.SHARED])
@@ -64,6 +66,11 @@ def check(
 def test_litert_with_xnnpack(tmp_path: Path, scale: int, bits: int, negative: bool, pack: Pack) -> None:
     pytest.importorskip("ai_edge_litert", reason="the extra [tflite] is not installed")
     check("tflite", tmp_path, scale=scale, bits=bits, negative=negative, pack=pack)
+
+
+def test_litert_at_a_fixed_size(tmp_path: Path) -> None:
+    pytest.importorskip("ai_edge_litert", reason="the extra [tflite] is not installed")
+    check("tflite", tmp_path, scale=4, bits=4, negative=True, input_size_px=(17, 5))
 
 
 @pytest.mark.parametrize(
