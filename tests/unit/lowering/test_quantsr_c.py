@@ -17,7 +17,7 @@ from qsr_edge.lowering.network import LoweredNetwork
 from qsr_edge.nn.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from qsr_edge.nn.quantsr_c_config import QuantsrCConfig, nested_depths
 from qsr_edge.runtime.tiler import upscale_tiled
-from qsr_edge.training.calibration import Stage, as_codes, make_network, stage_images
+from qsr_edge.training.calibration import Stage, as_codes, quantsr_c_network, stage_images
 from tests.quantsr_c_networks import calibrated_network, noise
 
 CASES = [
@@ -34,7 +34,7 @@ WHOLE_LEVELS = 2.5
 @pytest.mark.parametrize(("scale", "bits", "negative"), CASES)
 def test_the_integer_graph_is_near_the_network_at_every_depth(scale: int, bits: int, negative: bool) -> None:
     checkpoint = calibrated_network(scale=scale, bits=bits, negative=negative)
-    network = make_network(checkpoint)
+    network = quantsr_c_network(checkpoint)
     image = noise((18, 22))[0]
     for depth in network.config.depths:
         found = stage_images(network, checkpoint, image, depth)
@@ -58,7 +58,7 @@ def _constants(checkpoint: Checkpoint):  # type: ignore[no-untyped-def]
 def test_the_body_computes_the_codes_of_training() -> None:
     """Given the same input codes, a block's convolutions give the codes that the float arithmetic gives."""
     checkpoint = calibrated_network(scale=2, bits=4, negative=True)
-    network, lowered = make_network(checkpoint), lower_checkpoint(checkpoint)
+    network, lowered = quantsr_c_network(checkpoint), lower_checkpoint(checkpoint)
     graph = lowered.graphs[4]
     rng = np.random.default_rng(1)
     nodes = {node.name: node for node in graph.nodes}
@@ -102,7 +102,7 @@ def test_padding_is_the_mean_of_the_image() -> None:
         TensorId("head"),
     )
     assert (codes == codes[:1, :1]).all()
-    border = make_network(checkpoint).head(as_codes(image) / 255 + 128 / 255)
+    border = quantsr_c_network(checkpoint).head(as_codes(image) / 255 + 128 / 255)
     # The network itself sees the rounding of the mean at the border: half a level at most.
     assert (border - border[:, :, 3:4, 3:4]).abs().max() < 1.5
 
