@@ -10,6 +10,7 @@ from qsr_edge.bench.adb import Adb, AdbDevice, ListedDevice, find_adb
 from qsr_edge.bench.android import DEFAULT_POLL_S, DEFAULT_WAIT_S, AndroidDevice
 from qsr_edge.bench.device import Device, DeviceKind
 from qsr_edge.bench.host import HostDevice
+from qsr_edge.bench.stock import BENCHMARK_MODEL, EXECUTOR_RUNNER, StockDevice
 from qsr_edge.errors import BenchError
 
 HOST = "host"
@@ -124,7 +125,13 @@ def _android_found(adb: Adb, listed: ListedDevice, options: DeviceOptions) -> Fo
 
 
 def _android_device(device: AdbDevice, options: DeviceOptions) -> Device:
-    return AndroidDevice(device, wait_s=options.wait_for_device_s, keep_files=options.keep_files, poll_s=options.poll_s)
+    phone = AndroidDevice(
+        device, wait_s=options.wait_for_device_s, keep_files=options.keep_files, poll_s=options.poll_s
+    )
+    if options.runner_binary is None:
+        return phone
+    program = BENCHMARK_MODEL if options.runner is Runner.BENCHMARK_MODEL else EXECUTOR_RUNNER
+    return StockDevice(phone, program, options.runner_binary)
 
 
 def _iphone(options: DeviceOptions) -> Sequence[Found]:
