@@ -1,4 +1,4 @@
-"""A phone measured by the runtimes' own benchmark programs instead of the app: ``benchmark_model``, ``executor_runner``.
+"""A phone measured by the runtimes' own programs instead of the app: ``benchmark_model``, ``executor_runner``.
 
 They time inferences and no more: no golden output, no pictures, no sustained phase; their input is their own. Each
 process loads the model anew. They are started in turns, several times for each variant, so that heat meets all alike.
