@@ -168,8 +168,7 @@ def adb_server(tmp_path_factory: pytest.TempPathFactory) -> "Generator[AdbServer
 
 @pytest.fixture
 def phone(adb_server: "AdbServer") -> "Generator[Callable[..., Phone], None, None]":
-    """Simulated phones that the session's adb server sees: ``phone()``, ``phone(SAMSUNG, agent=...)``; arguments of
-    ``Phone``."""
+    """Simulated phones that the session's adb server sees: ``phone(SAMSUNG, agent=...)``; arguments as ``Phone``."""
     from tests.phone_simulator.adb_server import Cable
     from tests.phone_simulator.phone import Phone
 

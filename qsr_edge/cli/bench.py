@@ -11,8 +11,9 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from qsr_edge.bench.android import DEFAULT_WAIT_S
 from qsr_edge.bench.device import Device
-from qsr_edge.bench.devices import DeviceOptions, find_devices
+from qsr_edge.bench.devices import ALL, HOST, DeviceOptions, Runner, find_devices
 from qsr_edge.bench.duration import parse_duration_ms
 from qsr_edge.bench.fleet import run_fleet
 from qsr_edge.bench.job import FULL, QUICK, Gate
@@ -50,6 +51,13 @@ _PATH = click.Path(path_type=Path, readable=False)
 @click.option("--output", "-o", type=_PATH, help="Folder of the run.  [runs/ID]")
 @click.option("--resume", "resumed", type=_PATH, help="Go on with the run in this folder.")
 @click.option("--update-bundle", is_flag=True, help="Write the measured latencies into the bundle, for its selector.")
+@click.option("--adb", type=_PATH, help="Android's adb program.  [of ANDROID_HOME, or the PATH]")
+@click.option("--wait-for-device", default=f"{DEFAULT_WAIT_S:.0f}s", show_default=True, metavar="TIME",
+              help="How long a phone that vanished is waited for.")  # fmt: skip
+@click.option("--keep-files", is_flag=True, help="Leave pushed models on the phone, for the next run.")
+@click.option("--runner", type=click.Choice([runner.value for runner in Runner]), default=Runner.APP.value,
+              show_default=True, help="What runs the models on a phone: our app, or a runtime's binary.")  # fmt: skip
+@click.option("--runner-binary", type=_PATH, help="That binary, made for the phone.")
 @click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")
 @click.option("--markdown", "as_markdown", is_flag=True, help="Print them as a Markdown table.")
 def command(
@@ -68,6 +76,11 @@ def command(
     output: Path | None,
     resumed: Path | None,
     update_bundle: bool,
+    adb: Path | None,
+    wait_for_device: str,
+    keep_files: bool,
+    runner: str,
+    runner_binary: Path | None,
     as_json: bool,
     as_markdown: bool,
 ) -> None:
@@ -80,7 +93,13 @@ def command(
         raise BenchError("give --bundle (once or more) for a new run, or --resume for one that was stopped")
     if images and no_images:
         raise BenchError("--image and --no-images contradict each other")
-    options = DeviceOptions()
+    options = DeviceOptions(
+        adb=adb,
+        wait_for_device_s=parse_duration_ms(wait_for_device, "--wait-for-device") / 1000,
+        keep_files=keep_files,
+        runner=Runner(runner),
+        runner_binary=runner_binary,
+    )
     if resumed is not None:
         header = run_header(read_log(resumed))
         devices = find_devices(query or header["device"]["id"], options)
@@ -90,7 +109,7 @@ def command(
             )
         folder, device = resumed, devices[0]
     else:
-        devices = find_devices(query or "host", options)
+        devices = find_devices(query or HOST, options)
         effort = replace(
             QUICK if quick else FULL,
             sustained_ms=0 if sustained is None else parse_duration_ms(sustained, "--sustained"),
@@ -105,7 +124,7 @@ def command(
             gate=_gate(start_below, cool_down),
             originals=() if no_images else images or (demo_photo(),),
         )
-        if query == "all":
+        if query == ALL:
             _fleet(devices, output, as_json)
             return
         [device] = devices

@@ -55,7 +55,7 @@ COMMANDS: dict[str, CommandSpec] = {
     "inspect": CommandSpec(
         target="qsr_edge.cli.inspect:command", summary="Show what a bundle, model or checkpoint holds and costs."
     ),
-    "bench": CommandSpec(target="qsr_edge.cli.bench:command", summary="Measure bundles on this machine."),
+    "bench": CommandSpec(target="qsr_edge.cli.bench:command", summary="Measure bundles on this machine or on phones."),
     "devices": CommandSpec(target="qsr_edge.cli.devices:command", summary="List the devices that bench can reach."),
     "simulate": CommandSpec(
         target="qsr_edge.cli.simulate:command", summary="Run the depth selector on a simulated phone."

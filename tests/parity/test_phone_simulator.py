@@ -281,6 +281,9 @@ def test_output_is_binary_and_input_arrives(adb_server: AdbServer, phone: PhoneF
 def test_links_share_content_and_count_once(adb_server: AdbServer, phone: PhoneFactory) -> None:
     one = phone(quota_bytes=1024 * 1024)
     one.storage.host_path("/data/local/tmp/a").write_bytes(bytes(512 * 1024))
+    refused = shell(adb_server, one, "cd /data/local/tmp && ln a b")
+    assert refused == (1, b"", b"ln: cannot create hard link from 'a' to 'b': Permission denied\n")
+    one.storage.hard_links = True
     code, out, _ = shell(
         adb_server, one, "cd /data/local/tmp && ln a b && cp a c && ln a c; stat -c '%h' b c; df -k /data/local/tmp"
     )
@@ -457,7 +460,7 @@ def test_faults_of_the_app(adb_server: AdbServer, agent_phone: PhoneFactory, tmp
     await_true(lambda: one.app.pid() is None)
     assert one.app.log.read_text() == "errno 27\n"
     kept = records(one)
-    start_agent(adb_server, one, tmp_path)
+    assert shell(adb_server, one, f"am start -n {ACTIVITY} --es job {HOME}/r1/job.json")[0] == 0
     await_true(lambda: one.app.pid() is None)
     assert records(one) == kept
     # The end of the file is lost.
@@ -493,7 +496,7 @@ def test_a_pushed_binary_runs_by_its_stand_in(adb_server: AdbServer, phone: Phon
     command = f"cd {HOME} && ./benchmark_model --graph=m.tflite --num_threads=1 {HOME}/m.tflite"
     assert shell(adb_server, one, command)[0] == 126
     script = (
-        "import os, sys; graph = sys.argv[1].removeprefix('--graph='); print(os.path.getsize(sys.argv[-1]), sys.argv);"
+        "import os, sys; graph = sys.argv[1].removeprefix('--graph='); print(os.path.getsize(graph), sys.argv);"
         "print('late', file=sys.stderr); sys.exit(3)"
     )
     one.binaries["benchmark_model"] = (sys.executable, "-c", script)

@@ -1,5 +1,4 @@
-"""A private adb server: on a port of its own, with keys and log in a folder of its own, so that no other server or
-phone is touched."""
+"""A private adb server: port, keys and log are its own, so that no other server or phone is touched."""
 
 import contextlib
 import os
@@ -63,8 +62,7 @@ class AdbServer:
         )
 
     def ask(self, service: str, *, timeout_s: float = COMMAND_S) -> str:
-        """A request of adb's own protocol, such as ``host:devices``; raises OSError where the server is gone or
-        refuses."""
+        """A request of adb's own protocol, such as ``host:devices``; OSError where the server is gone or refuses."""
         with socket.create_connection(("127.0.0.1", self.port), timeout=timeout_s) as server:
             server.sendall(f"{len(service):04x}{service}".encode())
             answer = b""

@@ -1,5 +1,4 @@
-"""The installed app: ``am start`` runs a measuring agent as a process of this machine, on the job whose device paths
-become host paths.
+"""The installed app: ``am start`` runs a measuring agent as a process of this machine, with host paths in its job.
 
 Android gives an app a process of its own and does with it what it likes; here the process can be killed, starved of
 storage or given a clock that jumps in the same way. What it measures is this machine.

@@ -1,7 +1,7 @@
-"""The device's commands on files, as toybox has them: the few of the device protocol, in Python, inside the phone's
-storage."""
+"""The commands of the device protocol on files, as toybox has them: in Python, inside the phone's storage."""
 
 import asyncio
+import errno
 import hashlib
 import os
 import stat
@@ -31,7 +31,7 @@ def _options(call: Call, known: str) -> tuple[set[str], list[str]]:
 
 
 def _target(call: Call, source: str, destination: str) -> str:
-    """Where ``cp``, ``mv`` or ``ln`` puts a source: into the destination if that is a folder."""
+    """Where ``cp`` or ``ln`` puts a source: into the destination if that is a folder."""
     if call.storage.host_path(call.path(destination)).is_dir():
         return f"{call.path(destination)}/{PurePosixPath(source).name}"
     return call.path(destination)
@@ -120,6 +120,8 @@ async def ln(call: Call) -> int:
         try:
             if "s" in options:
                 call.storage.make_link(source, target)
+            elif not call.storage.hard_links:
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
             else:
                 os.link(call.storage.writable_path(call.path(source)), path)
         except OSError as exc:
@@ -162,17 +164,6 @@ async def mkdir(call: Call) -> int:
             call.storage.writable_path(call.path(named)).mkdir(parents="p" in options, exist_ok="p" in options)
         except OSError as exc:
             return await call.fail(f"'{named}': {exc.strerror}")
-    return 0
-
-
-async def mv(call: Call) -> int:
-    _, (*sources, destination) = _options(call, "f")
-    for source in sources:
-        target = _target(call, source, destination)
-        os.replace(
-            call.storage.writable_path(call.path(source), follow=False),
-            call.storage.writable_path(target, follow=False),
-        )
     return 0
 
 
@@ -263,37 +254,6 @@ async def tail(call: Call) -> int:
     return 0
 
 
-async def test(call: Call) -> int:
-    words = call.argv[1:]
-    if call.argv[0] == "[":
-        if words[-1:] != ["]"]:
-            raise ValueError("missing ]")
-        words = words[:-1]
-    negated = words[:1] == ["!"]
-    match words[negated:]:
-        case [("-e" | "-f" | "-d" | "-s") as kind, named]:
-            try:
-                found = call.storage.stat(call.path(named))
-            except OSError:
-                holds = False
-            else:
-                holds = {
-                    "-e": True,
-                    "-f": stat.S_ISREG(found.st_mode),
-                    "-d": stat.S_ISDIR(found.st_mode),
-                    "-s": found.st_size > 0,
-                }[kind]
-        case _:
-            raise ValueError("only -e, -f, -d and -s are simulated")
-    return int(holds == negated)
-
-
-async def touch(call: Call) -> int:
-    for named in call.argv[1:]:
-        call.storage.writable_path(call.path(named)).touch()
-    return 0
-
-
 async def true(_: Call) -> int:
     return 0
 
@@ -303,7 +263,6 @@ async def false(_: Call) -> int:
 
 
 FILE_COMMANDS: dict[str, Function] = {
-    "[": test,
     "cat": cat,
     "chmod": chmod,
     "cp": cp,
@@ -313,14 +272,11 @@ FILE_COMMANDS: dict[str, Function] = {
     "ln": ln,
     "ls": ls,
     "mkdir": mkdir,
-    "mv": mv,
     "rm": rm,
     "rmdir": rmdir,
     "sha256sum": sha256sum,
     "sleep": sleep,
     "stat": stat_,
     "tail": tail,
-    "test": test,
-    "touch": touch,
     "true": true,
 }

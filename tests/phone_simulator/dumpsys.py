@@ -1,5 +1,4 @@
-"""What ``dumpsys battery`` and ``dumpsys thermalservice`` answer: a sample in a vendor's own layout, with the
-simulated state filled in."""
+"""What ``dumpsys`` tells of battery and heat: samples in vendors' layouts, with the simulated state filled in."""
 
 import re
 from dataclasses import dataclass, field
@@ -60,8 +59,7 @@ def battery_text(model: Model, battery: Battery) -> str:
 
 
 def thermal_text(model: Model, thermal: Thermal, battery: Battery) -> str:
-    """The current temperatures are the state's; those that Android cached stay the sample's, as stale ones do on a
-    phone."""
+    """The current temperatures are the state's; those that Android cached stay the sample's, stale as on a phone."""
 
     def current(match: re.Match[str]) -> str:
         kind, name = int(match[1]), match[2]

@@ -32,6 +32,7 @@ class Model:
     soc_manufacturer: str
     soc_model: str
     hardware: str
+    cores: int
     android: str
     sdk: int
     build: str
@@ -73,12 +74,13 @@ PIXEL = Model(
     soc_manufacturer="Google",
     soc_model="Tensor G3",
     hardware="husky",
+    cores=9,
     android="14",
     sdk=34,
     build="AP1A.240405.002",
     battery_sample="battery_pixel_android14.txt",
     thermal_sample="thermal_pixel_android14.txt",
-    other={"ro.product.cpu.abilist": "arm64-v8a", "ro.boot.hardware.platform": "zuma"},
+    other={"ro.boot.hardware.platform": "zuma"},
 )
 SAMSUNG = Model(
     brand="samsung",
@@ -90,6 +92,7 @@ SAMSUNG = Model(
     soc_manufacturer="Samsung",
     soc_model="s5e9840",
     hardware="exynos2100",
+    cores=8,
     android="12",
     sdk=31,
     build="SP1A.210812.016",
@@ -108,6 +111,7 @@ XIAOMI = Model(
     soc_manufacturer="",
     soc_model="",
     hardware="qcom",
+    cores=8,
     android="11",
     sdk=30,
     build="RKQ1.200826.002",

@@ -1,5 +1,4 @@
-"""The simulated phone: its daemon in a thread of its own, what it says of itself, and the faults that tests let
-happen to it."""
+"""The simulated phone: its daemon in a thread of its own, and the faults that tests let happen to it."""
 
 import asyncio
 import contextlib
@@ -69,6 +68,7 @@ class Phone:
         self.defects: list[str] = []
         self.powered = True
         self.hangs = False
+        self._has_cable = False
         self.boot_id = str(uuid.uuid4())
         self._booted_s = time.monotonic()
         self._folder = Path(tempfile.mkdtemp(prefix="qsr-edge-phone-"))
@@ -79,6 +79,7 @@ class Phone:
             quota_bytes=quota_bytes,
             generated={
                 "/proc/sys/kernel/random/boot_id": lambda: f"{self.boot_id}\n".encode(),
+                "/sys/devices/system/cpu/possible": lambda: f"0-{model.cores - 1}\n".encode(),
                 "/proc/uptime": lambda: f"{self.uptime_s():.2f} {2 * self.uptime_s():.2f}\n".encode(),
             },
         )
@@ -109,6 +110,7 @@ class Phone:
 
     @property
     def plugged_in(self) -> bool:
+        """Whether adb can connect: the cable is in and the phone is up."""
         return self._server is not None
 
     def banner(self) -> str:
@@ -126,17 +128,18 @@ class Phone:
         """Cut every connection and refuse new ones; the agent goes on, and the battery is no longer charged."""
 
         def pull() -> None:
+            self._has_cable = self.battery.plugged_in = False
             self._unplug()
-            self.battery.plugged_in = False
 
         self._call(pull)
 
     def plug_in(self) -> None:
-        """Accept connections (again), and charge."""
+        """Accept connections (again), once the phone is up, and charge."""
 
         async def plug() -> None:
-            self.battery.plugged_in = True
-            await self._plug()
+            self._has_cable = self.battery.plugged_in = True
+            self.hangs = False
+            await self._listen()
 
         self._call_async(plug)
 
@@ -154,8 +157,7 @@ class Phone:
         self._call(self._abort_connections)
 
     def reboot(self, *, seconds: float = 1.0) -> None:
-        """Lose the connection and the agent, and come back after a while as if booted; files stay, a half-pushed one
-        is left as it is."""
+        """Lose the connection and the agent, and come back booted; files stay, a half-pushed one as it is."""
 
         def restart() -> None:
             self.powered = False
@@ -182,8 +184,7 @@ class Phone:
         self._call(fill)
 
     def cut_results(self) -> None:
-        """The end of the results file is lost, in the middle of its last line, as after a crash before the data
-        reached the flash."""
+        """The results file ends in the middle of its last line, as after a crash before that reached the flash."""
 
         def cut() -> None:
             path = self.app.results
@@ -240,9 +241,8 @@ class Phone:
             self._on_command.remove(trigger)
             self._fire(trigger[1])
 
-    def received(self, path: str, piece: bytes, write: Callable[[bytes], None]) -> None:
+    def received(self, piece: bytes, write: Callable[[bytes], None]) -> None:
         """Write a pushed piece, up to each byte at which something is to happen."""
-        del path
         while piece:
             waiting = min((at for at, _ in self._on_push), default=None)
             size = len(piece) if waiting is None else min(len(piece), waiting - self._pushed_bytes)
@@ -283,9 +283,8 @@ class Phone:
             task.cancel()
         await asyncio.gather(*others, return_exceptions=True)
 
-    async def _plug(self) -> None:
-        self.hangs = False
-        if self._server is None and self.powered:
+    async def _listen(self) -> None:
+        if self._server is None and self.powered and self._has_cable:
             self._server = await asyncio.start_server(self._connected, sock=self._socket)
 
     def _unplug(self) -> None:
@@ -301,7 +300,7 @@ class Phone:
         self.hangs = False
         self.boot_id = str(uuid.uuid4())
         self._booted_s = time.monotonic()
-        await self._plug()
+        await self._listen()
 
     def _abort_connections(self) -> None:
         self._cuts += 1

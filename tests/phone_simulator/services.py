@@ -1,5 +1,4 @@
-"""What adb can open on the phone: ``shell``, ``exec``, ``sync`` and ``reboot``; and Android's own commands (``am``,
-``pm``, ``getprop``...)."""
+"""What adb can open on the phone (shell, exec, sync, reboot), and Android's own commands (am, pm, getprop...)."""
 
 import asyncio
 import contextlib
@@ -233,8 +232,10 @@ ANDROID_COMMANDS: dict[str, Callable[["Phone", Call], Awaitable[int]]] = {
 
 
 async def _run_binary(phone: "Phone", call: Call) -> int:
-    """Run what stands in for a pushed binary: the host command that the test registered for its name, with device
-    paths translated."""
+    """Run the host command that stands in for a pushed binary of this name, with device paths translated.
+
+    Variables that are set for it stay out: a device's ``LD_LIBRARY_PATH`` means nothing here.
+    """
     named = call.path(call.argv[0])
     path = phone.storage.host_path(named)
     stand_in = phone.binaries.get(path.name)
@@ -248,6 +249,7 @@ async def _run_binary(phone: "Phone", call: Call) -> int:
     process = await asyncio.create_subprocess_exec(
         *stand_in,
         *(_translated(phone, call, word) for word in call.argv[1:]),
+        cwd=phone.storage.host_path(call.cwd),
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,

@@ -1,5 +1,4 @@
-"""A shell that knows lists of simple commands, quotes and redirections, and runs the simulator's own commands: never
-the machine's.
+"""A shell for lists of simple commands with quotes and redirections; it runs the simulator's own, never the machine's.
 
 What it does not know (pipes, globs, substitutions, loops) it refuses by name with exit code 2, so that no test passes
 by accident.

@@ -1,5 +1,4 @@
-"""The phone's files: a private folder of this machine as the device's root, which no path or link leaves, with a
-quota."""
+"""The phone's files: a private folder as the device's root, which no path or link leaves, with a quota."""
 
 import errno
 import os
@@ -42,6 +41,8 @@ class Storage:
     def __init__(self, root: Path, *, quota_bytes: int, generated: dict[str, Callable[[], bytes]]) -> None:
         self.root = root.resolve(strict=True)
         self.quota_bytes = quota_bytes
+        # SELinux forbids them to the shell on most phones.
+        self.hard_links = False
         self.generated = generated
         for folder in WRITABLE:
             self._below(folder.parts[1:]).mkdir(parents=True, exist_ok=True)
@@ -83,7 +84,7 @@ class Storage:
 
     def device_path(self, host_path: Path) -> str:
         """The inverse of ``host_path``."""
-        return "/" + host_path.relative_to(self.root).as_posix().removeprefix(".")
+        return "/" + "/".join(host_path.relative_to(self.root).parts)
 
     def writable_path(self, device_path: str, *, follow: bool = True) -> Path:
         """As ``host_path``, of what the shell may change.

@@ -1,5 +1,4 @@
-"""The ``sync:`` service, which push, pull and ls use: LIST, STAT and SEND, RECV, in their first and (LIST, STAT)
-second versions."""
+"""The ``sync:`` service, which push, pull and ls use: SEND, RECV, and LIST and STAT in both versions."""
 
 import asyncio
 import contextlib
@@ -27,8 +26,7 @@ class SyncService:
 
     Args:
         storage: The phone's files.
-        receiving: Told of each piece that a push brought, before it is written: the path and the piece; gives the
-            pieces to write. It may act (pull the cable) between them.
+        receiving: Writes a pushed piece, by the function it is given; it may act (pull the cable) at any byte of it.
         powered: Whether the phone still runs; a partial file stays if it does not, as after a crash.
     """
 
@@ -36,7 +34,7 @@ class SyncService:
         self,
         storage: Storage,
         *,
-        receiving: Callable[[str, bytes, Callable[[bytes], None]], None],
+        receiving: Callable[[bytes, Callable[[bytes], None]], None],
         powered: Callable[[], bool],
     ) -> None:
         self._storage = storage
@@ -151,7 +149,7 @@ class SyncService:
                 piece = await stream.read_exactly(length)
                 if writer is not None and not failure:
                     try:
-                        self._receiving(path, piece, writer.write)
+                        self._receiving(piece, writer.write)
                     except OSError as exc:
                         failure = f"write failed: {exc.strerror}"
                         host_path.unlink()

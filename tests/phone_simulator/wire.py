@@ -1,5 +1,4 @@
-"""The device's side of ADB's transport: packets, the handshake with or without authorization, and streams that are
-multiplexed over it.
+"""The device's side of ADB's transport: packets, the handshake, and streams multiplexed over a connection.
 
 As adb's ``protocol.txt`` describes it: six little-endian words (command, two arguments, length, sum of the payload's
 bytes, command inverted), then the payload. A side sends the next WRTE of a stream only after the OKAY of the one

@@ -5,6 +5,7 @@ import contextlib
 import random
 import socket
 import struct
+import time
 from collections.abc import Generator
 from pathlib import Path
 
@@ -146,14 +147,21 @@ def random_packet(rng: random.Random, service: str) -> bytes:
 
 def test_random_packets_harm_nothing(bare_phone: Phone) -> None:
     rng = random.Random(20240229)
-    pushed: list[str] = []
+    pushed: list[bytes] = []
     receive = bare_phone.received
-    bare_phone.received = lambda path, piece, write: (pushed.append(path), receive(path, piece, write))
+    bare_phone.received = lambda piece, write: (pushed.append(piece), receive(piece, write))
     for _ in range(120):
         service = rng.choice(SERVICES)
         with greeted(bare_phone) as peer, contextlib.suppress(ConnectionError):
             peer.send(Packet(Command.OPEN, 1, 0, service.encode(errors="surrogateescape") + b"\0"))
             peer.receive()
+            if service == "sync:":
+                # Some pushes come through, however slow this machine is.
+                push = struct.pack("<4sI", b"SEND", 15) + b"/sdcard/s,33188"
+                push += struct.pack("<4sI", b"DATA", 2) + b"ok" + struct.pack("<4sI", b"DONE", 0)
+                peer.send(Packet(Command.WRTE, 1, 1, push))
+                assert {peer.receive().command, peer.receive().command} == {Command.OKAY, Command.WRTE}
+                peer.send(Packet(Command.OKAY, 1, 1))
             for _ in range(rng.randrange(1, 4)):
                 peer.socket.sendall(random_packet(rng, service))
                 peer.socket.settimeout(0.01)
@@ -162,8 +170,8 @@ def test_random_packets_harm_nothing(bare_phone: Phone) -> None:
                     while peer.socket.recv(65536):
                         peer.send(Packet(Command.OKAY, 1, 1))
     # The commands and pushes among them were carried out.
-    assert len(bare_phone.commands) > 20
-    assert len(pushed) > 1
+    assert len(bare_phone.commands) > 5
+    assert len(pushed) > 5
 
 
 def test_a_peer_that_breaks_the_protocol_is_cut(bare_phone: Phone) -> None:
@@ -252,12 +260,27 @@ def test_an_unknown_computer_is_asked_about_until_it_is_allowed() -> None:
         assert peer.run("exec:echo in") == b"in\n"
 
 
+def test_a_phone_that_boots_without_a_cable_waits_for_it(bare_phone: Phone) -> None:
+    first = bare_phone.boot_id
+    bare_phone.reboot(seconds=0.05)
+    bare_phone.pull_cable()
+    while bare_phone.boot_id == first:
+        time.sleep(0.01)
+    with pytest.raises(ConnectionRefusedError):
+        Peer(bare_phone)
+    assert not bare_phone.battery.plugged_in
+    bare_phone.plug_in()
+    with greeted(bare_phone) as peer:
+        assert peer.run("exec:cat /proc/sys/kernel/random/boot_id") == f"{bare_phone.boot_id}\n".encode()
+
+
 @pytest.fixture(scope="module")
 def storage(tmp_path_factory: pytest.TempPathFactory) -> Storage:
     folder = tmp_path_factory.mktemp("storage")
     (folder / "outside").write_bytes(b"untouched")
     (folder / "root" / "data" / "local" / "tmp").mkdir(parents=True)
     made = Storage(folder / "root", quota_bytes=100_000, generated={})
+    made.hard_links = True
     (folder / "root" / "sdcard" / "out").symlink_to("../../outside")
     (folder / "root" / "sdcard" / "loop").symlink_to("loop")
     (folder / "root" / "sdcard" / "up").symlink_to("..")
@@ -285,7 +308,7 @@ def test_paths_stay_below_the_root(storage: Storage, path: str, follow: bool) ->
 
 
 WORDS = strategies.sampled_from(
-    "cat cp ln mkdir mv rm rmdir touch chmod stat ls tail echo df sha256sum cd exit test [ ] -c -rf -s -p +1 777 "
+    "cat cp ln mkdir rm rmdir chmod stat ls tail echo df sha256sum cd exit false -c -rf -s -p +1 777 "
     "& && || ; > >> 2>&1 2> $? ' \" \\ /sdcard/a /sdcard/../.. /data/local/tmp/b .. ../../outside /sdcard/out x".split()
 )  # fmt: skip
 
@@ -310,7 +333,7 @@ def test_any_command_line_ends_with_an_exit_code_inside_the_root(storage: Storag
 
     code = asyncio.run(Shell(storage, run, out=write, err=write, read_input=no_input).execute(line))
     assert 0 <= code <= 255
-    assert code == 0 or printed or any(word in line for word in ("false", "test", "[", "exit", "/dev/null", ">"))
+    assert code == 0 or printed or any(word in line for word in ("false", "exit", ">"))
     around = storage.root.parent
     assert {path.name for path in around.iterdir()} == {"root", "outside"}
     assert (around / "outside").read_bytes() == b"untouched"
