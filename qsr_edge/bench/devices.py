@@ -10,6 +10,8 @@ from qsr_edge.bench.adb import Adb, AdbDevice, ListedDevice, find_adb
 from qsr_edge.bench.android import DEFAULT_POLL_S, DEFAULT_WAIT_S, AndroidDevice
 from qsr_edge.bench.device import Device, DeviceKind
 from qsr_edge.bench.host import HostDevice
+from qsr_edge.bench.iphone import IphoneDevice
+from qsr_edge.bench.iphone_tools import find_iphone_tool
 from qsr_edge.bench.stock import BENCHMARK_MODEL, EXECUTOR_RUNNER, StockDevice
 from qsr_edge.errors import BenchError
 
@@ -136,7 +138,18 @@ def _android_device(device: AdbDevice, options: DeviceOptions) -> Device:
 
 def _iphone(options: DeviceOptions) -> Sequence[Found]:
     del options
-    return []
+    tool = find_iphone_tool()
+    return [
+        Found(
+            kind=DeviceKind.IOS,
+            id=listed.udid,
+            names=tuple(dict.fromkeys(name for name in (listed.name, listed.model, listed.product_type) if name)),
+            state="not ready" if listed.remedy else "ready",
+            remedy=listed.remedy,
+            device=None if listed.remedy else IphoneDevice(tool, listed),
+        )
+        for listed in tool.listed()
+    ]
 
 
 def find_devices(query: str, options: DeviceOptions) -> tuple[Device, ...]:
