@@ -19,7 +19,7 @@ from qsr_edge.bench.device_files import DeviceFiles, LocalFile, local_file, quot
 from qsr_edge.bench.job import PROTOCOL, Effort
 from qsr_edge.bench.link import Link, RebootedError
 from qsr_edge.bench.stock_output import Averages, StockOutput, parse_benchmark_model, parse_executor_runner
-from qsr_edge.bundle.manifest import MANIFEST_NAME, DepthEntry, parse_manifest
+from qsr_edge.bundle.manifest import MANIFEST_NAME, DepthEntry, Manifest, parse_manifest
 from qsr_edge.errors import BenchError
 
 ROUNDS = 4
@@ -40,6 +40,7 @@ class Round:
         weights: path of an external file on the device; None without one.
         variant: what is measured.
         signature: entry point within the model; None if it has one only.
+        fixed_size: whether the model takes one size of input only.
         queries: inferences.
         steady_ms: their summed latency, at least, where the program takes that.
         warm_up_ms: before, likewise.
@@ -50,6 +51,7 @@ class Round:
     weights: PurePosixPath | None
     variant: PlannedVariant
     signature: str | None
+    fixed_size: bool
     queries: int
     steady_ms: int
     warm_up_ms: int
@@ -104,14 +106,14 @@ def executor_runner_words(one: Round) -> list[str]:
         *([] if one.weights is None else [f"--data_path={one.weights}"]),
         *([] if one.signature is None else [f"--method_name={one.signature}"]),
         f"--num_executions={one.queries}",
-        f"--input_shapes={_shape(one)}",
+        *([] if _shape(one) is None else [f"--input_shapes={_shape(one)}"]),
         f"--cpu_threads={one.variant.threads}",
         "--print_output=none",
     ]
 
 
-def _shape(one: Round) -> str:
-    return f"1x3x{one.variant.height_px}x{one.variant.width_px}"
+def _shape(one: Round) -> str | None:
+    return None if one.fixed_size else f"1x3x{one.variant.height_px}x{one.variant.width_px}"
 
 
 BENCHMARK_MODEL = StockProgram(
@@ -201,7 +203,7 @@ class _StockPart:
         self._link = Link(phone.adb, wait_s=phone.wait_s, on_fault=sink.fault, on_status=sink.status)
         self._files = DeviceFiles(self._link, plan.run)
         self._path = self._files.folder / program.name
-        self._entries = {variant.label: _depth_entry(variant) for variant in plan.variants}
+        self._manifests = {variant.bundle: _manifest(variant.bundle) for variant in plan.variants}
         self._queries = {variant.label: variant.done.queries for variant in plan.variants}
         self._steady_us = {variant.label: variant.done.steady_us for variant in plan.variants}
         self._rounds = dict.fromkeys(self._queries, 0)
@@ -235,8 +237,7 @@ class _StockPart:
     def _push(self) -> None:
         placed: dict[PurePosixPath, LocalFile] = {self._path: local_file(self._binary)}
         for variant in self._plan.variants:
-            entry = self._entries[variant.label]
-            model = variant.bundle / entry.file
+            model = variant.bundle / self._entry(variant).file
             placed[self._model(variant)] = local_file(model)
             if model.with_suffix(".ptd").is_file():
                 placed[self._model(variant).with_suffix(".ptd")] = local_file(model.with_suffix(".ptd"))
@@ -245,8 +246,11 @@ class _StockPart:
         self._link.keep(lambda: self._device.run(f"chmod 755 {quoted(self._path)}"))
 
     def _model(self, variant: PlannedVariant) -> PurePosixPath:
-        bundles = list(dict.fromkeys(each.bundle for each in self._plan.variants))
-        return self._files.folder / f"bundle-{bundles.index(variant.bundle)}" / self._entries[variant.label].file
+        index = list(self._manifests).index(variant.bundle)
+        return self._files.folder / f"bundle-{index}" / self._entry(variant).file
+
+    def _entry(self, variant: PlannedVariant) -> DepthEntry:
+        return self._manifests[variant.bundle].depth_entry(variant.depth)
 
     def _measure(self) -> None:
         self._pass_gate()
@@ -266,7 +270,8 @@ class _StockPart:
         return self._queries[label] >= effort.queries and self._steady_us[label] >= 1000 * effort.steady_ms
 
     def _run_round(self, variant: PlannedVariant) -> None:
-        label, entry = variant.label, self._entries[variant.label]
+        label, manifest = variant.label, self._manifests[variant.bundle]
+        entry = manifest.depth_entry(variant.depth)
         model = self._model(variant)
         one = Round(
             program=self._path,
@@ -274,6 +279,7 @@ class _StockPart:
             weights=model.with_suffix(".ptd") if (variant.bundle / entry.file).with_suffix(".ptd").is_file() else None,
             variant=variant,
             signature=entry.signature,
+            fixed_size=manifest.input_size_px is not None,
             queries=self._next_queries(label),
             steady_ms=-(-self._plan.effort.steady_ms // ROUNDS),
             warm_up_ms=self._plan.effort.warm_up_ms,
@@ -355,6 +361,6 @@ class _StockPart:
         self._sink.record({"kind": kind, "time_ms": round(1000 * time.time()), "elapsed_ms": elapsed_ms, **values})
 
 
-def _depth_entry(variant: PlannedVariant) -> DepthEntry:
-    path = variant.bundle / MANIFEST_NAME
-    return parse_manifest(path.read_bytes(), str(path)).depth_entry(variant.depth)
+def _manifest(bundle: Path) -> Manifest:
+    path = bundle / MANIFEST_NAME
+    return parse_manifest(path.read_bytes(), str(path))

@@ -147,13 +147,13 @@ def _placement(text: str) -> StockPlacement | None:
     return None
 
 
-def parse_executor_runner(text: str, *, method: str | None, shape: str) -> StockOutput:
+def parse_executor_runner(text: str, *, method: str | None, shape: str | None) -> StockOutput:
     """Read the output of ExecuTorch's ``executor_runner``.
 
     Args:
         text: its standard error, or what it wrote to Android's log.
         method: that it was to run; None for the program's only one.
-        shape: of the input that it was given, such as ``1x3x180x320``.
+        shape: of the input that it was told, such as ``1x3x180x320``; None if the program has one size only.
 
     Raises:
         BenchError: if it ran another method or size, because it is too old for these options, or none.
@@ -168,7 +168,7 @@ def parse_executor_runner(text: str, *, method: str | None, shape: str) -> Stock
             "bundles of several depths; build a newer one, or convert each depth to a bundle of its own"
         )
     resized = _RESIZED.search(text)
-    if resized is None or resized[1] != shape:
+    if shape is not None and (resized is None or resized[1] != shape):
         raise BenchError(
             f"executor_runner ran the largest input and not {shape}, so it knows no --input_shapes; build a newer one"
         )
