@@ -1,5 +1,6 @@
 """Which devices there are, and the choice of one by what a person calls it."""
 
+import re
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -74,14 +75,19 @@ class Found:
     device: Device | None
 
     def matches(self, query: str) -> bool:
-        """Whether the query is a part of its id or of a name, upper and lower case alike."""
-        return any(query.casefold() in name.casefold() for name in (self.id, *self.names))
+        """Whether the query is a part of its id or of a name; cases and punctuation make no difference."""
+        return any(_plain(query) in _plain(name) for name in (self.id, *self.names))
 
     def as_text(self) -> str:
         """One line for a list."""
         name = f" ({self.names[0]})" if self.names and self.names[0] else ""
         state = f", {self.state}: {self.remedy}" if self.device is None else ""
         return f"{self.id}{name}{state}"
+
+
+def _plain(text: str) -> str:
+    # adb writes "Pixel 8 Pro" as "Pixel_8_Pro", and "SM-G991B" as "SM_G991B".
+    return re.sub(r"[^0-9a-z]+", "_", text.casefold())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,8 +124,7 @@ def _android_found(adb: Adb, listed: ListedDevice, options: DeviceOptions) -> Fo
     return Found(
         kind=DeviceKind.ANDROID,
         id=listed.serial,
-        # adb writes "Pixel 8 Pro" as "Pixel_8_Pro".
-        names=tuple(dict.fromkeys((*(name.replace("_", " ") for name in names), *names))),
+        names=tuple(dict.fromkeys(names)),
         state=listed.state if listed.remedy else "ready",
         remedy=listed.remedy,
         device=device,
