@@ -299,7 +299,8 @@ class _StockPart:
         if output.warm_up is not None:
             self._averages(label, "warm-up", output.warm_up)
         memory = {} if output.peak_bytes is None else {"peak_bytes": output.peak_bytes}
-        if output.latencies_us:
+        # A result needs all of them; what has not is no more than an average.
+        if output.latencies_us and output.load_us is not None and output.first_us is not None:
             self._record("steady", variant=label, latencies_us=list(output.latencies_us), **memory)
             self._queries[label] += len(output.latencies_us)
             self._steady_us[label] += sum(output.latencies_us)
