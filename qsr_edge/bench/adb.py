@@ -316,6 +316,8 @@ def failure(text: str, where: str) -> AdbError:
         return OfflineError(f"{where}: offline; {_REMEDIES['offline']}")
     if any(words in text for words in ("insufficient permissions", "no permissions")):
         return AdbError(f"{where}: no permissions; {_REMEDIES['no permissions']}")
+    if "PTY args" in text:
+        return AdbError(f"{where}: its Android is older than 7 (API 24), which the bench needs")
     if "more than one device" in text:
         return AdbError(f"{told}; choose one by --device")
     if any(words in text for words in _SERVER_DIED):

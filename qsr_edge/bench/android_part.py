@@ -23,6 +23,8 @@ SILENT_S = 300.0
 RESCUE_S = 10.0
 """How long an interrupted run waits for a phone that is gone."""
 _PULL_S = 300.0
+_POLL_S = 60.0
+"""For an answer that may bring what came during a long interruption."""
 _FULL_KB = 1024
 _NOT_INSTALLED = (
     f"the benchmark app {PACKAGE} is not installed; build it (docs/android.md) and install it: "
@@ -237,7 +239,7 @@ class ResultsReader:
         """Hand on what is new: whether the app runs (before that was read), and how many records came."""
         self.taken.hand_on()
         command = f"pidof {PACKAGE} || echo -; {self._file.command}"
-        result = self._link.keep(lambda: self._link.device.shell(command))
+        result = self._link.keep(lambda: self._link.device.shell(command, timeout_s=_POLL_S))
         pid, _, answer = result.out.partition(b"\n")
         lines, fault = self._file.take(answer)
         if fault is not None:
