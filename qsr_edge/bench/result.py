@@ -206,7 +206,7 @@ def _variant_result(label: str, records: Sequence[Record]) -> VariantResult | No
         first_us=starts[0]["first_us"],
         latency=summarize(latencies),
         cpu=summarize(cpu) if cpu else None,
-        golden_equal=None if None in golden else all(golden),
+        golden_equal=_all_equal(golden),
         peak_bytes=max((record["peak_bytes"] for record in steady if "peak_bytes" in record), default=None),
         placement=_placement(placements[-1]) if placements else None,
         images=tuple(_images(by_kind.get("quality", []))),
@@ -233,6 +233,13 @@ def _average_result(label: str, records: Sequence[Record]) -> AverageResult | No
         min_us=min(shortest, default=None),
         max_us=max(longest, default=None),
     )
+
+
+def _all_equal(answers: Sequence[bool | None]) -> bool | None:
+    """A part that got other bytes is not made up for by one that was not asked."""
+    if False in answers:
+        return False
+    return None if None in answers else True
 
 
 def _placement(record: Record) -> PlacementResult:

@@ -6,6 +6,7 @@ on the phone.
 
 import json
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -432,4 +433,43 @@ def test_the_command_with_a_stock_program(
     assert result.exit_code == 0, result.stderr
     shown = " ".join(result.stdout.split())
     assert "tiny d1 xnnpack: mean 12.17 ms (12.17 to 12.17) of 75, first 32.94 ms, load 2.1 ms; averages only" in shown
+    assert left_on(one) == []
+
+
+@pytest.mark.slow
+def test_a_killed_command_is_gone_on_with(
+    phone: PhoneFactory, adb_here: AdbServer, run_cli: Callable[..., object], tiny_bundle: Path, tmp_path: Path
+) -> None:
+    one = phone()
+    run = tmp_path / "run"
+    options = ["--bundle", str(tiny_bundle), "--quick", "--size", "40x24", "--no-images", "-o", str(run)]
+    killed = subprocess.Popen(
+        [sys.executable, "-m", "qsr_edge", "bench", "--device", one.address, *options],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    log = run / RESULTS_NAME
+    deadline = time.monotonic() + 60
+    while not (log.exists() and log.read_bytes().count(b'"steady"') >= 2):
+        assert time.monotonic() < deadline, killed.poll()
+        time.sleep(0.05)
+    killed.kill()
+    killed.wait()
+    kept = log.read_bytes()
+    assert left_on(one)
+    # The agent goes on without anybody who listens.
+    while one.app.pid() is not None:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    result = run_cli("bench", "--resume", run, "--json")
+    assert result.exit_code == 0, result.stderr
+    assert log.read_bytes().startswith(kept[: kept.rfind(b"\n") + 1])
+    assert json.loads(result.stdout)["complete"]
+    records = read_log(run)
+    # The first agent's end was fetched, and the second had nothing left to do.
+    starts = [index for index, record in enumerate(records) if record["kind"] == "agent"]
+    assert len(starts) == 2
+    assert "steady" not in [record["kind"] for record in records[starts[1] :]]
+    own = [json.dumps({**record, "received_ms": 0}) for record in records if "received_ms" in record]
+    assert max(Counter(own).values()) == 1
     assert left_on(one) == []

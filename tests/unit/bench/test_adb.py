@@ -5,6 +5,8 @@ import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from qsr_edge.bench.adb import (
     Adb,
@@ -65,6 +67,16 @@ def test_the_list_of_devices() -> None:
 @pytest.mark.parametrize("text", ["", "\n\n", "List of devices attached\n\n", "adb: usage: unknown command"])
 def test_no_device_in_a_list(text: str) -> None:
     assert [device for device in parse_devices(text) if device.state == "device"] == []
+
+
+@given(st.text())
+def test_any_text_as_a_list_and_as_a_message(text: str) -> None:
+    for device in parse_devices(text):
+        assert device.serial
+        assert device.state
+    error = failure(text, "X")
+    assert str(error).startswith("X: ")
+    assert len(str(error)) < 500
 
 
 # Messages of adb 29 to 35 (client/commandline.cpp, file_sync_client.cpp, adb_client.cpp, transport.cpp).

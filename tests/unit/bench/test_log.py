@@ -65,6 +65,14 @@ def test_a_run_is_evaluated_as_far_as_it_went(tmp_path: Path) -> None:
     assert json.dumps(result_json(result), allow_nan=False)
 
 
+def test_one_start_with_other_bytes_is_enough(tmp_path: Path) -> None:
+    write(tmp_path)
+    log = open_log(tmp_path)
+    for answer in (False, None):
+        log.append("start", variant="a", load_us=1, first_us=1, golden_equal=answer)
+    assert evaluate_run(read_log(tmp_path)).variants[0].golden_equal is False
+
+
 def test_a_simulator_and_faults_are_in_the_caption(tmp_path: Path) -> None:
     log = open_log(tmp_path)
     log.append("run", **{**HEADER, "device": {**HEADER["device"], "simulator": True}})
