@@ -132,8 +132,10 @@ class AndroidPart:
 
     def _follow(self) -> PartEnd:
         news = told = time.monotonic()
+        count = 1
         while True:
-            running, count = self._results.poll()
+            # An app that writes runs: looking for its process costs the phone something.
+            running, count = self._results.poll(ask=not count)
             now = time.monotonic()
             if self._results.taken.end is not None:
                 return self._ended(self._results.taken.end)
@@ -235,10 +237,18 @@ class ResultsReader:
         """Go on over another connection."""
         self._link = link
 
-    def poll(self) -> tuple[bool, int]:
-        """Hand on what is new: whether the app runs (before that was read), and how many records came."""
+    def poll(self, *, ask: bool = False) -> tuple[bool, int]:
+        """Hand on what is new.
+
+        Args:
+            ask: whether to look for the app's process, too.
+
+        Returns:
+            Whether the app ran before its file was read (True without asking), and how many records came.
+        """
         self.taken.hand_on()
-        command = f"pidof {PACKAGE} || echo -; {self._file.command}"
+        who = f"pidof {PACKAGE} || echo -" if ask else "echo 0"
+        command = f"{who}; {self._file.command}"
         result = self._link.keep(lambda: self._link.device.shell(command, timeout_s=_POLL_S))
         pid, _, answer = result.out.partition(b"\n")
         lines, fault = self._file.take(answer)

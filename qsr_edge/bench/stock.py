@@ -320,6 +320,8 @@ class _StockPart:
         return queries
 
     def _start(self, command: str, one: Round) -> StockOutput:
+        # What a lost connection left running would be timed along.
+        self.stop()
         result = self._device.shell(command, timeout_s=2 * _LONGEST_ROUND_S + COMMAND_S)
         text = result.err + result.out.decode(errors="replace")
         if result.code in (126, 127):
