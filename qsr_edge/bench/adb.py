@@ -6,7 +6,6 @@ command, so each command prints a last line of its own, and what lacks it was cu
 
 import os
 import re
-import shlex
 import shutil
 import subprocess
 from collections.abc import Mapping, Sequence

@@ -148,7 +148,7 @@ def _iphone(options: DeviceOptions) -> Sequence[Found]:
         Found(
             kind=DeviceKind.IOS,
             id=listed.udid,
-            names=tuple(dict.fromkeys(name for name in (listed.name, listed.model, listed.product_type) if name)),
+            names=tuple(name for name in (listed.name, listed.model, listed.product_type, "iPhone") if name),
             state="not ready" if listed.remedy else "ready",
             remedy=listed.remedy,
             device=None if listed.remedy else IphoneDevice(tool, listed),
