@@ -1,11 +1,11 @@
-"""``quantsr_t``: the light SwinIR (Liang et al., 2021) with RLQ in every linear layer of its body and DQA over its layers.
+"""``quantsr_t``: the light SwinIR (Liang et al., 2021), RLQ in every linear layer of its body and DQA over its layers.
 
     u = image - mean;  f = conv_first(u);  x = norm(f)
     x = x + conv(layers(x)) for each group;  y = pixel_shuffle(upsample(conv_after_body(norm(x)) + f)) + mean
 
-A block of DQA is one Swin layer; a group of which a depth keeps no layer is left out with its convolution. Quantized, the
-body's linear layers and convolutions have inputs and weights of ``bits`` bits. The first convolution, the one after the
-body and the last have 8-bit weights; queries, keys, values and the GELU's input have 8 bits, the residual stream 13.
+A block of DQA is one Swin layer; a group of which a depth keeps no layer is left out with its convolution. Quantized,
+the body's linear layers and convolutions have inputs and weights of ``bits`` bits. The first convolution, the one after
+the body and the last have 8-bit weights; queries, keys, values and the GELU's input have 8 bits, the residual stream 13.
 Layer normalization, softmax and GELU are floats in training; :mod:`qsr_edge.lowering.swin` makes them integers.
 """
 
