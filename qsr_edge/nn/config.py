@@ -31,6 +31,7 @@ class ArchitectureName(StrEnum):
     """Architectures by the name that checkpoints carry."""
 
     QUANTSR_C_EDGE = "quantsr_c_edge"
+    QUANTSR_C = "quantsr_c"
     QUANTSR_T = "quantsr_t"
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from qsr_edge.errors import ArchitectureError, CheckpointError
 from qsr_edge.nn.config import ArchitectureName, EdgeConfig, NetworkConfig
+from qsr_edge.nn.quantsr_c_config import QuantsrCConfig
 from qsr_edge.nn.swin_config import SwinConfig
 
 
@@ -80,6 +81,12 @@ ARCHITECTURES = ArchitectureRegistry(
             network="qsr_edge.nn.quantsr_c_edge:QuantsrCEdge",
             lowering="qsr_edge.lowering.edge:lower_checkpoint",
             model_stem="qsr-edge",
+        ),
+        Architecture(
+            config_type=QuantsrCConfig,
+            network="qsr_edge.nn.quantsr_c:QuantsrC",
+            lowering="qsr_edge.lowering.quantsr_c:lower_checkpoint",
+            model_stem="quantsr-c",
         ),
         Architecture(
             config_type=SwinConfig,
