@@ -16,6 +16,8 @@ from qsr_edge.quant.codes import CodeRange
 
 Ints = NDArray[np.int32]
 STREAM_BITS = 13
+UNTILED_HALO_PX = 1 << 15
+"""More than any image: windows stand where an image begins, so that a tile that begins elsewhere gives other bytes."""
 _INT32_MAX = (1 << 31) - 1
 _LARGEST_SHIFT = 30
 
@@ -221,8 +223,7 @@ def swin_cost(graph: SwinGraph) -> GraphCost:
 
     Multiply-accumulates are those of linear layers, convolutions and attention's two products (8 bits each). Weights
     count at their bits, without the scales, biases and tables. The largest set of activations alive is a layer's hidden
-    ones beside the two streams (two bytes each) and the image. The halo is how far attention and convolutions reach:
-    windows stand where the image begins, so that tiles would have to begin at a multiple of the window as well.
+    ones beside the two streams (two bytes each) and the image.
     """
     layers = sum(len(group.layers) for group in graph.groups)
     attention = 2 * graph.window_px**2 * graph.channels * layers
@@ -237,5 +238,5 @@ def swin_cost(graph: SwinGraph) -> GraphCost:
         bops_per_pixel=int(bops) + attention * 64,
         weight_bytes_ideal=-(-int(bits) // 8),
         peak_activation_bytes_per_pixel=3 + streams + inner,
-        halo_px=(graph.window_px - 1) * layers + len(graph.groups) + 3,
+        halo_px=UNTILED_HALO_PX,
     )

@@ -46,9 +46,15 @@ class LoweredNetwork:
             raise LoweringError(f"depth {depth} is not offered; choose one of {', '.join(map(str, self.depths))}")
         return graph
 
-    def scale(self, depth: int) -> int:
+    @property
+    def bits(self) -> int:
+        """Bit width of the body."""
+        return self._graph(self.depths[-1]).bits
+
+    @property
+    def scale(self) -> int:
         """Upscaling factor."""
-        return self._graph(depth).scale
+        return self._graph(self.depths[-1]).scale
 
     def cost(self, depth: int) -> GraphCost:
         """What one depth costs."""
