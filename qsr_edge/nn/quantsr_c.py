@@ -38,11 +38,11 @@ class BodyConv(nn.Conv2d):
             self.activation = RLQ(codes, shift_channels=channels, half_to_even=True)
             self.weight_quantizer = RLQ(CodeRange.signed(bits), half_to_even=True)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, input: Tensor) -> Tensor:
         """(N, C, H, W) -> (N, C, H, W), float32."""
         if self.activation is None or self.weight_quantizer is None:
-            return self.float_forward(x)
-        return conv2d(self.activation(x), self.weight_quantizer(self.weight), self.bias, padding=1)
+            return self.float_forward(input)
+        return conv2d(self.activation(input), self.weight_quantizer(self.weight), self.bias, padding=1)
 
     def float_forward(self, x: Tensor) -> Tensor:
         """Without quantizers."""

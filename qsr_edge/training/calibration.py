@@ -29,8 +29,9 @@ from qsr_edge.metrics import psnr_y
 from qsr_edge.nn.checkpoint import Checkpoint
 from qsr_edge.nn.config import IMAGE_ZERO, STREAM_RANGE
 from qsr_edge.nn.quantsr_c import IMAGE_RANGE, QuantsrC, ResidualBlock
-from qsr_edge.nn.quantsr_c_config import QuantsrCConfig, upsampling_factors
+from qsr_edge.nn.quantsr_c_config import upsampling_factors
 from qsr_edge.quant.calibration import least_error_step
+from qsr_edge.training.state import network_from_checkpoint
 
 Image = NDArray[np.uint8]
 
@@ -47,17 +48,16 @@ _SAMPLES = 4096
 """Values that each tensor gives of each channel and image."""
 
 
-def make_network(checkpoint: Checkpoint) -> QuantsrC:
+def quantsr_c_network(checkpoint: Checkpoint) -> QuantsrC:
     """The network of a checkpoint, for evaluation.
 
     Raises:
         LoweringError: if it is of another architecture.
+        CheckpointError: if its tensors do not fit its configuration.
     """
-    if not isinstance(checkpoint.config, QuantsrCConfig):
+    network = network_from_checkpoint(checkpoint)
+    if not isinstance(network, QuantsrC):
         raise LoweringError(f"only a quantsr_c network is calibrated; this is a {checkpoint.config.architecture.value}")
-    network = QuantsrC(checkpoint.config)
-    tensors = {name: torch.from_numpy(np.array(array)) for name, array in checkpoint.tensors.items()}
-    network.load_state_dict(tensors, strict=False)
     return network.eval()
 
 
@@ -152,7 +152,7 @@ def calibrate(
     Raises:
         LoweringError: if the network is a float one or of another architecture, or cannot be lowered.
     """
-    network = make_network(checkpoint)
+    network = quantsr_c_network(checkpoint)
     if not network.config.bits:
         raise LoweringError("a float checkpoint has no integer codes; train a quantized one from it first")
     total, count = len(images) + len(STREAM_FACTORS), 0
@@ -292,7 +292,7 @@ def calibrate_on_folder(
         DatasetError: if there are too few images.
         LoweringError: as :func:`calibrate`.
     """
-    network = make_network(checkpoint)
+    network = quantsr_c_network(checkpoint)
     pairs = calibration_pairs(folder, network.config.scale)
     measured = pairs[::_MEASURED_EVERY]
     used = [pair.lr for i, pair in enumerate(pairs) if i % _MEASURED_EVERY]

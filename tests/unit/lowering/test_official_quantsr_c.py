@@ -21,7 +21,7 @@ from qsr_edge.lowering.official_quantsr_c import (
 )
 from qsr_edge.nn.checkpoint import read_checkpoint, write_checkpoint
 from qsr_edge.nn.quantsr_c import QuantsrC
-from qsr_edge.training.calibration import make_network
+from qsr_edge.training.calibration import quantsr_c_network
 from tests.official_quantsr_c import StateDict, official_forward, official_state
 
 # Of values up to about 1: float32 sums of some hundred products in another order.
@@ -30,7 +30,7 @@ FLOAT_ROUNDING = 2e-6
 
 def imported(state: StateDict, path: Path, **options: object) -> QuantsrC:
     torch.save({"params": OrderedDict(state)}, path)
-    return make_network(import_official(path, **options).checkpoint)  # type: ignore[arg-type]
+    return quantsr_c_network(import_official(path, **options).checkpoint)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("negative", [False, True], ids=["released", "negative"])
