@@ -105,9 +105,7 @@ class SwinProgram(Generic[V]):
         image = ops.concatenate([side, image, side], 1)
         edge = self.constant(np.broadcast_to(border, (1, width + 2, channels)))
         image = ops.concatenate([edge, image, edge], 0)
-        parts = [
-            ops.cut(ops.cut(image, 0, i, i + height), 1, j, j + width) for i in range(3) for j in range(3)
-        ]
+        parts = [ops.cut(ops.cut(image, 0, i, i + height), 1, j, j + width) for i in range(3) for j in range(3)]
         return ops.reshape(ops.concatenate(parts, 2), (1, height * width, 9 * channels))
 
     def convolved(self, x: V, layer: IntegerLinear, size: tuple[int, int], border: Int | None = None) -> V:
@@ -149,9 +147,7 @@ class SwinProgram(Generic[V]):
         squares = ops.add(ops.sum_last(ops.multiply(centered, centered)), self.scalar(norm.epsilon, x))
         factor = self.scalar(1, x)
         for below, bits in _HALVINGS:
-            step = ops.where_less(
-                squares, self.scalar(1 << below, x), self.scalar(1 << bits, x), self.scalar(1, x)
-            )
+            step = ops.where_less(squares, self.scalar(1 << below, x), self.scalar(1 << bits, x), self.scalar(1, x))
             squares = ops.multiply(squares, ops.multiply(step, step))
             factor = ops.multiply(factor, step)
         reciprocal = ops.divide(self.scalar(1 << 30, x), self.square_root(squares))
@@ -176,9 +172,7 @@ class SwinProgram(Generic[V]):
         if layer.shift_px:
             qkv = self.rolled(qkv, -layer.shift_px)
         split = (rows, window, columns, window, heads, channels // heads)
-        query, key, value = (
-            ops.reshape(ops.cut(qkv, 2, i * channels, (i + 1) * channels), split) for i in range(3)
-        )
+        query, key, value = (ops.reshape(ops.cut(qkv, 2, i * channels, (i + 1) * channels), split) for i in range(3))
         batch = rows * columns * heads
         by_window = (0, 2, 4, 1, 3, 5)
         query, value = (
@@ -245,9 +239,7 @@ class SwinProgram(Generic[V]):
         codes = ops.reshape(
             self.convolved_wide(shallow, graph.upsample, size), (height, width, graph.scale, graph.scale * colors)
         )
-        upscaled = ops.reshape(
-            ops.transpose(codes, (0, 2, 1, 3)), (height * graph.scale, width * graph.scale, colors)
-        )
+        upscaled = ops.reshape(ops.transpose(codes, (0, 2, 1, 3)), (height * graph.scale, width * graph.scale, colors))
         return ops.add(upscaled, self.scalar(IMAGE_ZERO, upscaled))
 
 

@@ -20,7 +20,6 @@ from qsr_edge.errors import TrainingError
 from qsr_edge.metrics import psnr_y
 from qsr_edge.nn.checkpoint import Checkpoint, read_checkpoint
 from qsr_edge.nn.config import EdgeConfig
-from qsr_edge.nn.config import EdgeConfig
 from qsr_edge.nn.fake_quantized import FakeQuantizedEdge, QuantizerName
 from qsr_edge.nn.network import SuperResolutionNetwork
 from qsr_edge.nn.quantized_linear import BodyQuantizer
@@ -84,10 +83,7 @@ def comparison_network(run: Run, start: Checkpoint, images: TrainingImages) -> S
     if run.method.is_integer:
         return initial_network(run.recipe, start, images)
     order = start.config.order if start.config.blocks == run.recipe.blocks else None
-    config = run.recipe.config(order)
-    if not isinstance(config, EdgeConfig):
-        raise TrainingError(f"quantizers are compared in quantsr_c_edge, not in {config.architecture.value}")
-    config = dataclasses.replace(config, bits=None)
+    config = dataclasses.replace(run.recipe.config(order), bits=None)
     network: SuperResolutionNetwork
     quantizer = QuantizerName(run.method.value)
     match config:

@@ -84,9 +84,7 @@ class TosaOps:
 
     def shift_right(self, a: str, bits: Int) -> str:
         """See :class:`~qsr_edge.graph.integer_ops.IntegerOps`."""
-        return self._elementwise(
-            ts.Op.ARITHMETIC_RIGHT_SHIFT, "ArithmeticRightShift", [a, self.constant(bits)], False
-        )
+        return self._elementwise(ts.Op.ARITHMETIC_RIGHT_SHIFT, "ArithmeticRightShift", [a, self.constant(bits)], False)
 
     def divide(self, a: str, b: str) -> str:
         """See :class:`~qsr_edge.graph.integer_ops.IntegerOps`."""
