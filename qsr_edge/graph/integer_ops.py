@@ -83,7 +83,7 @@ class IntegerOps(Protocol[V]):
         ...
 
     def transpose(self, a: V, axes: Sequence[int]) -> V:
-        """Dimensions in another order; at most six."""
+        """Dimensions in another order; at most five, as Core ML has no more."""
         ...
 
     def cut(self, a: V, axis: int, start: int, stop: int) -> V:

@@ -171,22 +171,29 @@ class SwinProgram(Generic[V]):
         qkv = ops.reshape(self.linear(x, layer.qkv), (height, width, 3 * channels))
         if layer.shift_px:
             qkv = self.rolled(qkv, -layer.shift_px)
-        split = (rows, window, columns, window, heads, channels // heads)
-        query, key, value = (ops.reshape(ops.cut(qkv, 2, i * channels, (i + 1) * channels), split) for i in range(3))
-        batch = rows * columns * heads
-        by_window = (0, 2, 4, 1, 3, 5)
-        query, value = (
-            ops.reshape(ops.transpose(part, by_window), (batch, area, channels // heads)) for part in (query, value)
+        split = ops.reshape(qkv, (rows, window, columns, window, 3 * channels))
+        windows = ops.reshape(ops.transpose(split, (0, 2, 1, 3, 4)), (rows * columns, area, 3 * channels))
+        size_of_head = channels // heads
+        query, key, value = (
+            ops.reshape(
+                ops.cut(windows, 2, i * channels, (i + 1) * channels), (rows * columns, area, heads, size_of_head)
+            )
+            for i in range(3)
         )
-        key = ops.reshape(ops.transpose(key, (0, 2, 4, 5, 1, 3)), (batch, channels // heads, area))
+        batch = rows * columns * heads
+        query, value = (
+            ops.reshape(ops.transpose(part, (0, 2, 1, 3)), (batch, area, size_of_head)) for part in (query, value)
+        )
+        key = ops.reshape(ops.transpose(key, (0, 2, 3, 1)), (batch, size_of_head, area))
         weights = self._attention_weights(ops.matmul(query, key), layer, size)
         sums = ops.sum_last(weights)
         reciprocal = ops.divide(
             ops.add(ops.shift_right(sums, np.full((1, 1, 1), 1)), self.scalar(1 << _RECIPROCAL_BITS, sums)), sums
         )
         mean = self.shifted(ops.multiply(ops.matmul(weights, value), reciprocal), _RECIPROCAL_BITS - 8)
-        image = ops.reshape(mean, (rows, columns, heads, window, window, channels // heads))
-        image = ops.reshape(ops.transpose(image, (0, 3, 1, 4, 2, 5)), (height, width, channels))
+        by_head = ops.reshape(mean, (rows * columns, heads, area, size_of_head))
+        tiles = ops.reshape(ops.transpose(by_head, (0, 2, 1, 3)), (rows, columns, window, window, channels))
+        image = ops.reshape(ops.transpose(tiles, (0, 2, 1, 3, 4)), (height, width, channels))
         if layer.shift_px:
             image = self.rolled(image, layer.shift_px)
         pixels = ops.reshape(image, (1, height * width, channels))
