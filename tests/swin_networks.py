@@ -17,10 +17,19 @@ def codes(batch: int, height: int, width: int) -> Tensor:
     return (1.5 * avg_pool2d(noise, 3, 1, 1)).round().clamp(-128, 127)
 
 
-def random_network(bits: int, *, scale: int = 2, blocks: int = 4, depths: tuple[int, ...] = (1, 4)) -> QuantsrT:
+def random_network(
+    bits: int, *, scale: int = 2, blocks: int = 4, groups: int = 2, depths: tuple[int, ...] = (1, 4)
+) -> QuantsrT:
     """A calibrated network whose every tensor has an effect."""
     config = SwinConfig(
-        scale=scale, channels=12, blocks=blocks, groups=2, heads=2, depths=depths, order=tuple(range(blocks)), bits=bits
+        scale=scale,
+        channels=12,
+        blocks=blocks,
+        groups=groups,
+        heads=2,
+        depths=depths,
+        order=tuple(range(blocks)),
+        bits=bits,
     )
     network = QuantsrT(config)
     with torch.no_grad():

@@ -215,6 +215,8 @@ def convert_checkpoint(
         input_size_px=options.input_size_px,
         more_sizes_px=options.more_sizes_px or None,
         deployment=_deployment(models),
+        # Core ML has no arithmetic on integers throughout; the other back ends refuse to write a float.
+        integer_only=not any(isinstance(model, ModelPackage) for model in models),
         selector=policy,
         latency=estimated_table({entry.depth: entry.macs_per_pixel for entry in entries}),
         depths=entries,

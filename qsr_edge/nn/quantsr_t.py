@@ -5,8 +5,8 @@
 
 A block of DQA is one Swin layer; a group of which a depth keeps no layer is left out with its convolution. Quantized,
 the body's linear layers and convolutions have inputs and weights of ``bits`` bits. The first convolution, the one after
-the body and the last have 8-bit weights; queries, keys, values and the GELU's input have 8 bits, the residual stream 13.
-Layer normalization, softmax and GELU are floats in training; :mod:`qsr_edge.lowering.swin` makes them integers.
+the body and the last have 8-bit weights; queries, keys, values and the GELU's input have 8 bits, the residual stream
+13. Layer normalization, softmax and GELU are floats in training; :mod:`qsr_edge.lowering.swin` makes them integers.
 """
 
 import torch

@@ -120,7 +120,7 @@ def relative_position_index(window_px: int) -> NDArray[np.int64]:
     y, x = np.divmod(np.arange(window_px**2), window_px)
     rows = y[:, None] - y[None, :] + window_px - 1
     columns = x[:, None] - x[None, :] + window_px - 1
-    return rows * (2 * window_px - 1) + columns
+    return np.asarray(rows * (2 * window_px - 1) + columns)
 
 
 @lru_cache(maxsize=32)
@@ -140,7 +140,7 @@ def foreign_pairs(height: int, width: int, window_px: int) -> NDArray[np.bool_]:
     area = 3 * regions(height)[:, None] + regions(width)[None, :]
     split = area.reshape(height // window_px, window_px, width // window_px, window_px)
     windows = split.transpose(0, 2, 1, 3).reshape(-1, window_px**2)
-    return windows[:, :, None] != windows[:, None, :]
+    return np.asarray(windows[:, :, None] != windows[:, None, :])
 
 
 def reflected_indices(size: int, padded: int) -> NDArray[np.int64]:

@@ -94,7 +94,7 @@ def read_swinir(path: Path) -> Checkpoint:
                 raise CheckpointError(f"{path}: {name} is not SwinIR's for windows of {config.window_px}; {_REMEDY}")
             continue
         if kind == "importance" and name not in found:
-            tensors[name] = np.float32(1).reshape(())
+            tensors[name] = np.ones((), np.float32)
             continue
         if name not in found:
             raise CheckpointError(f"{path}: the tensor {name!r} is missing; {_REMEDY}")

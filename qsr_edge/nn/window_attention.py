@@ -38,8 +38,7 @@ class WindowAttention(nn.Module):
         nn.init.trunc_normal_(self.relative_position_bias_table, std=0.02)
         self.qkv = QuantizedLinear(width, 3 * width, body)
         self.proj = QuantizedLinear(width, width, body)
-        for name in ("query", "key", "value"):
-            self.add_module(name, code_quantizer(8) if config.bits else None)
+        self.query, self.key, self.value = (code_quantizer(8) if config.bits else None for _ in range(3))
 
     def bias(self) -> Tensor:
         """Bias of every pair of pixels in a window: (heads, W^2, W^2)."""

@@ -54,8 +54,8 @@ class _Arguments:
         return self.array(parameter) if self._find(parameter) is not None else None
 
     def arrays(self, parameter: str) -> list[Array]:
-        names = [name for name in self._operation.inputs if name == parameter or name.startswith(f"{parameter}.")]
-        return [self.array(name) for name in sorted(names, key=lambda name: int(name.rpartition(".")[2] or 0))]
+        count = sum(name.startswith(f"{parameter}.") for name in self._operation.inputs)
+        return [self.array(f"{parameter}.{i}") for i in range(count)] or [self.array(parameter)]
 
     def number(self, parameter: str) -> float:
         return float(self._single(parameter))
@@ -260,7 +260,8 @@ def _reduction(operator: Callable[..., Any]) -> Callable[[_Arguments], Array]:
 
 def _matmul(arguments: _Arguments) -> Array:
     x, y = arguments.array("x"), arguments.array("y")
-    if arguments.integer("transpose_x", 0) or arguments.integer("transpose_y", 0) or not x.dtype == y.dtype == np.float32:
+    transposed = arguments.integer("transpose_x", 0) or arguments.integer("transpose_y", 0)
+    if transposed or not x.dtype == y.dtype == np.float32:
         raise arguments.fail(f"{x.dtype} by {y.dtype}, perhaps transposed, is not known here")
     return np.asarray(x @ y)
 

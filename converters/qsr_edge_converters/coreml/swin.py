@@ -1,8 +1,8 @@
 """``quantsr_t`` graphs as MIL programs: the program that the golden interpreter runs, on int32.
 
-Matrix products are the exception: MIL's run on floats everywhere, so that their operands, which fit int8, and their sums,
-which stay below 2^24, are held in float32; no rounding happens. MIL has no shift: a right shift is ``floor_div`` by a
-power of two.
+Matrix products are the exception: MIL's run on floats everywhere, so that their operands, which fit int8, and their
+sums, which stay below 2^24, are held in float32; no rounding happens. MIL has no shift: a right shift is ``floor_div``
+by a power of two.
 """
 
 from collections.abc import Sequence
@@ -116,7 +116,9 @@ class MilOps:
         """See :class:`~qsr_edge.graph.integer_ops.IntegerOps`."""
         index = mb.add(x=a, y=self.constant(np.full((1,) * len(self.shape(a)), 128)), name=self._name("index"))
         entries = self.constant(table)
-        return mb.gather(x=entries, indices=index, axis=0, batch_dims=0, validate_indices=False, name=self._name("table"))
+        return mb.gather(
+            x=entries, indices=index, axis=0, batch_dims=0, validate_indices=False, name=self._name("table")
+        )
 
     def reshape(self, a: Expression, shape: Sequence[int]) -> Expression:
         """See :class:`~qsr_edge.graph.integer_ops.IntegerOps`."""

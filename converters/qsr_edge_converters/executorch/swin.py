@@ -1,4 +1,4 @@
-"""``quantsr_t`` graphs as ExecuTorch programs of portable kernels on int32: the program that the golden interpreter runs.
+"""``quantsr_t`` graphs as ExecuTorch programs of portable kernels on int32: what the golden interpreter runs.
 
 XNNPACK has no integer softmax, layer normalization, division or table, and its int8 matrix products round by a float
 multiplier; a program that went through it would be float in these parts, or not exact. Portable kernels have everything

@@ -125,8 +125,8 @@ class TosaOps:
     def lookup(self, a: str, table: Int) -> str:
         """See :class:`~qsr_edge.graph.integer_ops.IntegerOps`.
 
-        An index is multiplied by 2^7, so that the interpolation of int16 inputs has nothing to do: entry ``index + 256``
-        of 513, times 2^7.
+        An index is multiplied by 2^7, so that the interpolation of int16 inputs has nothing to do: entry
+        ``index + 256`` of 513, times 2^7.
         """
         entries = np.zeros(_TABLE_ENTRIES, np.int16)
         entries[128:384] = table
@@ -201,8 +201,8 @@ def write_swin(graph: SwinGraph, size_px: tuple[int, int]) -> bytes:
     """
     if any(size % graph.window_px for size in size_px):
         raise BackendError(
-            f"{graph.name}: an input of {size_px[1]}x{size_px[0]} is not divided by windows of {graph.window_px} pixels; "
-            "give a multiple"
+            f"{graph.name}: an input of {size_px[1]}x{size_px[0]} is not divided by windows of {graph.window_px} "
+            "pixels; give a multiple"
         )
     ops = TosaOps()
     levels = ops.reshape(ops.image((1, *size_px, 3)), (*size_px, 3))

@@ -31,9 +31,10 @@ NORM_TOLERANCE = 2.0
 MEAN_TOLERANCE = 0.5
 """In stream codes: the mean that is subtracted is a whole code."""
 DEPLOYED_PSNR_DB = {2: 27.0, 3: 28.0, 4: 29.0, 8: 44.0}
-"""Least agreement of the integer graph with the fake-quantized network, by bits. Both round alike, but multipliers, tables
-and layer normalization have their own errors, each of which can move a code across a threshold; a code is the larger the
-fewer bits there are. These networks are random and spread such errors; trained ones are measured in docs/quantsr_t.md."""
+"""Least agreement of the integer graph with the fake-quantized network, by bits. Both round alike, but multipliers,
+tables and layer normalization have their own errors, each of which can move a code across a threshold; a code is the
+larger the fewer bits there are. These networks are random and spread such errors; trained ones are measured in
+docs/quantsr_t.md."""
 
 
 class WideOps(NumpyOps):
@@ -210,7 +211,6 @@ def test_sizes_are_completed_by_reflection() -> None:
 
 def test_costs() -> None:
     network = lowered(random_network(4))
-    config = SwinConfig(**{"scale": 2, "channels": 12, "blocks": 4, "groups": 2, "heads": 2, "depths": (1, 4), "order": (0, 1, 2, 3)})  # type: ignore[arg-type]  # fmt: skip
     layer = 12 * 36 + 12 * 12 + 2 * 12 * 24
     edges = 9 * (3 * 12 + 12 * 12 + 12 * 12)
     group = 9 * 12 * 12
@@ -218,7 +218,6 @@ def test_costs() -> None:
         cost = network.cost(depth)
         assert cost.macs_per_pixel == edges + layers * (layer + 2 * 64 * 12) + groups * group
         assert cost.weight_bytes_ideal == edges + (layers * layer + groups * group) // 2
-    assert config.bits is None
     assert network.window_px == 8
     assert network.bits == 4
     assert network.scale == 2
