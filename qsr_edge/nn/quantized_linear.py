@@ -69,15 +69,15 @@ class QuantizedLinear(nn.Linear):
             self.activation = activation_quantizer(body.name, CodeRange.signed(body.bits), inputs)
             self.weight_quantizer = weight_quantizer(body.name, body.bits, (outputs, 1))
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, input: Tensor) -> Tensor:
         """(N, H, W, I) -> (N, H, W, O)."""
         if self.activation is None or self.weight_quantizer is None:
-            return F.linear(x, self.weight, self.bias)
+            return F.linear(input, self.weight, self.bias)
         if self.calibrating:
-            self.activation.calibrate(x.permute(0, 3, 1, 2))
+            self.activation.calibrate(input.permute(0, 3, 1, 2))
             self.weight_quantizer.calibrate(self.weight)
-            return F.linear(x, self.weight, self.bias)
-        codes, step = self.activation.quantize(x.permute(0, 3, 1, 2))
+            return F.linear(input, self.weight, self.bias)
+        codes, step = self.activation.quantize(input.permute(0, 3, 1, 2))
         q_weight, weight_step = self.weight_quantizer.quantize(self.weight)
         return F.linear(codes.permute(0, 2, 3, 1), q_weight) * (step * weight_step.reshape(-1)) + self.bias
 
@@ -115,19 +115,19 @@ class QuantizedConv3x3(nn.Conv2d):
             self.activation = RLQ(activation) if activation else None
             self.weight_quantizer = RLQ(CodeRange.signed(weight_bits), step_shape=(outputs, 1, 1, 1))
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, input: Tensor) -> Tensor:
         """(N, I, H, W) -> (N, O, H, W)."""
         if self.weight_quantizer is None:
-            return super().forward(x)
+            return super().forward(input)
         if self.calibrating:
             if self.activation is not None:
-                self.activation.calibrate(x)
+                self.activation.calibrate(input)
             self.weight_quantizer.calibrate(self.weight)
-            return super().forward(x)
+            return super().forward(input)
         q_weight, weight_step = self.weight_quantizer.quantize(self.weight)
         if self.activation is None:
-            return F.conv2d(x, q_weight * weight_step, self.bias, padding=self.padding)
-        codes, step = self.activation.quantize(x)
+            return F.conv2d(input, q_weight * weight_step, self.bias, padding=self.padding)
+        codes, step = self.activation.quantize(input)
         scale = (step * weight_step).reshape(1, -1, 1, 1)
         products = F.conv2d(codes, q_weight, padding=self.padding)
         return products * scale if self.bias is None else products * scale + self.bias.reshape(1, -1, 1, 1)

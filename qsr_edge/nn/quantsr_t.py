@@ -81,7 +81,8 @@ class QuantsrT(SuperResolutionNetwork):
             body: quantizes the body of a float ``config``, to compare quantizers.
         """
         super().__init__()
-        self.config = config
+        # Assigned anew by dataclasses.replace only, which keeps its type.
+        self.config = config  # pyright: ignore[reportIncompatibleVariableOverride]
         edge_bits, edge_range, stream = None, None, None
         if config.bits:
             body = BodyQuantizer(name=QuantizerName.RLQ, bits=config.bits)

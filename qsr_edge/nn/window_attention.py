@@ -114,7 +114,7 @@ class SwinLayer(nn.Module):
     @torch.no_grad()
     def normalize_importance(self, x: Tensor) -> Tensor:
         """Move the layer's magnitude into its importance, the function unchanged; returns what it makes of ``x``."""
-        result = self(x, None)
+        result: Tensor = self(x, None)
         gain = (result - x).square().mean().sqrt() / x.square().mean().sqrt() / self.importance.abs()
         if torch.isfinite(gain) and gain > 0:
             for linear in (self.attn.proj, self.mlp.fc2):
