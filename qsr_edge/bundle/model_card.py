@@ -84,15 +84,19 @@ def _calibration(provenance: Mapping[str, object]) -> list[str]:
     lines = [
         "## From the trained network to integers",
         "",
-        f"Mean PSNR in dB on luma, on {_text(found.get('measured_images'))} crops of photographs; step sizes were "
+        f"Mean PSNR in dB on luma, on {_text(found.get('measured_images'))} images; step sizes were "
         f"calibrated on {_text(found.get('images'))} others.",
         "",
     ]
     entries = [entry for entry in depths if isinstance(entry, Mapping) and isinstance(entry.get("psnr_db"), Mapping)]
     stages = list(dict.fromkeys(stage for entry in entries for stage in entry["psnr_db"]))
     header = ["Depth", *(str(stage).replace("_", " ") for stage in stages)]
-    rows = [(entry["depth"], *(f"{entry['psnr_db'][stage]:.3f}" for stage in stages)) for entry in entries]
+    rows = [(entry.get("depth"), *(_decibels(entry["psnr_db"].get(stage)) for stage in stages)) for entry in entries]
     return [*lines, *_table(header, rows), ""]
+
+
+def _decibels(value: object) -> object:
+    return f"{value:.3f}" if isinstance(value, float) else value
 
 
 def _costs(manifest: Manifest) -> list[str]:
