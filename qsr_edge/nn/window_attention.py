@@ -110,15 +110,3 @@ class SwinLayer(nn.Module):
         """(N, H, W, C) -> (N, H, W, C), both on the stream's grid if it is quantized by ``stream``."""
         x = quantized(stream, x + self.importance * self.attn(self.norm1(x)))
         return quantized(stream, x + self.importance * self.mlp(self.norm2(x)))
-
-    @torch.no_grad()
-    def normalize_importance(self, x: Tensor) -> Tensor:
-        """Move the layer's magnitude into its importance, the function unchanged; returns what it makes of ``x``."""
-        result: Tensor = self(x, None)
-        gain = (result - x).square().mean().sqrt() / x.square().mean().sqrt() / self.importance.abs()
-        if torch.isfinite(gain) and gain > 0:
-            for linear in (self.attn.proj, self.mlp.fc2):
-                linear.weight.div_(gain)
-                linear.bias.div_(gain)
-            self.importance.mul_(gain)
-        return result
