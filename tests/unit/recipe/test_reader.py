@@ -20,7 +20,9 @@ def test_every_preset_is_valid_and_named_after_its_file() -> None:
         assert read_recipe(name, TrainRecipe).name == name
 
 
-@pytest.mark.parametrize("family", ["x2", "x4", "paper_x2", "paper_x4", "quantsr_t_x2", "quantsr_t_x4", "quantsr_t_tiny_x2"])
+@pytest.mark.parametrize(
+    "family", ["x2", "x4", "paper_x2", "paper_x4", "quantsr_t_x2", "quantsr_t_x4", "quantsr_t_tiny_x2"]
+)
 def test_the_presets_are_a_chain_of_warm_starts(family: str) -> None:
     bits, name = [], f"{family}_w2a2"
     while name:
