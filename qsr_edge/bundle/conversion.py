@@ -20,8 +20,6 @@ from qsr_edge.bundle.manifest import DepthEntry, GoldenInput, Manifest, ParityEn
 from qsr_edge.bundle.parity import Image, compare_with_golden, is_large, verification_images
 from qsr_edge.bundle.writer import check_output, write_bundle
 from qsr_edge.errors import BackendError, BundleError, CheckpointError, ParityError
-from qsr_edge.graph.cost import graph_cost
-from qsr_edge.graph.interpreter import run_graph
 from qsr_edge.lowering.checkpoint import lower_checkpoint
 from qsr_edge.lowering.network import LoweredNetwork
 from qsr_edge.nn.checkpoint import Checkpoint
@@ -87,8 +85,8 @@ def _depth_entries(
     image = golden_image(golden.seed, golden.height_px, golden.width_px)
     deployment = _deployment(models)
     entries = []
-    for depth, graph in sorted(network.graphs.items()):
-        cost = graph_cost(graph, network.constants)
+    for depth in network.depths:
+        cost = network.cost(depth)
         entries.append(
             DepthEntry(
                 depth=depth,
@@ -98,7 +96,7 @@ def _depth_entries(
                 bops_per_pixel=cost.bops_per_pixel,
                 peak_activation_bytes_per_pixel=cost.peak_activation_bytes_per_pixel,
                 halo_px=cost.halo_px,
-                golden_sha256=image_sha256(run_graph(graph, network.constants, image)),
+                golden_sha256=image_sha256(network.run(depth, image)),
                 # What was recorded was measured on the integer graph.
                 quality=recorded_quality(checkpoint, depth) if deployment is None or deployment.byte_exact else (),
             )
@@ -182,7 +180,7 @@ def convert_checkpoint(
         raise BundleError(f"{output}: there is no folder {output.parent}; make it first")
     _check_options(backend, options)
     network = lower_checkpoint(checkpoint)
-    depths = sorted(network.graphs)
+    depths = list(network.depths)
     policy = policy or default_policy(depths)
     policy.check_depths(depths)
     models = backend.convert(network, options)
@@ -196,11 +194,13 @@ def convert_checkpoint(
         parity = compare_with_golden(
             backend, network, models, tuple(images), families, on_result, natural=natural, fixed_size_px=fixed
         )
-        _check_parity(parity, checkpoint.config.profile, backend.kernel_families()[0])
+        # A transformer's rescalings are integers, whatever its profile is called: every runtime can be exact.
+        profile = Profile.PORTABLE if network.transformers else checkpoint.config.profile
+        _check_parity(parity, profile, backend.kernel_families()[0])
     height_px, width_px = options.input_size_px or GOLDEN_SIZE_PX
     golden = GoldenInput(seed=GOLDEN_SEED, height_px=height_px, width_px=width_px)
     entries = _depth_entries(checkpoint, network, models, options, golden)
-    bits = next(iter(network.graphs.values())).bits
+    bits = network.bits
     runtime = backend.runtime_version()
     manifest = Manifest(
         name=options.metadata.name,
@@ -215,6 +215,8 @@ def convert_checkpoint(
         input_size_px=options.input_size_px,
         more_sizes_px=options.more_sizes_px or None,
         deployment=_deployment(models),
+        # Core ML has no arithmetic on integers throughout; the other back ends refuse to write a float.
+        integer_only=not any(isinstance(model, ModelPackage) for model in models),
         selector=policy,
         latency=estimated_table({entry.depth: entry.macs_per_pixel for entry in entries}),
         depths=entries,

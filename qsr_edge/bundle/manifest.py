@@ -25,7 +25,7 @@ from qsr_edge.selector.latency import LatencyTable
 from qsr_edge.selector.policy import Policy
 
 MANIFEST_NAME = "manifest.json"
-SCHEMA_VERSION = "1.1"
+SCHEMA_VERSION = "1.2"
 MANIFEST_LIMIT_BYTES = 1 << 20
 REMEDY = "convert again with 'qsr-edge convert' to another output, or fetch the bundle anew"
 
@@ -140,6 +140,8 @@ class Manifest:
         input_size_px: fixed (height, width) of the input; None for any size.
         more_sizes_px: further (height, width) that the models take beside ``input_size_px``; None for none.
         deployment: what the models are made for, where the target has several forms.
+        integer_only: whether nothing in the model files is floating-point, as the back end saw to; bundles of versions
+            before 1.2 do not say.
         selector: which depth runs when; bundles of version 1.0 have none.
         latency: of every depth, as measured or estimated.
         depths: ascending.
@@ -162,6 +164,7 @@ class Manifest:
     input_size_px: tuple[int, int] | None = None
     more_sizes_px: tuple[tuple[int, int], ...] | None = None
     deployment: Deployment | None = None
+    integer_only: bool | None = None
     selector: Policy | None = None
     latency: LatencyTable | None = None
     depths: tuple[DepthEntry, ...]

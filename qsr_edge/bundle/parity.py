@@ -105,8 +105,13 @@ def compare_with_golden(
         BackendError: if a file cannot be loaded or run.
     """
     golden = {
-        depth: [run_graph(graph, network.constants, image) for image in images]
-        for depth, graph in network.graphs.items()
+        depth: [
+            run_graph(network.graphs[depth], network.constants, image)
+            if depth in network.graphs
+            else network.run(depth, image)
+            for image in images
+        ]
+        for depth in network.depths
     }
     results = []
     with tempfile.TemporaryDirectory() as folder:

@@ -21,8 +21,6 @@ from qsr_edge.bundle.reader import open_bundle
 from qsr_edge.data.bicubic import resize_bicubic
 from qsr_edge.data.dataset import load_dataset
 from qsr_edge.errors import CheckpointError
-from qsr_edge.graph.cost import graph_cost
-from qsr_edge.graph.interpreter import run_graph
 from qsr_edge.lowering.checkpoint import lower_checkpoint
 from qsr_edge.lowering.network import LoweredNetwork
 from qsr_edge.metrics import psnr_y, ssim_y
@@ -57,7 +55,7 @@ class GoldenRunner:
 
     def run(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """(H, W, 3) uint8 RGB -> (rH, rW, 3) uint8 RGB."""
-        return run_graph(self.network.graphs[self.depth], self.network.constants, image)
+        return self.network.run(self.depth, image)
 
 
 class _DepthType(click.ParamType[int | None]):
@@ -152,18 +150,18 @@ def _models(
             yield tuple(load_depth(opened, depth=each, threads=threads) for each in depths)
     elif checkpoint is not None:
         network = lower_checkpoint(read_checkpoint(checkpoint))
-        if depth is not None and depth not in network.graphs:
-            offered = ", ".join(map(str, network.graphs))
+        if depth is not None and depth not in network.depths:
+            offered = ", ".join(map(str, network.depths))
             raise CheckpointError(f"{checkpoint}: depth {depth} is not offered; choose one of {offered}")
         yield tuple(
             LoadedDepth(
                 depth=each,
                 runner=GoldenRunner(network=network, depth=each),
-                scale=graph.scale,
-                halo_px=graph_cost(graph, network.constants).halo_px,
+                scale=network.scale,
+                halo_px=network.cost(each).halo_px,
                 window_px=None,
             )
-            for each, graph in network.graphs.items()
+            for each in network.depths
             if depth in (None, each)
         )
 

@@ -14,7 +14,6 @@ from rich.text import Text
 from qsr_edge.bundle.manifest import MANIFEST_NAME, Manifest
 from qsr_edge.bundle.reader import open_bundle
 from qsr_edge.errors import QsrError
-from qsr_edge.graph.cost import graph_cost
 from qsr_edge.graph.serde import load_graph
 from qsr_edge.graph.verify import verify_graph
 from qsr_edge.lowering.checkpoint import lower_checkpoint
@@ -378,8 +377,8 @@ def _inspect_graph(path: Path) -> Report:
 
 def _graph_reports(network: LoweredNetwork) -> tuple[DepthReport, ...]:
     reports = []
-    for depth, graph in sorted(network.graphs.items()):
-        cost = graph_cost(graph, network.constants)
+    for depth in network.depths:
+        cost = network.cost(depth)
         reports.append(
             DepthReport(
                 depth=depth,

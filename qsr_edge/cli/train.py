@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from qsr_edge.errors import CheckpointError, OutputExistsError, QsrError, RecipeError
+from qsr_edge.lowering.official_quantsr_c import TORCH_SUFFIXES
 from qsr_edge.nn.checkpoint import Checkpoint, read_checkpoint
 from qsr_edge.recipe.reader import preset_names, read_recipe
 from qsr_edge.recipe.train import TrainRecipe
@@ -19,6 +20,15 @@ from qsr_edge.zoo import zoo_path
 if TYPE_CHECKING:
     from qsr_edge.training.distributed import World
     from qsr_edge.training.patches import TrainingImages
+
+
+def _start_checkpoint(path: Path) -> Checkpoint:
+    """A checkpoint to start from: one of ours, or SwinIR's official state dict, which ``quantsr_t`` can start from."""
+    if path.suffix not in TORCH_SUFFIXES:
+        return read_checkpoint(path)
+    from qsr_edge.nn.swinir_import import read_swinir
+
+    return read_swinir(path)
 
 
 class _StopSignal:
@@ -187,7 +197,7 @@ def command(
     elif first:
         start = outputs[first - 1]
     teacher_checkpoint = read_checkpoint(teacher) if teacher else None
-    checkpoint = read_checkpoint(start) if start else None
+    checkpoint = _start_checkpoint(start) if start else None
     check_output(outputs[first], recipes[first], checkpoint, teacher_checkpoint)
     if fused:
         from qsr_edge.quant.rounding import compile_kernels

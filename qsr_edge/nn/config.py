@@ -32,6 +32,7 @@ class ArchitectureName(StrEnum):
 
     QUANTSR_C_EDGE = "quantsr_c_edge"
     QUANTSR_C = "quantsr_c"
+    QUANTSR_T = "quantsr_t"
 
 
 Shapes = dict[str, tuple[int, ...]]

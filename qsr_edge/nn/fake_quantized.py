@@ -31,13 +31,13 @@ class QuantizerName(StrEnum):
     RLQ = "rlq"
 
 
-def weight_quantizer(name: QuantizerName, bits: int, channels: int) -> Quantizer:
-    """A quantizer of a convolution's weight with one step size per output channel."""
+def weight_quantizer(name: QuantizerName, bits: int, step_shape: tuple[int, ...]) -> Quantizer:
+    """A quantizer of a weight with one step size per output channel: (O, 1, 1, 1), of a linear layer (O, 1)."""
     code_range = CodeRange.signed(bits)
     if name in (QuantizerName.MIN_MAX, QuantizerName.LEARNED_CLIP):  # PACT and PAMS learn bounds of activations only
         return MinMax(code_range, per_channel=True)
     redistributed = name in (QuantizerName.RLQ, QuantizerName.RLQ_WITHOUT_SHIFT)
-    return RLQ(code_range, step_shape=(channels, 1, 1, 1), redistributed=redistributed)
+    return RLQ(code_range, step_shape=step_shape, redistributed=redistributed)
 
 
 def activation_quantizer(name: QuantizerName, code_range: CodeRange, channels: int) -> Quantizer:
@@ -60,7 +60,7 @@ class _FakeQuantizedConv(nn.Module):
     def __init__(self, name: QuantizerName, bits: int, codes: CodeRange, channels: int):
         super().__init__()
         self.activation = activation_quantizer(name, codes, channels)
-        self.weight = weight_quantizer(name, bits, channels)
+        self.weight = weight_quantizer(name, bits, (channels, 1, 1, 1))
 
     def calibrate(self, conv: QuantizedConv, x: Tensor) -> None:
         self.activation.calibrate(x)

@@ -8,6 +8,7 @@ from typing import Any
 from qsr_edge.errors import ArchitectureError, CheckpointError
 from qsr_edge.nn.config import ArchitectureName, EdgeConfig, NetworkConfig
 from qsr_edge.nn.quantsr_c_config import QuantsrCConfig
+from qsr_edge.nn.swin_config import SwinConfig
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +87,12 @@ ARCHITECTURES = ArchitectureRegistry(
             network="qsr_edge.nn.quantsr_c:QuantsrC",
             lowering="qsr_edge.lowering.quantsr_c:lower_checkpoint",
             model_stem="quantsr-c",
+        ),
+        Architecture(
+            config_type=SwinConfig,
+            network="qsr_edge.nn.quantsr_t:QuantsrT",
+            lowering="qsr_edge.lowering.swin:lower_checkpoint",
+            model_stem="quantsr-t",
         ),
     )
 )

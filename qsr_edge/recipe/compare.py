@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import ClassVar
 
 from qsr_edge.errors import RecipeError
-from qsr_edge.nn.config import Profile
+from qsr_edge.nn.config import ArchitectureName, Profile
 from qsr_edge.recipe.train import Precision, TrainRecipe
 
 
@@ -62,6 +62,9 @@ class CompareRecipe:
         channels: width of the residual stream.
         blocks: residual blocks.
         depths: block counts that are trained.
+        architecture: what kind of network.
+        groups: see :class:`~qsr_edge.recipe.train.TrainRecipe`.
+        heads: likewise.
     """
 
     preset_folder: ClassVar[str] = "comparisons"
@@ -81,6 +84,9 @@ class CompareRecipe:
     channels: int = 32
     blocks: int = 8
     depths: tuple[int, ...] = (8,)
+    architecture: ArchitectureName = ArchitectureName.QUANTSR_C_EDGE
+    groups: int = 4
+    heads: int = 6
 
     def __post_init__(self) -> None:
         """Refuse comparisons that cannot be run.
@@ -118,6 +124,9 @@ class CompareRecipe:
             iterations=self.iterations,
             channels=self.channels,
             blocks=self.blocks,
+            architecture=self.architecture,
+            groups=self.groups,
+            heads=self.heads,
             depths=self.depths,
             batch=self.batch,
             patch_px=self.patch_px,

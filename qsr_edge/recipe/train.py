@@ -10,7 +10,7 @@ from qsr_edge.errors import CheckpointError, RecipeError
 from qsr_edge.nn.config import ArchitectureName, NetworkConfig, Profile
 from qsr_edge.nn.registry import ARCHITECTURES
 
-_SHAPE_KEYS = frozenset({"channels", "blocks", "depths", "depth_biases"})
+_SHAPE_KEYS = frozenset({"channels", "blocks", "depths", "depth_biases", "groups", "heads", "window_px"})
 """Keys that are fields of the network's configuration, in some architectures at least."""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 
@@ -44,6 +44,9 @@ class TrainRecipe:
         distillation: share of the shallower depth's loss that asks for the deepest depth's image, not the original.
         teacher_weight: share of every loss against the original that asks for a float teacher's image instead.
         depth_biases: whether each depth adds its own bias to the tail's.
+        groups: residual Swin transformer blocks, each with ``blocks / groups`` layers (quantsr_t).
+        heads: attention heads of a layer (quantsr_t).
+        window_px: side of an attention window (quantsr_t).
         precision: type of the products of a float network, and of a quantized one's gradients.
         gradient_clip: bound on the global norm of all gradients, step sizes and shifts included.
         ema_decay: decay of the exponential moving average of the weights, which is what gets saved.
@@ -72,6 +75,9 @@ class TrainRecipe:
     distillation: float = 0.5
     teacher_weight: float = 0.0
     depth_biases: bool = False
+    groups: int = 4
+    heads: int = 6
+    window_px: int = 8
     precision: Precision = Precision.FLOAT32
     gradient_clip: float = 0.5
     ema_decay: float = 0.999

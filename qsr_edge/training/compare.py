@@ -22,6 +22,9 @@ from qsr_edge.nn.checkpoint import Checkpoint, read_checkpoint
 from qsr_edge.nn.config import EdgeConfig
 from qsr_edge.nn.fake_quantized import FakeQuantizedEdge, QuantizerName
 from qsr_edge.nn.network import SuperResolutionNetwork
+from qsr_edge.nn.quantized_linear import BodyQuantizer
+from qsr_edge.nn.quantsr_t import QuantsrT
+from qsr_edge.nn.swin_config import SwinConfig
 from qsr_edge.quant.rounding import compile_kernels
 from qsr_edge.recipe.compare import CompareRecipe, Run
 from qsr_edge.training.loop import calibration_patches, fit, initial_network
@@ -80,11 +83,16 @@ def comparison_network(run: Run, start: Checkpoint, images: TrainingImages) -> S
     if run.method.is_integer:
         return initial_network(run.recipe, start, images)
     order = start.config.order if start.config.blocks == run.recipe.blocks else None
-    config = run.recipe.config(order)
-    if not isinstance(config, EdgeConfig):
-        raise TrainingError(f"quantizers are compared in quantsr_c_edge, not in {config.architecture.value}")
-    config = dataclasses.replace(config, bits=None)
-    network = FakeQuantizedEdge(config, QuantizerName(run.method.value), run.recipe.bits)
+    config = dataclasses.replace(run.recipe.config(order), bits=None)
+    network: SuperResolutionNetwork
+    quantizer = QuantizerName(run.method.value)
+    match config:
+        case EdgeConfig():
+            network = FakeQuantizedEdge(config, quantizer, run.recipe.bits)
+        case SwinConfig():
+            network = QuantsrT(config, BodyQuantizer(name=quantizer, bits=run.recipe.bits))
+        case _:
+            raise TrainingError(f"quantizers cannot be compared in a {config.architecture.value} network")
     warm_start(network, start)
     network.calibrate(calibration_patches(run.recipe, images))
     return network

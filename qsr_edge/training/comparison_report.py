@@ -94,7 +94,7 @@ def settings(recipe: CompareRecipe, results: Sequence[Result]) -> dict[str, obje
     images = results[0].training_images
     first = next(recipe.runs()).recipe
     return {
-        "network": f"quantsr_c_edge, {recipe.channels} channels, {recipe.blocks} blocks, depths "
+        "network": f"{recipe.architecture.value}, {recipe.channels} channels, {recipe.blocks} blocks, depths "
         + ", ".join(map(str, recipe.depths)),
         "scale": recipe.scale,
         "start": recipe.start,

@@ -71,4 +71,4 @@ def test_mistakes_are_one_line(run_cli: RunCli, tmp_path: Path, arguments: list[
     assert not (tmp_path / "out").exists()
     assert run_cli(*arguments, "--lr", "a", "--lr", "b").exit_code == 2
     result = run_cli("compare", "--recipe", "nothing", "--data", "a", "--dataset", "b")
-    assert "choose from depths_x2, quantizers_x2" in result.stderr
+    assert "choose from depths_x2, quantizers_t_x2, quantizers_x2" in result.stderr

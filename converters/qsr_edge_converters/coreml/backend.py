@@ -48,7 +48,7 @@ class CoremlBackend:
             BackendError: naming the node that cannot be expressed, or the option that cannot be met.
         """
         self.check_available()
-        if not network.graphs:
+        if not network.depths:
             raise BackendError("the network has no graph to convert")
         if options.storage is Storage.COMPACT:
             raise BackendError("coreml: weights are always packed; use --storage fast, which is no slower here")
@@ -60,9 +60,9 @@ class CoremlBackend:
                 f"coreml: got {len(sizes)} input sizes, expected different ones, {LARGEST_ENUMERATED} at most"
             )
         with quiet_sdk():
-            from qsr_edge_converters.coreml.writer import write_network
+            from qsr_edge_converters.coreml.writer import write_network, write_transformers
 
-            return write_network(network, options)
+            return write_transformers(network, options) if network.transformers else write_network(network, options)
 
     def kernel_families(self) -> tuple[str, ...]:
         """Our executor of saved packages; on macOS Core ML itself before it."""

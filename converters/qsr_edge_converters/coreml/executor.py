@@ -53,6 +53,10 @@ class _Arguments:
     def optional(self, parameter: str) -> Array | None:
         return self.array(parameter) if self._find(parameter) is not None else None
 
+    def arrays(self, parameter: str) -> list[Array]:
+        count = sum(name.startswith(f"{parameter}.") for name in self._operation.inputs)
+        return [self.array(f"{parameter}.{i}") for i in range(count)] or [self.array(parameter)]
+
     def number(self, parameter: str) -> float:
         return float(self._single(parameter))
 
@@ -95,7 +99,7 @@ def _elementwise(operator: Callable[[Array, Array], Array]) -> Callable[[_Argume
         x, y = arguments.array("x"), arguments.array("y")
         if x.dtype != y.dtype:
             raise arguments.fail(f"x is {x.dtype} and y is {y.dtype}, expected one type")
-        if y.ndim and np.broadcast_shapes(x.shape, y.shape) != x.shape:
+        if y.ndim and x.dtype != np.int32 and np.broadcast_shapes(x.shape, y.shape) != x.shape:
             raise arguments.fail(f"x is {x.shape} and y is {y.shape}, which is not known here")
         return _rounded(operator(_wide(x), _wide(y)), x)
 
@@ -116,7 +120,7 @@ def _clip(arguments: _Arguments) -> Array:
 
 
 def _cast(arguments: _Arguments) -> Array:
-    types = {"fp16": np.float16, "fp32": np.float32}
+    types = {"fp16": np.float16, "fp32": np.float32, "int32": np.int32}
     wanted = arguments.text("dtype")
     if wanted not in types:
         raise arguments.fail(f"to {wanted!r} is not known here")
@@ -228,6 +232,70 @@ def _conv(arguments: _Arguments) -> Array:
     return result
 
 
+def _floor_div(arguments: _Arguments) -> Array:
+    x, y = arguments.array("x"), arguments.array("y")
+    if not (x.dtype == y.dtype == np.int32) or not y.all():
+        raise arguments.fail(f"{x.dtype} by {y.dtype}: only int32 by what is not zero is known here")
+    return np.asarray(x // y)
+
+
+def _less(arguments: _Arguments) -> Array:
+    return np.asarray(arguments.array("x") < arguments.array("y"))
+
+
+def _select(arguments: _Arguments) -> Array:
+    return np.where(arguments.array("cond"), arguments.array("a"), arguments.array("b"))
+
+
+def _reduction(operator: Callable[..., Any]) -> Callable[[_Arguments], Array]:
+    def compute(arguments: _Arguments) -> Array:
+        x, axes = arguments.array("x"), arguments.integers("axes", ())
+        if x.dtype != np.int32 or not axes:
+            raise arguments.fail(f"{x.dtype} over {axes}: only int32 over given axes is known here")
+        kept = bool(arguments.integer("keep_dims", 0))
+        return np.asarray(operator(x.astype(np.int64), axis=axes, keepdims=kept)).astype(np.int32)
+
+    return compute
+
+
+def _matmul(arguments: _Arguments) -> Array:
+    x, y = arguments.array("x"), arguments.array("y")
+    transposed = arguments.integer("transpose_x", 0) or arguments.integer("transpose_y", 0)
+    if transposed or not x.dtype == y.dtype == np.float32:
+        raise arguments.fail(f"{x.dtype} by {y.dtype}, perhaps transposed, is not known here")
+    return np.asarray(x @ y)
+
+
+def _gather(arguments: _Arguments) -> Array:
+    x, indices = arguments.array("x"), arguments.array("indices")
+    axis, batch = arguments.integer("axis", 0), arguments.integer("batch_dims", 0)
+    arguments.optional("validate_indices")
+    if x.ndim != 1 or axis or batch or indices.min(initial=0) < 0 or indices.max(initial=0) >= len(x):
+        raise arguments.fail(f"from {x.shape} along {axis}: only a table and indices within it are known here")
+    return np.asarray(x[indices])
+
+
+def _reshape(arguments: _Arguments) -> Array:
+    return arguments.array("x").reshape(arguments.integers("shape", ()))
+
+
+def _transpose(arguments: _Arguments) -> Array:
+    return np.ascontiguousarray(arguments.array("x").transpose(arguments.integers("perm", ())))
+
+
+def _slice(arguments: _Arguments) -> Array:
+    x, begin, size = arguments.array("x"), arguments.integers("begin", ()), arguments.integers("size", ())
+    if not len(begin) == len(size) == x.ndim or min(begin, default=0) < 0 or min(size, default=0) < 0:
+        raise arguments.fail(f"{begin} and {size} of {x.shape} is not known here")
+    return x[tuple(slice(first, first + count) for first, count in zip(begin, size, strict=True))]
+
+
+def _concat(arguments: _Arguments) -> Array:
+    if arguments.integer("interleave", 0):
+        raise arguments.fail("interleaved, which is not known here")
+    return np.concatenate(arguments.arrays("values"), arguments.integer("axis", 0))
+
+
 _OPERATORS: Mapping[str, Callable[[_Arguments], Array]] = {
     "add": _elementwise(np.add),
     "cast": _cast,
@@ -235,14 +303,27 @@ _OPERATORS: Mapping[str, Callable[[_Arguments], Array]] = {
     "constexpr_affine_dequantize": _affine_weights,
     "constexpr_blockwise_shift_scale": _shift_scale,
     "constexpr_lut_to_dense": _look_up,
+    "concat": _concat,
     "conv": _conv,
     "depth_to_space": _depth_to_space,
     "dequantize": _dequantize,
     "floor": _floor,
+    "floor_div": _floor_div,
+    "gather": _gather,
+    "less": _less,
+    "matmul": _matmul,
+    "maximum": _elementwise(np.maximum),
+    "minimum": _elementwise(np.minimum),
     "mul": _elementwise(np.multiply),
     "quantize": _quantize,
+    "reduce_max": _reduction(np.max),
+    "reduce_sum": _reduction(np.sum),
+    "reshape": _reshape,
     "round": _round,
+    "select": _select,
+    "slice_by_size": _slice,
     "sub": _elementwise(np.subtract),
+    "transpose": _transpose,
 }
 _CONSTANT_PREFIX = "constexpr_"
 

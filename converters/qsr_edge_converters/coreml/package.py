@@ -53,6 +53,8 @@ _ELEMENT_TYPES = {
     39: UINT3,
 }
 _STRING = 2
+_VARIADIC = frozenset({"concat"})
+"""Operators with parameters of several values, which are ``<parameter>.<i>`` here."""
 _RGB = 20  # ImageFeatureType.ColorSpace (FeatureTypes.proto)
 
 
@@ -84,7 +86,7 @@ class Operation:
     Attributes:
         type: MIL's name of the operator.
         name: of its output.
-        inputs: by parameter.
+        inputs: by parameter; of several values by ``<parameter>.<i>``.
         output: type of what it makes.
         value: of a ``const``, otherwise None.
     """
@@ -323,13 +325,13 @@ class _ProgramReader:
         name = message.outputs[0].name
         inputs: dict[str, Argument] = {}
         for parameter, argument in sorted(message.inputs.items()):
-            if len(argument.arguments) != 1:
-                raise BackendError(
-                    f"{self._source}: {name}: the parameter {parameter!r} has {len(argument.arguments)} values"
-                )
-            binding = argument.arguments[0]
-            is_name = binding.WhichOneof("binding") == "name"
-            inputs[parameter] = binding.name if is_name else self._value(binding.value, f"{name}.{parameter}")
+            count = len(argument.arguments)
+            if count != 1 and message.type not in _VARIADIC:
+                raise BackendError(f"{self._source}: {name}: the parameter {parameter!r} has {count} values")
+            for i, binding in enumerate(argument.arguments):
+                key = f"{parameter}.{i}" if count > 1 else parameter
+                is_name = binding.WhichOneof("binding") == "name"
+                inputs[key] = binding.name if is_name else self._value(binding.value, f"{name}.{key}")
         attributes = {key: value for key, value in message.attributes.items() if key != "name"}
         value = None
         if message.type == "const":

@@ -15,10 +15,13 @@ from typing import Any
 from qsr_edge.bundle.backend import ConvertOptions, CoremlFlavor, Deployment, ModelMetadata, ModelPackage, Pack
 from qsr_edge.errors import BackendError
 from qsr_edge.graph.ir import Constants, Graph
+from qsr_edge.graph.swin import SwinGraph
 from qsr_edge.graph.verify import verify_graph
 from qsr_edge.lowering.network import LoweredNetwork
+from qsr_edge.nn.config import Profile
 from qsr_edge_converters.coreml.program import INPUT_NAME, build_program
 from qsr_edge_converters.coreml.sdk import ct
+from qsr_edge_converters.coreml.swin import build_swin_program
 
 LARGEST_SIDE_PX = 2048
 """Of an input of any size; larger images are tiled."""
@@ -97,9 +100,40 @@ def _input(options: ConvertOptions) -> Any:
     return ct.ImageType(name=INPUT_NAME, shape=shape, color_layout=ct.colorlayout.RGB)
 
 
+def write_transformers(network: LoweredNetwork, options: ConvertOptions) -> tuple[ModelPackage, ...]:
+    """Write transformers, one package per depth, for one input size.
+
+    Raises:
+        BackendError: if the options ask for more, or coremltools refuses a graph.
+    """
+    name = options.metadata.name
+    if options.input_size_px is None or options.more_sizes_px:
+        raise BackendError(f"{name}: a transformer has a fixed input size; give one, such as --input-size 128x128")
+    if options.pack is not Pack.PER_DEPTH:
+        raise BackendError(f"{name}: a transformer's package holds one depth; use --pack per-depth")
+    if options.coreml_flavor is not CoremlFlavor.EXACT:
+        raise BackendError(f"{name}: transformers have the flavour exact only; use --coreml-flavor exact")
+    deployment = Deployment(
+        flavor=options.coreml_flavor, compute_units="CPU", minimum_os=_IOS18.minimum_os, byte_exact=True
+    )
+    packages = []
+    with tempfile.TemporaryDirectory() as folder:
+        for depth, graph in sorted(network.transformers.items()):
+            path = Path(folder) / f"{name}-d{depth}{_SUFFIX}"
+            _save(build_swin_program(graph, options.input_size_px, opset=_IOS18.target), graph, options, _IOS18, path)
+            packages.append(
+                ModelPackage(name=path.name, depths=(depth,), members=_members(path), deployment=deployment)
+            )
+    return tuple(packages)
+
+
 def _write_package(graph: Graph, constants: Constants, options: ConvertOptions, opset: _Opset, path: Path) -> None:
     size = None if options.more_sizes_px else options.input_size_px
     program = build_program(graph, constants, options.coreml_flavor, opset=opset.target, size_px=size)
+    _save(program, graph, options, opset, path)
+
+
+def _save(program: Any, graph: Graph | SwinGraph, options: ConvertOptions, opset: _Opset, path: Path) -> None:
     program.functions["main"].set_output_types([ct.ImageType(color_layout=ct.colorlayout.RGB)])
     try:
         # The default passes would rewrite the graph; these write what stands there. Bars and hints go to stderr.
@@ -130,7 +164,7 @@ def _feature_description(name: str, scale: int) -> str:
     return f"RGB image, {scale} times as wide and high"
 
 
-def _describe(description: Any, options: ConvertOptions, graph: Graph) -> None:
+def _describe(description: Any, options: ConvertOptions, graph: Graph | SwinGraph) -> None:
     """What Xcode shows, and what tells where the model came from; no date, so that equal networks give equal bytes."""
     given: ModelMetadata = options.metadata
     metadata = description.metadata
@@ -141,7 +175,7 @@ def _describe(description: Any, options: ConvertOptions, graph: Graph) -> None:
         "com.github.apple.coremltools.version": ct.__version__,
         "qsr_edge.bits": graph.bits,
         FLAVOR_KEY: options.coreml_flavor.value,
-        "qsr_edge.profile": graph.profile.value,
+        "qsr_edge.profile": graph.profile.value if isinstance(graph, Graph) else Profile.SCALED.value,
         "qsr_edge.scale": graph.scale,
     }
     if options.pack is Pack.PER_DEPTH:

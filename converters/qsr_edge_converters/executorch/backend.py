@@ -61,7 +61,7 @@ class ExecutorchBackend:
             BackendError: naming the node that cannot be expressed exactly, or the option that cannot be met.
         """
         check_sdk()
-        if not network.graphs:
+        if not network.depths:
             raise BackendError("the network has no graph to convert")
         if options.storage is Storage.COMPACT:
             raise BackendError(
@@ -69,9 +69,9 @@ class ExecutorchBackend:
                 "use --storage fast"
             )
         with quiet_sdk():
-            from qsr_edge_converters.executorch.writer import write_network
+            from qsr_edge_converters.executorch.writer import write_network, write_transformers
 
-        return write_network(network, options)
+        return write_transformers(network, options) if network.transformers else write_network(network, options)
 
     def kernel_families(self) -> tuple[str, ...]:
         """XNNPACK, the only one."""

@@ -126,8 +126,10 @@ def _damage_reported(name: str) -> Iterator[None]:
 
 def has_own_weights(content: bytes, name: str) -> bool:
     """Whether a program holds its weights itself, and not in a .ptd file; errors as :func:`inspect_pte`."""
-    named_data = _decoded(content, name).named_data
-    return bool(named_data and named_data.pte_data)
+    decoded = _decoded(content, name)
+    with _damage_reported(name):
+        delegated = any(plan.delegates for plan in decoded.program.execution_plan)
+    return not delegated or bool(decoded.named_data and decoded.named_data.pte_data)
 
 
 def _method(plan: Any, program: Any) -> MethodReport:

@@ -18,6 +18,7 @@ from qsr_edge.graph.ir import Graph
 from qsr_edge.lowering.network import LoweredNetwork
 from qsr_edge_converters.executorch.inspection import check_integer_only, inspect_pte_content
 from qsr_edge_converters.executorch.module import GraphModule
+from qsr_edge_converters.executorch.swin import SwinModule
 from qsr_edge_converters.native_messages import quiet_sdk
 
 METHOD = "forward"
@@ -85,4 +86,31 @@ def write_network(network: LoweredNetwork, options: ConvertOptions) -> tuple[Mod
                 lowered.write_tensor_data_to_file(folder)
                 (data,) = Path(folder).iterdir()
                 files.append(ModelFile(name=f"{name}.ptd", depths=(), content=data.read_bytes()))
+    return tuple(files)
+
+
+def write_transformers(network: LoweredNetwork, options: ConvertOptions) -> tuple[ModelFile, ...]:
+    """Write transformers as .pte files of portable integer kernels, one per depth and for one input size.
+
+    Raises:
+        BackendError: if the options ask for more, or a float has come in.
+    """
+    name = options.metadata.name
+    if options.input_size_px is None:
+        raise BackendError(f"{name}: a transformer has a fixed input size; give one, such as --input-size 128x128")
+    if options.pack is not Pack.PER_DEPTH:
+        raise BackendError(f"{name}: a transformer's file holds one depth; use --pack per-depth")
+    example = torch.zeros(1, 3, *options.input_size_px, dtype=torch.uint8).contiguous(memory_format=torch.channels_last)
+    files = []
+    for depth, graph in sorted(network.transformers.items()):
+        module = SwinModule(graph, options.input_size_px).eval()
+        with quiet_sdk(), contextlib.redirect_stdout(io.StringIO()):
+            program = export(module, (example,), strict=False)
+            edge = to_edge({METHOD: program}, compile_config=EdgeCompileConfig(_check_ir_validity=False))
+            content = bytes(edge.to_executorch().buffer)
+        file = f"{name}-d{depth}.pte"
+        first_float = inspect_pte_content(content, file).first_float
+        if first_float:
+            raise BackendError(f"{file}: {first_float}, expected integers only; report it with ExecuTorch's version")
+        files.append(ModelFile(name=file, depths=(depth,), content=content))
     return tuple(files)

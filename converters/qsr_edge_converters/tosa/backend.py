@@ -41,7 +41,7 @@ class TosaBackend:
             BackendError: naming the node that cannot be expressed exactly, or the option that cannot be met.
         """
         self.check_available()
-        if not network.graphs:
+        if not network.depths:
             raise BackendError("the network has no graph to convert")
         if options.input_size_px is None:
             raise BackendError("tosa: graphs have a fixed input size; give one, such as --input-size 128x128")
@@ -49,6 +49,17 @@ class TosaBackend:
             raise BackendError("tosa: weights are stored as int8; use --storage fast")
         if options.pack is not Pack.PER_DEPTH:
             raise BackendError("tosa: a file holds one graph; use --pack per-depth")
+        if network.transformers:
+            from qsr_edge_converters.tosa.swin import write_swin
+
+            return tuple(
+                ModelFile(
+                    name=f"{options.metadata.name}-d{depth}.tosa",
+                    depths=(depth,),
+                    content=write_swin(swin, options.input_size_px),
+                )
+                for depth, swin in sorted(network.transformers.items())
+            )
         from qsr_edge_converters.tosa.writer import write_graph
 
         return tuple(

@@ -12,12 +12,17 @@ from qsr_edge.recipe.train import TrainRecipe
 def test_every_preset_is_valid_and_named_after_its_file() -> None:
     ours = {f"x{scale}_{kind}" for scale in (2, 4) for kind in ("fp32", "w8a8", "w4a4", "w3a3", "w2a2")}
     convolutional = {f"quantsr_c_x{scale}_{kind}" for scale in (2, 4) for kind in ("fp32", "w4a4", "w3a3", "w2a2")}
-    assert set(preset_names(TrainRecipe)) == ours | {f"paper_{name}" for name in ours} | convolutional
+    transformers = {f"quantsr_t_{name}" for name in ours}
+    transformers |= {f"quantsr_t_tiny_{name}" for name in ours if name.startswith("x2")}
+    known = ours | {f"paper_{name}" for name in ours} | convolutional | transformers
+    assert set(preset_names(TrainRecipe)) == known
     for name in preset_names(TrainRecipe):
         assert read_recipe(name, TrainRecipe).name == name
 
 
-@pytest.mark.parametrize("family", ["x2", "x4", "paper_x2", "paper_x4"])
+@pytest.mark.parametrize(
+    "family", ["x2", "x4", "paper_x2", "paper_x4", "quantsr_t_x2", "quantsr_t_x4", "quantsr_t_tiny_x2"]
+)
 def test_the_presets_are_a_chain_of_warm_starts(family: str) -> None:
     bits, name = [], f"{family}_w2a2"
     while name:

@@ -1,0 +1,96 @@
+"""QuantSR-T in real runtimes: byte for byte what the golden interpreter computes, and integers only."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from qsr_edge.bundle.backend import ConvertOptions, CoremlFlavor, ModelMetadata, Pack, find_backend, model_contents
+from qsr_edge.errors import BackendError
+from qsr_edge.lowering.network import LoweredNetwork
+from tests.swin_networks import lowered, random_network
+
+METADATA = ModelMetadata(name="t", version="1", author="a", licence="MIT", description="d")
+SIZE_PX = (8, 16)
+
+
+@pytest.fixture(scope="module")
+def network() -> LoweredNetwork:
+    return lowered(random_network(4, blocks=2, groups=1, depths=(2,)))
+
+
+def options(size_px: tuple[int, int] | None = SIZE_PX, pack: Pack = Pack.PER_DEPTH) -> ConvertOptions:
+    return ConvertOptions(metadata=METADATA, input_size_px=size_px, pack=pack)
+
+
+def images() -> list[np.ndarray]:  # type: ignore[type-arg]
+    rng = np.random.default_rng(7)
+    noise = rng.integers(0, 256, (*SIZE_PX, 3), np.uint8)
+    return [noise, (noise > 127) * np.uint8(255), np.zeros_like(noise)]
+
+
+def check(target: str, network: LoweredNetwork, tmp_path: Path) -> list[Path]:
+    backend = find_backend(target)
+    paths = []
+    for model in backend.convert(network, options()):
+        paths.append(tmp_path / model.name)
+        for name, content in model_contents([model]).items():
+            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / name).write_bytes(content)
+        (depth,) = model.depths
+        runner = backend.open_model(paths[-1], depth=depth, kernels=backend.kernel_families()[-1])
+        for image in images():
+            np.testing.assert_array_equal(runner.run(image), network.run(depth, image))
+    assert len(paths) == len(network.depths)
+    return paths
+
+
+@pytest.mark.parametrize("bits", [2, 8])
+def test_tosa(bits: int, tmp_path: Path) -> None:
+    pytest.importorskip("tosa_reference_model")
+    check("tosa", lowered(random_network(bits)), tmp_path)
+
+
+@pytest.mark.slow
+def test_executorch(network: LoweredNetwork, tmp_path: Path) -> None:
+    pytest.importorskip("executorch")
+    from qsr_edge_converters.executorch import inspect_pte
+
+    for path in check("executorch", network, tmp_path):
+        report = inspect_pte(path)
+        assert report.first_float is None
+        assert not report.methods[0].delegates
+        assert report.methods[0].operators["aten::bmm.out"] > 0
+
+
+def test_coreml(network: LoweredNetwork, tmp_path: Path) -> None:
+    pytest.importorskip("coremltools")
+    from qsr_edge_converters.coreml import inspect_package
+
+    for path in check("coreml", network, tmp_path):
+        (function,) = inspect_package(path).functions
+        assert function.weight_types["int8"] > 0
+        assert not {"conv", "softmax", "layer_norm", "gelu", "real_div", "rsqrt"} & function.operators.keys()
+        assert function.first_float is not None
+    with pytest.raises(BackendError, match="flavour exact"):
+        find_backend("coreml").convert(
+            network, ConvertOptions(metadata=METADATA, input_size_px=SIZE_PX, coreml_flavor=CoremlFlavor.ANE)
+        )
+
+
+@pytest.mark.parametrize("target", ["tosa", "executorch", "coreml"])
+def test_sizes_and_packs_that_cannot_be(target: str, network: LoweredNetwork) -> None:
+    pytest.importorskip({"tosa": "tosa_reference_model", "executorch": "executorch", "coreml": "coremltools"}[target])
+    backend = find_backend(target)
+    with pytest.raises(BackendError, match="fixed input size"):
+        backend.convert(network, options(None))
+    with pytest.raises(BackendError, match="windows of 8"):
+        backend.convert(network, options((12, 16)))
+    with pytest.raises(BackendError, match="per-depth"):
+        backend.convert(network, options(pack=Pack.SHARED))
+
+
+def test_targets_without_transformers_say_so(network: LoweredNetwork) -> None:
+    pytest.importorskip("ai_edge_litert")
+    with pytest.raises(BackendError, match="no graph to convert"):
+        find_backend("tflite").convert(network, options())
