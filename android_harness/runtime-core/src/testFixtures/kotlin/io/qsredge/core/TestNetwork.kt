@@ -123,7 +123,7 @@ object TestBundle {
         val files =
             listOf("d1.tflite", "d3.tflite").joinToString(",") {
                 val content = File(folder, it).readBytes()
-                """{"path": "$it", "sha256": "${sha256(content)}", "bytes": ${content.size}}"""
+                """{"path": "$it", "sha256": "${Golden.sha256Of(content)}", "bytes": ${content.size}}"""
             }
         val rest =
             """  "schema_version": "1.1", "name": "test", "target": "tflite", "storage": "fast", "pack": "per-depth",
@@ -135,7 +135,7 @@ object TestBundle {
               {"depth": 3, "us_per_megapixel": 30}]},
             "depths": [$depths], "golden": {"seed": 5, "height_px": ${goldenSize.heightPx},
             "width_px": ${goldenSize.widthPx}}, "parity": [], "provenance": {}, "files": [$files]}"""
-        val digest = sha256("{\n$rest".toByteArray())
+        val digest = Golden.sha256Of("{\n$rest".toByteArray())
         File(folder, Manifest.FILE_NAME).writeText("{\n  \"manifest_sha256\": \"$digest\",\n$rest")
         return folder
     }
