@@ -16,6 +16,10 @@ java {
     targetCompatibility = JavaVersion.VERSION_11
 }
 
+sourceSets.test {
+    kotlin.srcDir("src/testFixtures/kotlin")
+}
+
 dependencies {
     testImplementation(libs.junit)
 }

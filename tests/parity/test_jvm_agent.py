@@ -1,4 +1,4 @@
-"""The benchmark app's agent on the JVM, with the real LiteRT behind it: the protocol, the bytes, and what goes wrong."""
+"""The benchmark app's agent on the JVM, with the real LiteRT behind it: protocol, bytes, and what goes wrong."""
 
 import hashlib
 import json

@@ -67,6 +67,25 @@ public interface LoadedModel : AutoCloseable {
 }
 
 /**
+ * Do [work] of a runtime; what it throws, and that it cannot be loaded, becomes a [BackendException].
+ *
+ * @param runtime its name, for the message.
+ */
+@InternalQsrApi
+public inline fun <T> guarded(
+    runtime: String,
+    spec: ModelSpec,
+    work: () -> T,
+): T =
+    try {
+        work()
+    } catch (error: RuntimeException) {
+        throw BackendException("${spec.file}: $runtime cannot load or run it (${error.message})", error)
+    } catch (error: LinkageError) {
+        throw BackendException("$runtime's native library cannot be loaded on this device ($error)", error)
+    }
+
+/**
  * The spec of a bundle's depth.
  *
  * @throws BundleException if the bundle is for another runtime or lacks the depth.

@@ -97,26 +97,34 @@ public class RgbImage(
 }
 
 /**
- * An image as ints of 0xAARRGGBB, not premultiplied, as `Bitmap.getPixels` gives and `Bitmap.setPixels` takes them.
- * What is read is the colour, whatever the alpha; what is written is opaque.
- *
- * @property size in pixels.
- * @property pixels row by row, without gaps.
+ * An image of ints of 0xAARRGGBB, not premultiplied, as `Bitmap.getPixels` gives and `Bitmap.setPixels` takes them. What is
+ * read is the colour, whatever the alpha; what is written is opaque. For one thread at a time.
  */
-public class ArgbImage(
-    override val size: Size,
-    public val pixels: IntArray,
+public abstract class ArgbRows(
+    final override val size: Size,
 ) : PixelSource,
     PixelSink {
+    private var line = IntArray(0)
+
     init {
         checkSize(size)
-        if (pixels.size < size.heightPx.toLong() * size.widthPx) {
-            throw PixelException("${pixels.size} pixels are too few for an image of $size")
-        }
     }
 
-    /** A new black image. */
-    public constructor(size: Size) : this(size, IntArray(byteCount(size) / CHANNELS))
+    /** Put part of a row at the beginning of [into]. */
+    protected abstract fun get(
+        row: Int,
+        column: Int,
+        count: Int,
+        into: IntArray,
+    )
+
+    /** Set part of a row to the beginning of [from]. */
+    protected abstract fun set(
+        row: Int,
+        column: Int,
+        count: Int,
+        from: IntArray,
+    )
 
     override fun read(
         row: Int,
@@ -124,8 +132,9 @@ public class ArgbImage(
         count: Int,
         into: ByteBuffer,
     ) {
-        val start = row * size.widthPx + column
-        for (i in start until start + count) {
+        val pixels = line(count)
+        get(row, column, count, pixels)
+        for (i in 0 until count) {
             val pixel = pixels[i]
             into.put((pixel shr 16).toByte()).put((pixel shr 8).toByte()).put(pixel.toByte())
         }
@@ -136,13 +145,15 @@ public class ArgbImage(
         column: Int,
         rgb: ByteBuffer,
     ) {
-        var i = row * size.widthPx + column
-        while (rgb.hasRemaining()) {
+        val count = rgb.remaining() / CHANNELS
+        val pixels = line(count)
+        for (i in 0 until count) {
             val red = rgb.get().toInt() and 0xFF
             val green = rgb.get().toInt() and 0xFF
             val blue = rgb.get().toInt() and 0xFF
-            pixels[i++] = OPAQUE or (red shl 16) or (green shl 8) or blue
+            pixels[i] = OPAQUE or (red shl 16) or (green shl 8) or blue
         }
+        set(row, column, count, pixels)
     }
 
     /**
@@ -150,21 +161,62 @@ public class ArgbImage(
      *
      * @param original the image before it was upscaled, by a whole factor.
      */
-    public fun copyAlpha(original: ArgbImage) {
+    public fun copyAlpha(original: ArgbRows) {
         val scale = size.widthPx / original.size.widthPx
         if (size != original.size.times(scale)) throw PixelException("$size is no multiple of ${original.size}")
+        val alphas = IntArray(original.size.widthPx)
+        val pixels = line(size.widthPx)
         for (row in 0 until size.heightPx) {
-            for (column in 0 until size.widthPx) {
-                val alpha = original.pixels[row / scale * original.size.widthPx + column / scale] and OPAQUE
-                val i = row * size.widthPx + column
-                pixels[i] = (pixels[i] and OPAQUE.inv()) or alpha
+            if (row % scale == 0) original.get(row / scale, 0, alphas.size, alphas)
+            get(row, 0, size.widthPx, pixels)
+            for (i in 0 until size.widthPx) {
+                pixels[i] = (pixels[i] and OPAQUE.inv()) or (alphas[i / scale] and OPAQUE)
             }
+            set(row, 0, size.widthPx, pixels)
         }
+    }
+
+    private fun line(count: Int): IntArray {
+        if (line.size < count) line = IntArray(count)
+        return line
     }
 
     private companion object {
         const val OPAQUE = 0xFF shl 24
     }
+}
+
+/**
+ * [ArgbRows] in an array.
+ *
+ * @property pixels row by row, without gaps.
+ */
+public class ArgbImage(
+    size: Size,
+    public val pixels: IntArray,
+) : ArgbRows(size) {
+    init {
+        if (pixels.size < size.heightPx.toLong() * size.widthPx) {
+            throw PixelException("${pixels.size} pixels are too few for an image of $size")
+        }
+    }
+
+    /** A new black image. */
+    public constructor(size: Size) : this(size, IntArray(byteCount(size) / CHANNELS))
+
+    override fun get(
+        row: Int,
+        column: Int,
+        count: Int,
+        into: IntArray,
+    ): Unit = System.arraycopy(pixels, row * size.widthPx + column, into, 0, count)
+
+    override fun set(
+        row: Int,
+        column: Int,
+        count: Int,
+        from: IntArray,
+    ): Unit = System.arraycopy(from, 0, pixels, row * size.widthPx + column, count)
 }
 
 internal const val CHANNELS = 3

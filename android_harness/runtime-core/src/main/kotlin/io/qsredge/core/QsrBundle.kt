@@ -111,9 +111,8 @@ public class QsrBundle private constructor(
             val file = File(storage, ".${UUID.randomUUID()}$TEMPORARY")
             try {
                 makeFolder(storage)
-                FileOutputStream(
-                    file,
-                ).use { copyLimited(zip, it, ZipArchive.CONTENT_LIMIT_BYTES + Manifest.LIMIT_BYTES) }
+                val limit = ZipArchive.CONTENT_LIMIT_BYTES + Manifest.LIMIT_BYTES
+                FileOutputStream(file).use { copyLimited(zip, it, limit) }
                 return installZip(file, storage)
             } catch (error: IOException) {
                 throw BundleException("$storage: the bundle cannot be unpacked (${error.message})", error)

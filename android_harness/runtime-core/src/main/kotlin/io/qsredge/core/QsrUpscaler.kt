@@ -232,7 +232,7 @@ public class QsrUpscaler(
         val entry = manifest.depthEntry(depth)
         val model = backend.load(spec)
         try {
-            val tiles = TiledUpscaling(model, scale, entry.haloPx, manifest.inputSize)
+            val tiles = TiledUpscaling(model, scale, entry.haloPx, manifest.inputSize, backend.largestSidePx)
             if (windows != null) tiles.warmUp(windows)
             return DepthModel(depth, model, tiles)
         } catch (error: Throwable) {

@@ -32,6 +32,7 @@ public class CancelSignal {
  *
  * @param haloPx of the model.
  * @param window the one size that the model takes; null for any.
+ * @param largestSidePx the longest side of a window that the runtime takes; null for any.
  */
 @InternalQsrApi
 public class TiledUpscaling(
@@ -39,6 +40,7 @@ public class TiledUpscaling(
     private val scale: Int,
     private val haloPx: Int,
     private val window: Size?,
+    private val largestSidePx: Int?,
 ) {
     private var size = Size(0, 0)
     private var input: ByteBuffer = ByteBuffer.allocate(0)
@@ -64,10 +66,11 @@ public class TiledUpscaling(
     ) {
         val image = source.size
         checkSize(image)
+        val step = minOf(tilePx, (largestSidePx ?: Int.MAX_VALUE) - 2 * haloPx)
         val windows =
             window ?: Size(
-                TilePlanner.windowSize(image.heightPx, tilePx, haloPx),
-                TilePlanner.windowSize(image.widthPx, tilePx, haloPx),
+                TilePlanner.windowSize(image.heightPx, step, haloPx),
+                TilePlanner.windowSize(image.widthPx, step, haloPx),
             )
         val tiles = TilePlanner.tiles(image, windows, haloPx)
         prepare(windows)

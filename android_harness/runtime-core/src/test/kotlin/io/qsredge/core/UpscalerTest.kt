@@ -6,6 +6,8 @@ import org.junit.Assert.assertFalse
 import org.junit.Assert.assertThrows
 import org.junit.Assert.assertTrue
 import org.junit.Test
+import java.io.File
+import java.nio.ByteBuffer
 import java.util.Collections
 import java.util.Random
 import java.util.concurrent.CountDownLatch
@@ -83,6 +85,38 @@ class UpscalerTest {
         }
 
     @Test
+    fun windowsAreNoLargerThanTheRuntimeTakes() =
+        inTemporaryFolder { folder ->
+            val bundle = QsrBundle.open(TestBundle.write(folder))
+            val size = Size(50, 13)
+            val image = noise(size)
+            var widest = 0
+            val narrow =
+                object : Backend by TestBackend() {
+                    override val largestSidePx = 16
+
+                    override fun load(spec: ModelSpec): LoadedModel {
+                        val model = TestNetwork(spec.file, spec.depth)
+                        return object : LoadedModel by model {
+                            override fun run(
+                                size: Size,
+                                input: ByteBuffer,
+                                output: ByteBuffer,
+                            ) {
+                                widest = maxOf(widest, size.heightPx, size.widthPx)
+                                model.run(size, input, output)
+                            }
+                        }
+                    }
+                }
+            QsrUpscaler(bundle, narrow).use { upscaler ->
+                val found = upscaler.upscale(RgbImage(size, image)).toByteArray()
+                assertArrayEquals(TestBundle.whole(folder.resolve("d3.tflite"), 3, image, size), found)
+            }
+            assertTrue("$widest", widest in 14..16)
+        }
+
+    @Test
     fun aHaloTooSmallLeavesSeams() =
         inTemporaryFolder { folder ->
             // Shows that the test above can fail.
@@ -90,7 +124,7 @@ class UpscalerTest {
             val size = Size(30, 30)
             val image = noise(size)
             val output = RgbImage(Size(60, 60))
-            TiledUpscaling(TestNetwork(file, 3), 2, 3, null).run(RgbImage(size, image), output, 9)
+            TiledUpscaling(TestNetwork(file, 3), 2, 3, null, null).run(RgbImage(size, image), output, 9)
             assertFalse(TestBundle.whole(file, 3, image, size).contentEquals(output.toByteArray()))
         }
 
@@ -300,6 +334,21 @@ class UpscalerTest {
             threads.forEach { it.join() }
             assertEquals(emptyList<Throwable>(), failures)
         }
+
+    @Test
+    fun whatARuntimeThrowsIsABackendException() {
+        val spec = ModelSpec(File("m.tflite"), 1, null, 2, null, 1, null)
+        assertEquals(5, guarded("LiteRT", spec) { 5 })
+        val wrong =
+            assertThrows(
+                BackendException::class.java,
+            ) { guarded("LiteRT", spec) { throw IllegalStateException("odd") } }
+        assertEquals("m.tflite: LiteRT cannot load or run it (odd)", wrong.message)
+        val missing =
+            assertThrows(BackendException::class.java) { guarded("LiteRT", spec) { throw UnsatisfiedLinkError("x") } }
+        assertTrue(missing.message!!.startsWith("LiteRT's native library cannot be loaded"))
+        assertThrows(PixelException::class.java) { guarded("LiteRT", spec) { throw PixelException("ours") } }
+    }
 
     @Test
     fun wrongUseIsRefused() =

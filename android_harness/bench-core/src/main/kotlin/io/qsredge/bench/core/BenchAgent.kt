@@ -20,7 +20,10 @@ import java.nio.ByteOrder
 data class Outcome(
     val complete: Boolean,
     val message: String?,
-)
+) {
+    /** In a few words. */
+    val summary: String get() = if (complete) "done" else "ended: $message"
+}
 
 /**
  * Measures a job as `docs/device-protocol.md` of qsr-edge tells: gate, start, steady rounds in turns, sustained runs; every
@@ -165,6 +168,7 @@ private class Loaded(
     val variant: Variant,
     val bundle: QsrBundle,
     val model: LoadedModel,
+    private val backend: Backend,
     private val device: AgentDevice,
 ) {
     var queries = variant.done.queries
@@ -194,7 +198,8 @@ private class Loaded(
 
     fun upscale(image: RgbImage): RgbImage {
         val manifest = bundle.manifest
-        val tiles = TiledUpscaling(model, manifest.scale, manifest.depthEntry(variant.depth).haloPx, manifest.inputSize)
+        val haloPx = manifest.depthEntry(variant.depth).haloPx
+        val tiles = TiledUpscaling(model, manifest.scale, haloPx, manifest.inputSize, backend.largestSidePx)
         val sides = image.size.let { Size(it.heightPx * manifest.scale, it.widthPx * manifest.scale) }
         return RgbImage(sides).also { tiles.run(image, it, TILE_PX) }
     }
@@ -232,6 +237,7 @@ private class Measurement(
     private val stopReason: () -> String?,
 ) : AutoCloseable {
     private val loaded = LinkedHashMap<String, Loaded>()
+    private var pluggedIn: Boolean? = null
 
     /** Label of the variant at work. */
     var variant: String? = null
@@ -277,6 +283,12 @@ private class Measurement(
         val now = device.condition()
         val named = label?.let { arrayOf<Pair<String, Any?>>("variant" to it) }.orEmpty()
         file.append("condition", "source" to "agent", "condition" to now.toRecord(), *named)
+        if (pluggedIn != null && now.pluggedIn != null &&
+            now.pluggedIn != pluggedIn
+        ) {
+            file.append("event", "event" to "power")
+        }
+        pluggedIn = now.pluggedIn ?: pluggedIn
         return now
     }
 
@@ -325,7 +337,7 @@ private class Measurement(
         val began = device.nanoTime()
         val model = backend.load(spec)
         val loadUs = (device.nanoTime() - began) / NS_PER_US
-        val entry = Loaded(one, bundle, model, device)
+        val entry = Loaded(one, bundle, model, backend, device)
         loaded[one.label] = entry
         val firstUs = entry.infer()
         val golden = if (one.checkGolden) entry.golden() else null

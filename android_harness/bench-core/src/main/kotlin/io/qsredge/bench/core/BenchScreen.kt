@@ -1,13 +1,28 @@
 package io.qsredge.bench.core
 
+import io.qsredge.core.ArgbImage
 import io.qsredge.core.Size
 import java.io.File
+import java.nio.ByteBuffer
 
 /** Raw RGB in a file. */
 data class RawPicture(
     val file: File,
     val size: Size,
-)
+) {
+    /** Its pixels as ints; null if the file is gone, or is of another size. */
+    fun read(): ArgbImage? {
+        val bytes = file.runCatching { readBytes() }.getOrNull() ?: return null
+        if (bytes.size.toLong() != 3L * size.heightPx * size.widthPx) return null
+        val image = ArgbImage(size)
+        val rgb = ByteBuffer.wrap(bytes)
+        for (row in 0 until size.heightPx) {
+            rgb.limit((row + 1) * size.widthPx * 3)
+            image.write(row, 0, rgb)
+        }
+        return image
+    }
+}
 
 /**
  * What a screen shows.
@@ -63,7 +78,7 @@ class BenchScreen : RecordListener {
     /** Tell how the part ended. */
     @Synchronized
     fun onOutcome(outcome: Outcome) {
-        status = if (outcome.complete) "done" else "ended: ${outcome.message}"
+        status = outcome.summary
     }
 
     @Synchronized

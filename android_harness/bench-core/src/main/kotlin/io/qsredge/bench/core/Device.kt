@@ -1,5 +1,6 @@
 package io.qsredge.bench.core
 
+import io.qsredge.core.Sample
 import java.io.File
 import java.io.IOException
 
@@ -43,6 +44,37 @@ data class Condition(
         }
         return null
     }
+}
+
+/**
+ * The condition of a phone, of what Android gives.
+ *
+ * @param sample of its sensors.
+ * @param temperatureTenths of the battery, in tenths of a degree Celsius.
+ * @param plugged 0 on battery.
+ * @param currentUa of the battery. Values of Int.MIN_VALUE, which Android gives for what it does not know, are unknown.
+ */
+fun phoneCondition(
+    sample: Sample,
+    files: SystemFiles,
+    temperatureTenths: Int?,
+    voltageMv: Int?,
+    plugged: Int?,
+    currentUa: Int?,
+): Condition {
+    fun known(value: Int?): Int? = value?.takeIf { it != Int.MIN_VALUE }
+    return Condition(
+        thermalStatus = sample.thermalStatus,
+        headroomMilli = sample.headroomMilli,
+        temperatureMc = files.temperatureMc(),
+        batteryTemperatureMc = known(temperatureTenths)?.let { it * 100 },
+        batteryPercent = sample.batteryPercent,
+        pluggedIn = known(plugged)?.let { it != 0 },
+        powerSave = sample.powerSave,
+        currentUa = known(currentUa),
+        voltageMv = known(voltageMv),
+        cpuKhz = files.cpuKhz(),
+    )
 }
 
 internal fun degrees(milli: Int): String = "%.1f".format(java.util.Locale.ROOT, milli / 1000.0)

@@ -3,7 +3,7 @@ package io.qsredge.bench.core
 import io.qsredge.core.BackendException
 import io.qsredge.core.Golden
 import io.qsredge.core.Json
-import io.qsredge.core.RgbImage
+import io.qsredge.core.Sample
 import io.qsredge.core.Size
 import io.qsredge.core.TestBackend
 import io.qsredge.core.TestBundle
@@ -18,6 +18,7 @@ import org.junit.Test
 import java.io.File
 import java.io.IOException
 import java.util.Random
+import kotlin.concurrent.thread
 
 class BenchTest {
     /** Waits in no time; its clock goes on when it sleeps, and a little with every look at it. */
@@ -481,6 +482,64 @@ class BenchTest {
         }
 
     @Test
+    fun aHostRunsOnePartAfterTheOther() =
+        inTemporaryFolder { folder ->
+            val bundle = TestBundle.write(folder.resolve("bundle"))
+            val host = AgentHost("test 1")
+            host.event("paused")
+            val threads =
+                (1..3).map { part ->
+                    val job = job(folder, listOf(variant("x", bundle, 1)), part)
+                    thread {
+                        host.measure(
+                            job,
+                            TestBackend(),
+                            SimulatedDevice { Condition().also { host.event("resumed") } },
+                        )
+                    }
+                }
+            threads.forEach { it.join() }
+            for (part in 1..3) {
+                val records = Records(folder.resolve("out/results-$part.jsonl"))
+                assertEquals(Json.Bool(true), records.all.last()["complete"])
+                assertEquals(records.of("condition").size, records.of("event").size)
+            }
+            assertEquals("done", host.screen.state().lines[0])
+        }
+
+    @Test
+    fun aPluggedCableIsAnEvent() =
+        inTemporaryFolder { folder ->
+            val bundle = TestBundle.write(folder.resolve("bundle"))
+            var looks = 0
+            val device = SimulatedDevice { Condition(pluggedIn = if (++looks == 2) null else looks > 3) }
+            assertTrue(run(job(folder, listOf(variant("one", bundle, 1))), device).complete)
+            val kinds = Records(folder.resolve("out/results-1.jsonl")).kinds
+            assertEquals(1, kinds.count { it == "event" })
+            assertEquals(4, kinds.subList(0, kinds.indexOf("event")).count { it == "condition" })
+        }
+
+    @Test
+    fun aPhonesConditionIsInTheProtocolsUnits() =
+        inTemporaryFolder { root ->
+            val sample =
+                Sample(
+                    5,
+                    1,
+                    batteryPercent = 70,
+                    charging = true,
+                    powerSave = false,
+                    thermalStatus = 2,
+                    headroomMilli = 800,
+                )
+            val found = phoneCondition(sample, SystemFiles(root), 312, 4100, 2, -350_000)
+            assertEquals(Condition(2, 800, null, 31_200, 70, true, false, -350_000, 4100), found)
+            val nothing = phoneCondition(Sample(5, 1), SystemFiles(root), Int.MIN_VALUE, null, null, Int.MIN_VALUE)
+            assertEquals(Condition(), nothing)
+            assertEquals(false, phoneCondition(Sample(5, 1), SystemFiles(root), null, null, 0, null).pluggedIn)
+        }
+
+    @Test
     fun theScreenFollowsTheRecords() =
         inTemporaryFolder { folder ->
             val bundle = TestBundle.write(folder.resolve("bundle"))
@@ -499,7 +558,22 @@ class BenchTest {
             assertEquals("battery 31.3 °C, thermal status 1, 80 %", state.lines[3])
             assertEquals(RawPicture(folder.resolve("a.rgb"), Size(2, 3)), state.before)
             assertEquals(Size(4, 6), state.after!!.size)
-            RgbImage(state.after.size, state.after.file.readBytes())
+            val bytes = state.after.file.readBytes()
+            val pixels = state.after.read()!!.pixels
+            assertEquals(
+                List(24) { i -> (0..2).map { bytes[3 * i + it].toInt() and 0xFF } },
+                pixels.map { p ->
+                    listOf(16, 8, 0).map {
+                        (
+                            p shr
+                                it
+                        ) and
+                            0xFF
+                    }
+                },
+            )
+            assertNull(RawPicture(state.after.file, Size(4, 7)).read())
+            assertNull(RawPicture(folder.resolve("none"), Size(4, 6)).read())
             val lines = ScreenState(emptyList(), listOf(1f, 4f, 2f), null, null).chartLines(100, 40)
             assertArrayEquals(floatArrayOf(0f, 30f, 50f, 0f, 50f, 0f, 100f, 20f), lines, 1e-4f)
             assertEquals(0, ScreenState(emptyList(), listOf(1f), null, null).chartLines(100, 40).size)
