@@ -7,13 +7,18 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Generator
-from contextlib import redirect_stderr, redirect_stdout
+from contextlib import ExitStack, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import hypothesis
 import numpy as np
 import pytest
+
+if TYPE_CHECKING:
+    from tests.phone_simulator.adb_server import AdbServer
+    from tests.phone_simulator.phone import Phone
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 IMAGES = REPOSITORY / "tests" / "images"
@@ -146,3 +151,36 @@ def aarch64_root() -> Path:
     if shutil.which("qemu-aarch64-static") is None:
         pytest.skip("qemu-aarch64-static is not installed: run `make aarch64-root`")
     return root
+
+
+@pytest.fixture(scope="session")
+def adb_server(tmp_path_factory: pytest.TempPathFactory) -> "Generator[AdbServer, None, None]":
+    """The real adb with a server of its own for this session; skips where adb is not installed."""
+    from tests.phone_simulator.adb_server import AdbServer, find_adb
+
+    binary = find_adb()
+    if binary is None:
+        pytest.skip("adb is not installed: on Debian, `apt-get install adb`")
+    server = AdbServer(tmp_path_factory.mktemp("adb"), binary)
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def phone(adb_server: "AdbServer") -> "Generator[Callable[..., Phone], None, None]":
+    """Simulated phones that the session's adb server sees: ``phone(SAMSUNG, agent=...)``; arguments as ``Phone``."""
+    from tests.phone_simulator.adb_server import Cable
+    from tests.phone_simulator.phone import Phone
+
+    with ExitStack() as open_phones:
+        phones = []
+
+        def start(*args: object, **options: object) -> "Phone":
+            one = open_phones.enter_context(Phone(*args, **options))
+            phones.append(one)
+            open_phones.callback(Cable(adb_server, one).remove)
+            adb_server.await_state(one.address, "device" if one.authorization == "granted" else "unauthorized")
+            return one
+
+        yield start
+    assert [defect for one in phones for defect in one.defects] == []

@@ -1,1 +1,1 @@
-"""Measuring bundles where they run: so far on this machine."""
+"""Measuring bundles where they run: this machine and phones, by the protocol of docs/device-protocol.md."""

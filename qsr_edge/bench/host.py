@@ -1,17 +1,15 @@
-"""This machine as a device: what it is, how it is, and processes that run variants on it."""
+"""This machine as a device."""
 
-import contextlib
-import json
 import os
 import platform
-import subprocess
-import sys
-from dataclasses import dataclass
+import tempfile
 from pathlib import Path
-from types import TracebackType
-from typing import Any
 
-from qsr_edge.errors import BenchError
+from qsr_edge.bench.condition import Condition
+from qsr_edge.bench.device import DeviceInfo, DeviceKind, PartEnd, PartPlan, Sink
+from qsr_edge.bench.log import Record, Recorder
+from qsr_edge.bench.measurement import run_job
+from qsr_edge.bundle.backend import find_backend
 
 _THERMAL = Path("/sys/class/thermal")
 _POWER = Path("/sys/class/power_supply")
@@ -25,140 +23,92 @@ def _read(path: Path) -> str | None:
         return None
 
 
-def describe_host() -> dict[str, str | int]:
-    """Model of the processor, cores, operating system and Python, for the record of a run."""
-    model = None
-    for line in (_read(_CPU_INFO) or "").splitlines():
-        if line.startswith(("model name", "Model")):
-            model = line.partition(":")[2].strip()
-            break
-    return {
-        "kind": "host",
-        "processor": model or platform.processor() or platform.machine(),
-        "architecture": platform.machine(),
-        "cores": os.cpu_count() or 0,
-        "system": f"{platform.system()} {platform.release()}",
-        "python": platform.python_version(),
-    }
+def _integers(paths: list[Path]) -> list[int]:
+    texts = [_read(path) or "" for path in paths]
+    return [int(text) for text in texts if text.removeprefix("-").isdecimal()]
 
 
-def host_condition() -> dict[str, Any]:
-    """Highest temperature in thousandths of a degree, power source, load; what the system does not tell is left out."""
-    found: dict[str, Any] = {}
-    zones = [_read(zone) or "" for zone in sorted(_THERMAL.glob("thermal_zone*/temp"))]
-    temperatures = [int(text) for text in zones if text.lstrip("-").isdigit()]
-    if temperatures:
-        found["temperature_mc"] = max(temperatures)
-    online = [_read(supply) for supply in sorted(_POWER.glob("*/online"))]
-    if online:
-        found["plugged_in"] = "1" in online
-    found["load_milli"] = round(1000 * os.getloadavg()[0])
-    return found
+def host_condition() -> Condition:
+    """The state of this machine, as far as the system tells it; the hottest zone stands for all."""
+    temperatures = _integers(sorted(_THERMAL.glob("thermal_zone*/temp")))
+    online = _integers(sorted(_POWER.glob("*/online")))
+    charge = _integers(sorted(_POWER.glob("BAT*/capacity")))
+    frequencies = _integers(sorted(Path("/sys/devices/system/cpu").glob("cpu[0-9]*/cpufreq/scaling_cur_freq")))
+    return Condition(
+        temperature_mc=max(temperatures, default=None),
+        battery_percent=charge[0] if charge else None,
+        plugged_in=1 in online if online else None,
+        load_milli=round(1000 * os.getloadavg()[0]),
+        cpu_khz=tuple(frequencies) or None,
+    )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Variant:
-    """What is measured: a bundle's depth under some kernels with some threads.
+class HostDevice:
+    """This machine; all runtimes that are installed."""
 
-    Attributes:
-        bundle: folder.
-        label: for people, unique in a run.
-        depth: number of residual blocks.
-        kernels: of the bundle's runtime.
-        threads: of the runtime.
-        size_px: (height, width) of the input.
-    """
+    id = "host"
 
-    bundle: Path
-    label: str
-    depth: int
-    kernels: str
-    threads: int
-    size_px: tuple[int, int]
-
-
-class WorkerProcess:
-    """A process that runs one variant; a context manager that ends it."""
-
-    def __init__(self, variant: Variant):
-        """Start it; nothing is loaded yet."""
-        self._variant = variant
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "qsr_edge.bench.worker"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-            # Ctrl-C is for the one who measures; workers end with their input.
-            start_new_session=True,
+    def describe(self) -> DeviceInfo:
+        """Processor, cores, system."""
+        model = None
+        for line in (_read(_CPU_INFO) or "").splitlines():
+            if line.startswith(("model name", "Model")):
+                model = line.partition(":")[2].strip()
+                break
+        return DeviceInfo(
+            kind=DeviceKind.HOST,
+            id=self.id,
+            name=platform.node() or "this machine",
+            processor=model or platform.processor() or platform.machine(),
+            architecture=platform.machine(),
+            cores=os.cpu_count() or 0,
+            system=f"{platform.system()} {platform.release()}",
+            build=f"Python {platform.python_version()}",
         )
 
-    def __enter__(self) -> "WorkerProcess":
-        """Itself."""
-        return self
+    def condition(self) -> Condition:
+        """How it is now."""
+        return host_condition()
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        """End the process, at once if it does not end by itself."""
-        for stream in (self._process.stdin, self._process.stdout):
-            if stream is not None:
-                # A process that is gone cannot take what is left in the pipe.
-                with contextlib.suppress(OSError):
-                    stream.close()
-        try:
-            self._process.wait(timeout=5)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+    def kernel_families(self, target: str) -> tuple[str, ...]:
+        """Of the installed runtime; raises ``BackendError`` naming the extra to install."""
+        return find_backend(target).kernel_families()
 
-    def load(self) -> int:
-        """Load the model; microseconds that it took.
-
-        Raises:
-            BenchError: if it cannot be loaded, or the process died.
-        """
-        variant = self._variant
-        answer = self._ask(
-            do="load",
-            bundle=str(variant.bundle),
-            depth=variant.depth,
-            kernels=variant.kernels,
-            threads=variant.threads,
-            height_px=variant.size_px[0],
-            width_px=variant.size_px[1],
-        )
-        return int(answer["load_us"])
-
-    def run(self, count: int) -> tuple[list[int], list[int]]:
-        """Wall-clock and CPU microseconds of so many inferences; errors as :meth:`load`."""
-        answer = self._ask(do="run", count=count)
-        return answer["latencies_us"], answer["cpu_us"]
-
-    def golden_equal(self) -> bool:
-        """Whether the golden input gives the manifest's golden hash; errors as :meth:`load`."""
-        return bool(self._ask(do="golden")["equal"])
-
-    def peak_bytes(self) -> int:
-        """The most memory that the process has had resident; errors as :meth:`load`."""
-        return int(self._ask(do="peak")["peak_bytes"])
-
-    def _ask(self, **request: Any) -> dict[str, Any]:
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        try:
-            self._process.stdin.write(json.dumps(request) + "\n")
-            self._process.stdin.flush()
-            line = self._process.stdout.readline()
-            answer: dict[str, Any] = json.loads(line) if line else {}
-        except (OSError, ValueError):
-            answer = {}
-        if not answer:
-            code = self._process.poll()
-            raise BenchError(
-                f"{self._variant.label}: the process that runs it ended (exit code {code}); what was measured is kept, "
-                "go on with --resume"
+    def run_part(self, plan: PartPlan, sink: Sink) -> PartEnd:
+        """Measure in worker processes of this machine."""
+        with tempfile.TemporaryDirectory(prefix="qsr-edge-bench-") as name:
+            folder = Path(name)
+            job = plan.job(
+                bundles={variant.bundle: str(variant.bundle) for variant in plan.variants},
+                images={image.name: str(image.path) for image in plan.images},
+                results=str(folder / "results.jsonl"),
+                outputs=str(folder / "outputs"),
             )
-        if "error" in answer:
-            raise BenchError(f"{self._variant.label}: {answer['error']}")
-        return answer
+            forwarder = _Forwarder(sink, Path(job.outputs))
+            complete = run_job(job, forwarder, host_condition)
+            return PartEnd(complete=complete, reason=forwarder.reason)
+
+    def collect(self, run: str, part: int, received: int, sink: Sink) -> None:
+        """Every record was handed on as it came."""
+
+    def clean(self, run: str) -> None:
+        """Nothing is left on this machine."""
+
+
+class _Forwarder(Recorder):
+    """Hands an agent's records on at once, with the pictures that they name."""
+
+    def __init__(self, sink: Sink, outputs: Path):
+        super().__init__()
+        self._sink = sink
+        self._outputs = outputs
+        self.reason = ""
+
+    def write(self, record: Record) -> None:
+        self._sink.record(record)
+        if record["kind"] == "image":
+            path = self._outputs / record["output"]
+            self._sink.output(record, path.read_bytes())
+            path.unlink()
+        if record["kind"] == "end":
+            self.reason = record.get("reason", "")

@@ -1,21 +1,25 @@
 """The process that runs one variant, ``python -m qsr_edge.bench.worker``: driven by JSON lines on its standard streams.
 
 Each variant has its own, so that loading is cold, memory is its own, and variants can take turns. Requests are
-``{"do": "load" | "run" | "golden" | "peak", ...}``; each is answered by one line. The process ends with its input.
+``{"do": "load" | "run" | "golden" | "placement" | "upscale" | "peak", ...}``; each is answered by one line. The process
+ends with its input.
 """
 
 import json
 import resource
 import sys
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from qsr_edge.bundle.backend import TellsPlacement, find_backend
 from qsr_edge.bundle.golden import golden_image, image_sha256
 from qsr_edge.bundle.reader import read_bundle
-from qsr_edge.errors import QsrError
+from qsr_edge.data.atomic import atomic_write
+from qsr_edge.errors import BenchError, QsrError
 from qsr_edge.runtime.upscale import LoadedDepth, load_depth
 
 
@@ -40,27 +44,50 @@ class _Worker:
         bundle = read_bundle(Path(request["bundle"]))
         golden, entry = bundle.manifest.golden, bundle.manifest.depth_entry(request["depth"])
         self._golden = golden_image(golden.seed, golden.height_px, golden.width_px), entry.golden_sha256
-        rng = np.random.default_rng(0)
-        self._image = rng.integers(0, 256, (request["height_px"], request["width_px"], 3), np.uint8)
+        self._image = golden_image(golden.seed, request["height_px"], request["width_px"])
         start = time.perf_counter_ns()
         self._model = load_depth(bundle, depth=request["depth"], threads=request["threads"], kernels=request["kernels"])
-        return {"load_us": (time.perf_counter_ns() - start) // 1000}
+        load_us = (time.perf_counter_ns() - start) // 1000
+        return {"load_us": load_us, "runtime": find_backend(bundle.manifest.target).runtime_version()}
 
     def run(self, request: dict[str, Any]) -> dict[str, Any]:
-        assert self._model is not None
+        model = self._loaded()
         wall, cpu = [], []
         for _ in range(request["count"]):
             cpu_start, start = time.process_time_ns(), time.perf_counter_ns()
-            self._model.runner.run(self._image)
+            model.runner.run(self._image)
             wall.append((time.perf_counter_ns() - start) // 1000)
             cpu.append((time.process_time_ns() - cpu_start) // 1000)
         return {"latencies_us": wall, "cpu_us": cpu}
 
     def golden(self, request: dict[str, Any]) -> dict[str, Any]:
-        assert self._model is not None
+        model = self._loaded()
         assert self._golden is not None
         image, expected = self._golden
-        return {"equal": image_sha256(self._model.runner.run(image)) == expected}
+        sha256 = image_sha256(model.runner.run(image))
+        return {"sha256": sha256, "equal": sha256 == expected}
+
+    def placement(self, request: dict[str, Any]) -> dict[str, Any]:
+        runner = self._loaded().runner
+        placement = runner.placement() if isinstance(runner, TellsPlacement) else None
+        return {"placement": None if placement is None else asdict(placement)}
+
+    def upscale(self, request: dict[str, Any]) -> dict[str, Any]:
+        model = self._loaded()
+        pixels = np.frombuffer(Path(request["path"]).read_bytes(), np.uint8)
+        image = pixels.reshape(request["height_px"], request["width_px"], 3)
+        start = time.perf_counter_ns()
+        upscaled = model.upscale(image)
+        latency_us = (time.perf_counter_ns() - start) // 1000
+        output = Path(request["output"])
+        output.parent.mkdir(parents=True, exist_ok=True)
+        atomic_write(output, upscaled.tobytes())
+        return {"sha256": image_sha256(upscaled), "latency_us": latency_us}
+
+    def _loaded(self) -> LoadedDepth:
+        if self._model is None:
+            raise BenchError("no model is loaded yet")
+        return self._model
 
     def peak(self, request: dict[str, Any]) -> dict[str, Any]:
         return {"peak_bytes": peak_memory_bytes()}
@@ -71,12 +98,19 @@ def main() -> None:
     worker = _Worker()
     answers = sys.stdout
     sys.stdout = sys.stderr  # what a runtime prints is no answer
-    actions = {"load": worker.load, "run": worker.run, "golden": worker.golden, "peak": worker.peak}
+    actions = {
+        "load": worker.load,
+        "run": worker.run,
+        "golden": worker.golden,
+        "placement": worker.placement,
+        "upscale": worker.upscale,
+        "peak": worker.peak,
+    }
     for line in sys.stdin:
         request = json.loads(line)
         try:
             answer = actions[request["do"]](request)
-        except (QsrError, OSError, ModuleNotFoundError) as error:
+        except (QsrError, OSError, ValueError, ModuleNotFoundError) as error:
             answer = {"error": " ".join(str(error).split())}
         answers.write(json.dumps(answer) + "\n")
         answers.flush()

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -126,6 +126,32 @@ class Runner(Protocol):
 
     def run(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Upscale: (H, W, 3) uint8 RGB -> (rH, rW, 3) uint8 RGB."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Placement:
+    """Where the operations of a loaded model run.
+
+    Attributes:
+        delegate: name of the delegate; empty for none.
+        delegated_ops: operations that it took.
+        fallback: operations that it left to other kernels: name and count.
+        source: who tells this.
+    """
+
+    delegate: str
+    delegated_ops: int
+    fallback: dict[str, int]
+    source: str
+
+
+@runtime_checkable
+class TellsPlacement(Protocol):
+    """A runner whose runtime tells where operations run."""
+
+    def placement(self) -> Placement | None:
+        """After at least one run; None if it is not known of this model."""
         ...
 
 

@@ -127,7 +127,7 @@ def _check_content(file: IO[bytes], entry: FileEntry, source: str) -> None:
 
 
 def _read_archive(path: Path) -> tuple[Manifest, dict[str, bytes]]:
-    """The manifest of an archive and the files that it lists, and no others, all checked."""
+    """The manifest of an archive; its content and those of the files that it lists, and of no others, all checked."""
     contents: dict[str, bytes] = {}
     try:
         with zipfile.ZipFile(path) as archive:
@@ -135,7 +135,10 @@ def _read_archive(path: Path) -> tuple[Manifest, dict[str, bytes]]:
             if MANIFEST_NAME not in members:
                 raise BundleError(f"{path}: no {MANIFEST_NAME} at the top of the archive, so not a bundle; {REMEDY}")
             with archive.open(members[MANIFEST_NAME]) as file:
-                manifest = parse_manifest(file.read(MANIFEST_LIMIT_BYTES + 1), f"{path}: {MANIFEST_NAME}")
+                content = file.read(MANIFEST_LIMIT_BYTES + 1)
+                manifest = parse_manifest(content, f"{path}: {MANIFEST_NAME}")
+            # A folder that another process can open, too.
+            contents[MANIFEST_NAME] = content
             for entry in manifest.files:
                 if entry.path not in members:
                     raise BundleError(f"{path}: {entry.path} is missing, but listed in {MANIFEST_NAME}; {REMEDY}")

@@ -3,286 +3,252 @@
 import json
 import time
 from collections.abc import Sequence
-from contextlib import ExitStack
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import click
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from qsr_edge import __version__
-from qsr_edge.bench.host import Variant, describe_host
-from qsr_edge.bench.protocol import (
-    FULL,
-    QUICK,
-    RESULTS_NAME,
-    Effort,
-    RunLog,
-    RunResult,
-    already_done,
-    evaluate_run,
-    measure,
-    read_log,
-    result_json,
-)
-from qsr_edge.bundle.backend import find_backend
-from qsr_edge.bundle.reader import Bundle, open_bundle
-from qsr_edge.bundle.writer import write_bundle
+from qsr_edge.bench.android import DEFAULT_WAIT_S
+from qsr_edge.bench.device import Device
+from qsr_edge.bench.devices import ALL, HOST, DeviceOptions, Runner, find_devices
+from qsr_edge.bench.duration import parse_duration_ms
+from qsr_edge.bench.fleet import run_fleet
+from qsr_edge.bench.job import FULL, QUICK, Gate
+from qsr_edge.bench.latency_table import update_bundles
+from qsr_edge.bench.log import RESULTS_NAME, RunLog, read_log
+from qsr_edge.bench.plan import RunRequest, add_images, new_header
+from qsr_edge.bench.result import RunResult, evaluate_run, result_json, run_header
+from qsr_edge.bench.run import measure_run
+from qsr_edge.bench.table import COLUMNS, caption, depth_ratios, markdown, rows
+from qsr_edge.cli.convert import demo_photo
 from qsr_edge.errors import BenchError, OutputExistsError
-from qsr_edge.selector.latency import LatencyEntry, LatencyTable
 
-DEFAULT_SIZE_PX = (180, 320)
+_WIDE = 120
+_PATH = click.Path(path_type=Path, readable=False)
 
 
 @click.command("bench")
-@click.option("--device", default="host", show_default=True, help="Where to measure: host, this machine.")
-@click.option("--bundle", "bundles", multiple=True, type=click.Path(path_type=Path, readable=False),
-              help="Folder or .zip; several times to compare.")  # fmt: skip
+@click.option("--device", "query", default=None, help="host (this machine), a part of a phone's model, product or "
+              "serial, or all (phones); 'qsr-edge devices' lists them.  [host]")  # fmt: skip
+@click.option("--bundle", "bundles", multiple=True, type=_PATH, help="Folder or .zip; several times to compare.")
 @click.option("--depth", "depths", multiple=True, type=int, help="Only this depth; several times for more.  [all]")
 @click.option("--kernels", multiple=True, help="Kernels of the runtime; several times to compare.  [its default]")
 @click.option("--threads", type=click.IntRange(1, 256), default=1, show_default=True)
 @click.option("--size", default=None, help="Width x height of the input.  [320x180, or the bundle's fixed size]")
-@click.option("--quick", is_flag=True, help=f"{QUICK.queries} queries and {QUICK.seconds:.0f} s of each variant.  "
-              f"[{FULL.queries} and {FULL.seconds:.0f}]")  # fmt: skip
-@click.option("--output", "-o", type=click.Path(path_type=Path, readable=False), help="Folder of the run.  [runs/TIME]")
-@click.option("--resume", "resumed", type=click.Path(path_type=Path, readable=False), help="Go on with this run.")
+@click.option("--quick", is_flag=True, help=f"{QUICK.queries} queries and {QUICK.steady_ms // 1000} s of each variant."
+              f"  [{FULL.queries} and {FULL.steady_ms // 1000}]")  # fmt: skip
+@click.option("--sustained", default=None, metavar="TIME", help="Then run each variant so long without a pause, such "
+              "as 30m.")  # fmt: skip
+@click.option("--image", "images", multiple=True, type=_PATH, help="Original to reduce, upscale and compare; several "
+              "times for more.  [a bundled photo]")  # fmt: skip
+@click.option("--no-images", is_flag=True, help="Upscale no pictures.")
+@click.option("--start-below", type=click.FloatRange(-20, 100), default=None, metavar="DEGREES",
+              help="Wait until the battery (elsewhere the hottest zone) is no hotter.")  # fmt: skip
+@click.option("--cool-down", default="10m", show_default=True, metavar="TIME", help="How long to wait for that.")
+@click.option("--output", "-o", type=_PATH, help="Folder of the run.  [runs/ID]")
+@click.option("--resume", "resumed", type=_PATH, help="Go on with the run in this folder.")
 @click.option("--update-bundle", is_flag=True, help="Write the measured latencies into the bundle, for its selector.")
+@click.option("--adb", type=_PATH, help="Android's adb program.  [of ANDROID_HOME, or the PATH]")
+@click.option("--wait-for-device", default=f"{DEFAULT_WAIT_S:.0f}s", show_default=True, metavar="TIME",
+              help="How long a phone that vanished is waited for.")  # fmt: skip
+@click.option("--keep-files", is_flag=True, help="Leave pushed models on the phone, for the next run.")
+@click.option("--runner", type=click.Choice([runner.value for runner in Runner]), default=Runner.APP.value,
+              show_default=True, help="What runs the models on a phone: our app, or a runtime's binary.")  # fmt: skip
+@click.option("--runner-binary", type=_PATH, help="That binary, made for the phone.")
 @click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")
-@click.option("--markdown", is_flag=True, help="Print them as a Markdown table.")
+@click.option("--markdown", "as_markdown", is_flag=True, help="Print them as a Markdown table.")
 def command(
-    device: str,
+    query: str | None,
     bundles: tuple[Path, ...],
     depths: tuple[int, ...],
     kernels: tuple[str, ...],
     threads: int,
     size: str | None,
     quick: bool,
+    sustained: str | None,
+    images: tuple[Path, ...],
+    no_images: bool,
+    start_below: float | None,
+    cool_down: str,
     output: Path | None,
     resumed: Path | None,
     update_bundle: bool,
+    adb: Path | None,
+    wait_for_device: str,
+    keep_files: bool,
+    runner: str,
+    runner_binary: Path | None,
     as_json: bool,
-    markdown: bool,
+    as_markdown: bool,
 ) -> None:
-    """Measure bundles: cold load, first inference, steady state, memory, and the golden output's bytes.
+    """Measure bundles, here or on phones: latency, memory, the golden output's bytes, quality on the device.
 
     Variants take turns, so that heat and other load meet all alike. Results are appended to results.jsonl as they come;
-    --resume goes on after a stop.
+    --resume goes on after a stop. 'qsr-edge report' makes a page of them.
     """
-    if device != "host":
-        raise BenchError(f"the device {device!r} cannot be reached by this release; use --device host")
     if bool(resumed) == bool(bundles):
         raise BenchError("give --bundle (once or more) for a new run, or --resume for one that was stopped")
+    if images and no_images:
+        raise BenchError("--image and --no-images contradict each other")
+    options = DeviceOptions(
+        adb=adb,
+        wait_for_device_s=parse_duration_ms(wait_for_device, "--wait-for-device") / 1000,
+        keep_files=keep_files,
+        runner=Runner(runner),
+        runner_binary=runner_binary,
+    )
     if resumed is not None:
-        records = read_log(resumed)
-        header = dict(records[0]) if records and records[0]["kind"] == "run" else {}
-        folder = resumed
-    else:
-        folder = output or Path("runs") / time.strftime("%Y%m%d-%H%M%S")
-        if (folder / RESULTS_NAME).exists():
-            raise OutputExistsError(
-                f"{folder}: holds a run already; --resume goes on with it, or choose another --output"
+        header = run_header(read_log(resumed))
+        devices = find_devices(query or header["device"]["id"], options)
+        if len(devices) != 1 or devices[0].id != header["device"]["id"]:
+            raise BenchError(
+                f"{resumed}: belongs to {header['device']['name']} ({header['device']['id']}); go on there"
             )
-        effort = QUICK if quick else FULL
-        header = _header(bundles, depths, kernels, threads, size, effort)
-        records = ()
-    with ExitStack() as stack:
-        variants, exact, opened = _variants(header, stack)
-        log = RunLog(folder)
-        if not records:
-            log.append("run", **header)
-        effort = Effort(**header["effort"])
-        console = Console(stderr=True)
-        percentage = TextColumn("{task.percentage:>3.0f} %")
-        columns = (TextColumn("{task.description}"), BarColumn(), percentage, TimeElapsedColumn())
-        complete = False
-        try:
-            with Progress(*columns, console=console, transient=True) as progress:
-                task = progress.add_task(f"measuring {len(variants)} variants in turns", total=1.0)
-                measure(
-                    variants,
-                    effort,
-                    log,
-                    byte_exact=exact,
-                    done=already_done(records),
-                    on_progress=lambda share: progress.update(task, completed=share),
-                )
-            complete = True
-        finally:
-            log.append("end", complete=complete)
-            if not complete:
-                click.echo(f"measured so far: {log.path}; go on: qsr-edge bench --resume {folder}", err=True)
-        result = evaluate_run(read_log(folder))
-        updated = _update(opened, result, header) if update_bundle else []
+        folder, device = resumed, devices[0]
+    else:
+        devices = find_devices(query or HOST, options)
+        effort = replace(
+            QUICK if quick else FULL,
+            sustained_ms=0 if sustained is None else parse_duration_ms(sustained, "--sustained"),
+        )
+        request = RunRequest(
+            bundles=bundles,
+            depths=depths,
+            kernels=kernels,
+            threads=threads,
+            size_px=_size(size),
+            effort=effort,
+            gate=_gate(start_below, cool_down),
+            originals=() if no_images else images or (demo_photo(),),
+        )
+        if query == ALL:
+            _fleet(devices, output, as_json)
+            return
+        [device] = devices
+        folder = _begin(request, device, output)
+    console = Console(stderr=True)
+    _measure(folder, device, console)
+    result = evaluate_run(read_log(folder))
+    updated = update_bundles(result) if update_bundle else []
     if as_json:
         click.echo(json.dumps({**result_json(result), "folder": str(folder), "updated": updated}, indent=2))
-        return
-    if markdown:
-        click.echo(_markdown(result))
+    elif as_markdown:
+        click.echo(markdown(result))
     else:
         _print(Console(), result)
         for path in updated:
             click.echo(f"wrote the latencies into {path}")
-        click.echo(f"wrote {log.path}")
+        click.echo(f"wrote {folder / RESULTS_NAME}; a page of it: qsr-edge report {folder} -o report.html")
 
 
-def _header(
-    bundles: Sequence[Path],
-    depths: Sequence[int],
-    kernels: Sequence[str],
-    threads: int,
-    size: str | None,
-    effort: Effort,
-) -> dict[str, Any]:
-    """What is to be measured, so that a resumed run measures the same."""
-    variants = []
-    for path in bundles:
-        with open_bundle(path) as bundle:
-            manifest = bundle.manifest
-            backend = find_backend(manifest.target)
-            size_px = _size(size, manifest.input_size_px)
-            for depth in depths or [entry.depth for entry in manifest.depths]:
-                manifest.depth_entry(depth)
-                for family in kernels or backend.kernel_families()[:1]:
-                    variants.append(
-                        {
-                            "label": f"{path.name or path} d{depth} {family}",
-                            "bundle": str(path.resolve()),
-                            "depth": depth,
-                            "kernels": family,
-                            "runtime": backend.runtime_version(),
-                            "bits": manifest.bits,
-                            "scale": manifest.scale,
-                            "size_px": list(size_px),
-                        }
-                    )
-    labels = [variant["label"] for variant in variants]
-    if len(set(labels)) != len(labels):
-        raise BenchError("two variants would have the same name; give bundles of different names, each once")
-    return {
-        "version": __version__,
-        "device": describe_host(),
-        "threads": threads,
-        "effort": asdict(effort),
-        "variants": variants,
-    }
-
-
-def _size(wanted: str | None, fixed: tuple[int, int] | None) -> tuple[int, int]:
+def _size(wanted: str | None) -> tuple[int, int] | None:
     if wanted is None:
-        return fixed or DEFAULT_SIZE_PX
+        return None
     width, _, height = wanted.partition("x")
-    if not (width.isdigit() and height.isdigit() and 1 <= int(width) <= 8192 and 1 <= int(height) <= 8192):
+    if not (width.isdecimal() and height.isdecimal() and 1 <= int(width) <= 8192 and 1 <= int(height) <= 8192):
         raise BenchError(f"--size {wanted}: expected width x height such as 320x180")
-    size = int(height), int(width)
-    if fixed not in (None, size):
-        raise BenchError(f"--size {wanted}: the bundle takes {fixed[1]}x{fixed[0]} only")
-    return size
+    return int(height), int(width)
 
 
-def _variants(header: dict[str, Any], stack: ExitStack) -> tuple[list[Variant], dict[str, bool], dict[str, Bundle]]:
-    """The variants of a run, whether each is to reproduce the golden output, and the bundles, open."""
-    opened: dict[str, Bundle] = {}
-    variants, exact = [], {}
-    try:
-        for entry in header["variants"]:
-            path = entry["bundle"]
-            if path not in opened:
-                opened[path] = stack.enter_context(open_bundle(Path(path)))
-            manifest = opened[path].manifest
-            variants.append(
-                Variant(
-                    bundle=opened[path].root,
-                    label=entry["label"],
-                    depth=entry["depth"],
-                    kernels=entry["kernels"],
-                    threads=header["threads"],
-                    size_px=(entry["size_px"][0], entry["size_px"][1]),
-                )
-            )
-            exact[entry["label"]] = manifest.deployment is None or manifest.deployment.byte_exact
-    except (KeyError, TypeError, IndexError) as error:
-        raise BenchError(f"the run's header is damaged ({error!r}); measure anew") from error
-    return variants, exact, opened
-
-
-def _update(opened: dict[str, Bundle], result: RunResult, header: dict[str, Any]) -> list[str]:
-    """Write measured latencies (p90) into bundles of which every depth was measured."""
-    by_label = {variant.label: variant for variant in result.variants}
-    updated = []
-    for path, bundle in opened.items():
-        manifest = bundle.manifest
-        entries: list[LatencyEntry] = []
-        own = [entry for entry in header["variants"] if entry["bundle"] == path and entry["label"] in by_label]
-        measured = {entry["depth"]: entry for entry in own}
-        families = {entry["kernels"] for entry in own}
-        if len(families) != 1 or measured.keys() != {entry.depth for entry in manifest.depths}:
-            raise BenchError(f"{path}: not every depth was measured under one family of kernels, so its table stays")
-        slowest = 1
-        for depth, entry in sorted(measured.items()):
-            pixels = entry["size_px"][0] * entry["size_px"][1]
-            # Deeper is never faster but for noise.
-            slowest = max(slowest, -(-by_label[entry["label"]].latency.p90_us * 1_000_000 // pixels))
-            entries.append(LatencyEntry(depth=depth, us_per_megapixel=slowest))
-        width, height = own[0]["size_px"][1], own[0]["size_px"][0]
-        source = (
-            f"p90 on {header['device']['processor']}, {families.pop()}, {header['threads']} threads, {width}x{height}"
-        )
-        table = LatencyTable(source=source[:200], entries=tuple(entries))
-        # Read again: the bundle may be open from an archive.
-        contents = {entry.path: (bundle.root / entry.path).read_bytes() for entry in manifest.files}
-        write_bundle(Path(path), replace(manifest, latency=table, files=()), contents, force=True)
-        updated.append(path)
-    return updated
-
-
-_COLUMNS = ("variant", "p50, ms", "p90", "p99", "CPU, ms", "load, ms", "first, ms", "peak MB", "golden bytes")
-
-
-def _rows(result: RunResult) -> list[tuple[str, ...]]:
-    golden = {True: "equal", False: "OTHER", None: "not asked"}
-    return [
-        (
-            variant.label,
-            f"{variant.latency.p50_us / 1000:.2f}",
-            f"{variant.latency.p90_us / 1000:.2f}",
-            f"{variant.latency.p99_us / 1000:.2f}",
-            f"{variant.cpu.p50_us / 1000:.2f}",
-            f"{variant.load_us / 1000:.1f}",
-            f"{variant.first_us / 1000:.2f}",
-            f"{variant.peak_bytes / 1e6:.0f}",
-            golden[variant.golden_equal],
-        )
-        for variant in result.variants
-    ]
-
-
-def _caption(result: RunResult) -> str:
-    device, effort = result.header["device"], result.header["effort"]
-    size = result.header["variants"][0]["size_px"]
-    counts = [variant.latency.count for variant in result.variants]
-    state = "" if result.complete else "; INCOMPLETE"
-    invalid = "".join(f"; INVALID: {reason}" for reason in result.invalid)
-    return (
-        f"{device['processor']}, {device['cores']} cores; threads: {result.header['threads']}; "
-        f"input {size[1]}x{size[0]}; "
-        f"at least {effort['queries']} queries and {effort['seconds']:.0f} s each ({min(counts, default=0)} to "
-        f"{max(counts, default=0)}), in turns{state}{invalid}"
+def _gate(start_below: float | None, cool_down: str) -> Gate:
+    return Gate(
+        max_temperature_mc=None if start_below is None else round(1000 * start_below),
+        max_wait_ms=parse_duration_ms(cool_down, "--cool-down"),
     )
 
 
+def _begin(request: RunRequest, device: Device, output: Path | None) -> Path:
+    """A new run's folder, its header written."""
+    header = new_header(request, device)
+    folder = output or Path("runs") / header["run"]
+    if (folder / RESULTS_NAME).exists():
+        raise OutputExistsError(f"{folder}: holds a run already; --resume goes on with it, or choose another --output")
+    add_images(header, request.originals, folder)
+    RunLog(folder / RESULTS_NAME).append("run", **header)
+    return folder
+
+
+def _measure(folder: Path, device: Device, console: Console) -> None:
+    columns = (
+        TextColumn("{task.percentage:>3.0f} %"),
+        BarColumn(),
+        TimeElapsedColumn(),
+        TextColumn("{task.description}", markup=False),
+    )
+    complete = False
+    try:
+        with Progress(*columns, console=console, transient=True) as progress:
+            task = progress.add_task("starting", total=1.0)
+            measure_run(
+                folder,
+                device,
+                on_progress=lambda share, text: progress.update(task, completed=share, description=text),
+            )
+        complete = True
+    finally:
+        if not complete:
+            click.echo(f"measured so far: {folder / RESULTS_NAME}; go on: qsr-edge bench --resume {folder}", err=True)
+
+
+def _fleet(devices: Sequence[Device], output: Path | None, as_json: bool) -> None:
+    """Every device by a process with the same options."""
+    context = click.get_current_context()
+    parent = output or Path("runs") / time.strftime("%Y%m%d-%H%M%S-all")
+    shared = [*_given_options(context), "--json"]
+    commands = {
+        device.id: ["bench", "--device", device.id, "--output", str(parent / _folder_name(device.id)), *shared]
+        for device in devices
+    }
+    console = Console(stderr=True)
+    with console.status(f"measuring {len(devices)} devices", spinner="dots") as status:
+        ends = run_fleet(
+            commands, on_change=lambda running: status.update(f"measuring {len(running)}: {', '.join(running)}")
+        )
+    failed = [f"{device}: {end.message}" for device, end in ends.items() if end.exit_code]
+    if as_json:
+        runs = {device: json.loads(end.output) for device, end in ends.items() if not end.exit_code}
+        click.echo(json.dumps({"runs": runs, "failed": failed}, indent=2))
+    else:
+        for device, end in ends.items():
+            if not end.exit_code:
+                _print(Console(), evaluate_run(read_log(parent / _folder_name(device))))
+        click.echo(f"wrote {parent}; a page of them: qsr-edge report {parent}/* -o report.html")
+    if failed:
+        raise BenchError(f"{len(failed)} of {len(ends)} devices failed: {'; '.join(failed)}")
+
+
+def _folder_name(device: str) -> str:
+    return "".join(letter if letter.isalnum() or letter in "-_." else "-" for letter in device)
+
+
+def _given_options(context: click.Context) -> list[str]:
+    """The options of this call as arguments, without those that are each device's own."""
+    arguments: list[str] = []
+    for parameter in context.command.params:
+        value = context.params.get(parameter.name or "")
+        if parameter.name in ("query", "output", "as_json", "as_markdown") or value in (None, False, ()):
+            continue
+        for entry in value if isinstance(value, tuple) else (value,):
+            arguments += [parameter.opts[0]] if entry is True else [parameter.opts[0], str(entry)]
+    return arguments
+
+
 def _print(console: Console, result: RunResult) -> None:
-    table = Table(caption=_caption(result))
-    for column in _COLUMNS:
-        table.add_column(column, justify="left" if column == "variant" else "right")
-    for row in _rows(result):
-        table.add_row(*row)
+    lines = rows(result)
+    if console.width < _WIDE:
+        # Figures below each other, variants beside each other.
+        header, *lines = [tuple(column) for column in zip(COLUMNS, *lines, strict=True)]
+    else:
+        header = COLUMNS
+    table = Table(caption=caption(result))
+    for i, column in enumerate(header):
+        table.add_column(column, justify="right" if i else "left", overflow="fold")
+    for line in lines:
+        table.add_row(*line)
     console.print(table)
-
-
-def _markdown(result: RunResult) -> str:
-    lines = [f"| {' | '.join(_COLUMNS)} |", f"|---|{'---:|' * (len(_COLUMNS) - 1)}"]
-    lines += [f"| {' | '.join(row)} |" for row in _rows(result)]
-    return "\n".join([*lines, "", _caption(result)])
+    ratios = depth_ratios(result)
+    if ratios is not None:
+        console.print(f"medians: {ratios}")

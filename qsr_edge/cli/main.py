@@ -55,7 +55,11 @@ COMMANDS: dict[str, CommandSpec] = {
     "inspect": CommandSpec(
         target="qsr_edge.cli.inspect:command", summary="Show what a bundle, model or checkpoint holds and costs."
     ),
-    "bench": CommandSpec(target="qsr_edge.cli.bench:command", summary="Measure bundles on this machine."),
+    "bench": CommandSpec(target="qsr_edge.cli.bench:command", summary="Measure bundles on this machine or on phones."),
+    "devices": CommandSpec(target="qsr_edge.cli.devices:command", summary="List the devices that bench can reach."),
+    "report": CommandSpec(
+        target="qsr_edge.cli.report:command", summary="Show runs of the bench as one self-contained page."
+    ),
     "simulate": CommandSpec(
         target="qsr_edge.cli.simulate:command", summary="Run the depth selector on a simulated phone."
     ),
@@ -78,6 +82,8 @@ EXTRA_OF_PACKAGE = {
     "tosa_serializer": "tosa",
     "tosa_reference_model": "tosa",
     "matplotlib": "simulate",
+    "jinja2": "report",
+    "markupsafe": "report",
 }
 
 _REMEDIES = {

@@ -9,24 +9,26 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from qsr_edge.bench import protocol
-from qsr_edge.bench.protocol import RESULTS_NAME, Effort
+from qsr_edge.bench.job import Effort
+from qsr_edge.bench.log import RESULTS_NAME
 from qsr_edge.cli import bench
+from qsr_edge.data.images import read_picture, write_picture
+from qsr_edge.data.picture import Picture
 
 
 @pytest.fixture(autouse=True)
 def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(protocol, "ROUND_S", 0.005)
-    monkeypatch.setattr(protocol, "WARM_UP_S", 0.005)
-    monkeypatch.setattr(bench, "QUICK", Effort(queries=20, seconds=0.02))
+    monkeypatch.setattr(bench, "QUICK", Effort(queries=20, steady_ms=20, round_ms=5, warm_up_ms=5))
 
 
-def test_figures_and_the_table_in_the_bundle(run_cli, tiny_bundle: Path, tmp_path: Path) -> None:
+def test_figures_pictures_and_the_table_in_the_bundle(run_cli, tiny_bundle: Path, tmp_path: Path) -> None:
     bundle = Path(shutil.copytree(tiny_bundle, tmp_path / "mine"))
     run = tmp_path / "run"
-    result = run_cli("bench", "--bundle", bundle, "--quick", "-o", run, "--size", "40x24", "--update-bundle", "--json")
+    result = run_cli("bench", "--bundle", bundle, "--quick", "-o", run, "--size", "40x24", "--update-bundle",
+                     "--sustained", "50ms", "--json")  # fmt: skip
     assert result.exit_code == 0, result.stderr
     report = json.loads(result.stdout)
     assert report["complete"]
@@ -35,6 +37,13 @@ def test_figures_and_the_table_in_the_bundle(run_cli, tiny_bundle: Path, tmp_pat
         assert variant["golden_equal"]
         assert variant["latency"]["count"] >= 20
         assert 0 < variant["latency"]["p50_us"] <= variant["latency"]["p99_us"]
+        assert variant["minutes"][0]["latency"]["count"] >= 1
+        [image] = variant["images"]
+        assert image["image"] == "coffee"
+        upscaled = read_picture(run / image["picture"]).rgb
+        original = read_picture(run / "images" / "coffee" / "original.png").rgb
+        assert upscaled.shape == original.shape
+        assert 5 < image["psnr_db"] < 60
     manifest = json.loads((bundle / "manifest.json").read_text())
     assert manifest["latency"]["source"].startswith("p90 on ")
     slow = [entry["us_per_megapixel"] for entry in manifest["latency"]["entries"]]
@@ -47,25 +56,34 @@ def test_figures_and_the_table_in_the_bundle(run_cli, tiny_bundle: Path, tmp_pat
 
 
 def test_tables_for_people_and_readmes(run_cli, tiny_bundle: Path, tmp_path: Path) -> None:
-    options = (
-        "bench",
-        "--bundle",
-        tiny_bundle,
-        "--depth",
-        "1",
-        "--kernels",
-        "xnnpack",
-        "--kernels",
-        "reference",
-        "--quick",
-    )
+    options = ("bench", "--bundle", tiny_bundle, "--depth", "1", "--kernels", "xnnpack", "--kernels", "reference",
+               "--quick", "--no-images")  # fmt: skip
     shown = run_cli(*options, "-o", tmp_path / "a")
     assert shown.exit_code == 0
     assert "equal" in shown.stdout
+    assert "qsr-edge report" in shown.stdout
     markdown = run_cli(*options, "-o", tmp_path / "b", "--markdown").stdout
     assert markdown.startswith("| variant | p50, ms |")
     assert "tiny d1 reference" in markdown
     assert "at least 20 queries" in markdown
+
+
+def test_own_pictures(run_cli, tiny_fixed_bundle: Path, tmp_path: Path) -> None:
+    """A picture of odd size, larger than the bundle's one input: cut to whole pixels, tiled."""
+    rgb = np.random.default_rng(0).integers(0, 256, (77, 131, 3), np.uint8)
+    write_picture(tmp_path / "my noise.png", Picture(rgb=rgb, alpha=None, grey=False))
+    run = tmp_path / "run"
+    result = run_cli("bench", "--bundle", tiny_fixed_bundle, "--depth", "1", "--quick", "-o", run,
+                     "--image", tmp_path / "my noise.png", "--json")  # fmt: skip
+    assert result.exit_code == 0, result.stderr
+    assert read_picture(run / "images" / "my-noise" / "input.png").rgb.shape == (38, 65, 3)
+    assert read_picture(run / "images" / "my-noise" / "0.png").rgb.shape == (76, 130, 3)
+    small = tmp_path / "small.png"
+    write_picture(small, Picture(rgb=rgb[:40], alpha=None, grey=False))
+    refused = run_cli("bench", "--bundle", tiny_fixed_bundle, "--quick", "-o", tmp_path / "b", "--image", small)
+    assert refused.exit_code == 1
+    assert "small.png: 130x40 pixels, expected at least 64 a side" in refused.stderr
+    assert not (tmp_path / "b").exists()
 
 
 def test_a_killed_run_goes_on(run_cli, tiny_bundle: Path, tmp_path: Path) -> None:
@@ -81,24 +99,45 @@ def test_a_killed_run_goes_on(run_cli, tiny_bundle: Path, tmp_path: Path) -> Non
     process.wait()
     lines = results.read_text().splitlines()
     header = json.loads(lines[0])
-    header["effort"] = {"queries": 20, "seconds": 0.02}
+    header["job"] |= {"queries": 20, "steady_ms": 20}
     results.write_text("\n".join([json.dumps(header), *lines[1:]]) + "\n")
     before = sum('"steady"' in line for line in lines)
     result = run_cli("bench", "--resume", run, "--json")
     assert result.exit_code == 0, result.stderr
     assert json.loads(result.stdout)["complete"]
-    assert results.read_text().count('"steady"') == before  # each had its 20 queries already
+    text = results.read_text()
+    assert text.count('"steady"') == before  # each had its 20 queries already
+    assert '"part": 2, "reason": "resumed"' in text
+
+
+def test_ctrl_c_keeps_what_was_measured(tiny_bundle: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    command = [sys.executable, "-m", "qsr_edge", "bench", "--bundle", str(tiny_bundle), "-o", str(run)]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    results = run / RESULTS_NAME
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and not (results.exists() and b'"steady"' in results.read_bytes()):
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    _, messages = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert f"go on: qsr-edge bench --resume {run}" in messages
+    last = json.loads(results.read_text().splitlines()[-1])
+    assert (last["kind"], last["complete"], last["reason"]) == ("end", False, "KeyboardInterrupt")
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (("--device", "pixel", "--bundle", "{bundle}"), "the device 'pixel' cannot be reached by this release"),
         ((), "give --bundle"),
         (("--bundle", "{bundle}", "--resume", "x"), "give --bundle"),
         (("--bundle", "{bundle}", "--bundle", "{bundle}"), "the same name"),
         (("--bundle", "{bundle}", "--depth", "7"), "depth 7 is not in this bundle"),
         (("--bundle", "{bundle}", "--size", "40"), "expected width x height"),
+        (("--bundle", "{bundle}", "--sustained", "30"), "--sustained '30': expected a duration such as 90s"),
+        (("--bundle", "{bundle}", "--kernels", "cuda"), "no family of kernels is called 'cuda'"),
+        (("--bundle", "{bundle}", "--no-images", "--image", "x.png"), "contradict each other"),
+        (("--bundle", "{bundle}", "--image", "x.png"), "x.png"),
         (("--bundle", "{fixed}", "--size", "41x24"), "takes 40x24 only"),
         (("--resume", "nowhere"), "is no run"),
     ],

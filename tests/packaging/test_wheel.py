@@ -15,7 +15,7 @@ import qsr_edge
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PACKAGES = {"qsr_edge": REPOSITORY / "qsr_edge", "qsr_edge_converters": REPOSITORY / "converters/qsr_edge_converters"}
-DATA_SUFFIXES = {".toml", ".safetensors", ".json", ".md", ".jpg", ".png", ".typed"}
+DATA_SUFFIXES = {".toml", ".safetensors", ".json", ".md", ".jpg", ".png", ".typed", ".j2", ".css", ".js"}
 # A light install is a promise of the README; the ten bundled checkpoints (6.5 MB) and the photo are its largest parts.
 MAX_WHEEL_BYTES = 8 << 20
 
@@ -89,7 +89,7 @@ def test_metadata(wheel: Path, metadata: Message) -> None:
     assert metadata["Version"] == qsr_edge.__version__
     assert metadata["License-Expression"] == "Apache-2.0"
     assert metadata["Requires-Python"] == ">=3.11"
-    assert {"all", "coreml", "dev", "executorch", "simulate", "tflite", "tosa", "train"} == set(
+    assert {"all", "coreml", "dev", "executorch", "report", "simulate", "tflite", "tosa", "train"} == set(
         metadata.get_all("Provides-Extra", [])
     )
 

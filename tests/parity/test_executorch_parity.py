@@ -7,7 +7,7 @@ import pytest
 
 pytest.importorskip("executorch", reason="the extra [executorch] is not installed")
 
-from qsr_edge.bundle.backend import ConvertOptions, ModelFile, ModelMetadata, Pack
+from qsr_edge.bundle.backend import ConvertOptions, ModelFile, ModelMetadata, Pack, TellsPlacement
 from qsr_edge.errors import BackendError
 from qsr_edge.graph.interpreter import run_graph
 from qsr_edge.lowering.edge import lower_checkpoint
@@ -58,6 +58,13 @@ def test_depths_share_weights(tmp_path: Path, pack: Pack) -> None:
     files = BACKEND.convert(network, ConvertOptions(pack=pack, metadata=METADATA))
     assert [file.name for file in files] == ["network.pte"] + ["network.ptd"] * (pack is Pack.EXTERNAL)
     check(network, write(files, tmp_path), list(IMAGES))
+    for depth, graph in network.graphs.items():
+        runner = BACKEND.open_model(tmp_path / "network.pte", depth=depth)
+        assert isinstance(runner, TellsPlacement)
+        placement = runner.placement()
+        assert placement is not None
+        assert placement.delegated_ops == len(graph.nodes) - 1  # all but the image's way in
+        assert all("xor" in name or "dim_order" in name for name in placement.fallback)
     alone = BACKEND.convert(LoweredNetwork(graphs={3: network.graphs[3]}, constants=network.constants),
                             ConvertOptions(metadata=METADATA))  # fmt: skip
     weights = sum(array.nbytes for key, array in network.constants.items() if key.endswith("weights"))

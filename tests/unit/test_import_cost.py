@@ -9,7 +9,7 @@ import pytest
 from qsr_edge.cli.main import COMMANDS
 
 # Heavy, or an extra that may be missing.
-SDKS = {"torch", "ai_edge_litert", "flatbuffers", "executorch", "coremltools"}
+SDKS = {"torch", "ai_edge_litert", "flatbuffers", "executorch", "coremltools", "jinja2"}
 HEAVY = SDKS | {"numpy", "PIL", "rich", "jsonschema", "safetensors"}
 
 PROBE = """

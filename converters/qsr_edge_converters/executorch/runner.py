@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from qsr_edge.bundle.backend import Placement
 from qsr_edge.errors import BackendError
-from qsr_edge_converters.executorch.inspection import has_own_weights
+from qsr_edge_converters.executorch.inspection import has_own_weights, inspect_pte
 from qsr_edge_converters.native_messages import native_messages, one_line
 
 KERNELS = "xnnpack"
@@ -18,9 +19,10 @@ CHANNELS = 3
 class ExecutorchRunner:
     """A model at one depth, loaded; not for use by two threads at once."""
 
-    def __init__(self, path: Path, method: Any, largest_size_px: tuple[int, int]):
-        """Wrap a loaded method; made by ``open_runner``."""
+    def __init__(self, path: Path, name: str, method: Any, largest_size_px: tuple[int, int]):
+        """Wrap a loaded method of this name; made by ``open_runner``."""
         self._path = path
+        self._name = name
         self._method = method
         self._largest_size_px = largest_size_px
 
@@ -57,6 +59,16 @@ class ExecutorchRunner:
             raise BackendError(f"{self._path}: ExecuTorch cannot run it: {one_line(error, messages)}") from error
         upscaled: NDArray[np.uint8] = output[0].permute(1, 2, 0).contiguous().numpy()
         return upscaled
+
+    def placement(self) -> Placement:
+        """What the file gives to XNNPACK and what to the portable kernels; a program is placed when it is written."""
+        method = next(entry for entry in inspect_pte(self._path).methods if entry.name == self._name)
+        return Placement(
+            delegate="XNNPACK" if method.delegates else "",
+            delegated_ops=sum(len(delegate.nodes) for delegate in method.delegates),
+            fallback=dict(sorted(method.operators.items())),
+            source="the program",
+        )
 
 
 def open_runner(path: Path, *, depth: int, threads: int, kernels: str | None) -> ExecutorchRunner:
@@ -95,4 +107,4 @@ def open_runner(path: Path, *, depth: int, threads: int, kernels: str | None) ->
             shape = method.metadata.input_tensor_meta(0).sizes()
     except (RuntimeError, ValueError, MemoryError) as error:
         raise BackendError(f"{path}: ExecuTorch cannot load it: {one_line(error, messages)}") from error
-    return ExecutorchRunner(path, method, (shape[2], shape[3]))
+    return ExecutorchRunner(path, name, method, (shape[2], shape[3]))

@@ -1,6 +1,7 @@
 """Running a .tflite file on this machine, with a chosen family of kernels."""
 
 import contextlib
+from collections import Counter
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from qsr_edge.bundle.backend import Placement
 from qsr_edge.errors import BackendError
 from qsr_edge_converters.native_messages import native_messages, one_line
 from qsr_edge_converters.tflite.format import INPUT_NAME, OUTPUT_NAME, signature_key
@@ -67,6 +69,35 @@ class TfliteRunner:
         self._planned_shape = image.shape
         upscaled: NDArray[np.uint8] = outputs[OUTPUT_NAME][0]
         return upscaled
+
+    def placement(self) -> Placement | None:
+        """Which operations XNNPACK took, after at least one run; LiteRT does not say it, so it is read off the graph.
+
+        A delegate's node reads and writes the tensors at its border; what lies between them ran inside. LiteRT's
+        Python interface shows the file's first graph only, so of a file with several depths nothing is known.
+        """
+        if self._interpreter.num_subgraphs() != 1:
+            return None
+        operators = self._interpreter._get_ops_details()
+        delegates = [operator for operator in operators if operator["op_name"] == "DELEGATE"]
+        others = [operator for operator in operators if operator["op_name"] != "DELEGATE"]
+        producer = {int(tensor): i for i, operator in enumerate(others) for tensor in operator["outputs"]}
+        taken: set[int] = set()
+        for delegate in delegates:
+            border = {int(tensor) for tensor in delegate["inputs"]}
+            waiting = [int(tensor) for tensor in delegate["outputs"]]
+            while waiting:
+                i = producer.get(waiting.pop())
+                if i is not None and i not in taken:
+                    taken.add(i)
+                    waiting += [int(tensor) for tensor in others[i]["inputs"] if int(tensor) not in border]
+        left = Counter(operator["op_name"] for i, operator in enumerate(others) if i not in taken)
+        return Placement(
+            delegate="XNNPACK" if delegates else "",
+            delegated_ops=len(taken),
+            fallback=dict(sorted(left.items())),
+            source="LiteRT's graph after planning",
+        )
 
 
 def open_runner(path: Path, *, depth: int, threads: int, kernels: str | None) -> TfliteRunner:

@@ -1,22 +1,28 @@
-"""Statistics by hand, the log under every kind of cut, and workers that die."""
+"""Statistics by hand, the agent's procedure with real workers, and workers that die."""
 
 import json
 import os
 import signal
+import subprocess
+import sys
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qsr_edge.bench import protocol
-from qsr_edge.bench.host import Variant, WorkerProcess, describe_host, host_condition
-from qsr_edge.bench.protocol import Effort, RunLog, already_done, evaluate_run, measure, read_log
+from qsr_edge.bench.condition import Condition
+from qsr_edge.bench.host import HostDevice, host_condition
+from qsr_edge.bench.job import Done, Gate, Job, JobImage, JobVariant, dump_job
+from qsr_edge.bench.log import RunLog, done_of, read_log
+from qsr_edge.bench.measurement import run_job
 from qsr_edge.bench.statistics import percentile, summarize
-from qsr_edge.errors import BenchError
-
-HEADER: dict[str, Any] = {"variants": [{"label": "a"}, {"label": "b"}]}
+from qsr_edge.bench.worker_process import WorkerProcess
+from qsr_edge.bundle.golden import golden_image, image_sha256
+from qsr_edge.bundle.reader import read_bundle
+from qsr_edge.runtime.upscale import load_depth
 
 
 def test_percentiles_are_measured_values() -> None:
@@ -35,90 +41,118 @@ def test_a_percentile_covers_its_share(values: list[int], percent: int) -> None:
     assert 100 * sum(value < found for value in values) < percent * len(values)
 
 
-def records(folder: Path) -> None:
-    log = RunLog(folder)
-    log.append("run", **HEADER)
-    for label in "ab":
-        log.append("start", variant=label, load_us=100, first_us=50, golden_equal=True)
-    log.append("condition", condition={"temperature_mc": 40_000, "plugged_in": True})
-    log.append("steady", variant="a", latencies_us=[10, 20, 30], cpu_us=[9, 9, 9], peak_bytes=1000)
-    log.append("steady", variant="a", latencies_us=[40], cpu_us=[9], peak_bytes=2000)
-
-
-def test_a_run_is_evaluated_as_far_as_it_went(tmp_path: Path) -> None:
-    records(tmp_path)
-    result = evaluate_run(read_log(tmp_path))
-    [only] = result.variants
-    assert (only.label, only.latency.count, only.latency.max_us, only.peak_bytes) == ("a", 4, 40, 2000)
-    assert not result.complete
-    assert result.invalid == ()
-    assert already_done(read_log(tmp_path)) == {"a": (4, pytest.approx(1e-4))}
-    log = RunLog(tmp_path)
-    log.append("condition", condition={"temperature_mc": 60_000, "plugged_in": False})
-    log.append("end", complete=True)
-    result = evaluate_run(read_log(tmp_path))
-    assert result.complete
-    assert result.invalid == ("the temperature went from 40 to 60 degrees", "the power source changed")
-
-
-def test_a_cut_at_any_byte_loses_one_line_at_most(tmp_path: Path) -> None:
-    records(tmp_path)
-    path = tmp_path / protocol.RESULTS_NAME
-    whole = path.read_bytes()
-    for cut in range(len(whole)):
-        path.write_bytes(whole[:cut])
-        kept = whole[:cut].count(b"\n")
-        assert len(read_log(tmp_path)) == kept
-        RunLog(tmp_path).append("end", complete=False)
-        assert len(read_log(tmp_path)) == kept + 1
-        json.loads(path.read_text().splitlines()[-1])
-
-
-def test_damage_within_a_log_is_named(tmp_path: Path) -> None:
-    records(tmp_path)
-    path = tmp_path / protocol.RESULTS_NAME
-    path.write_text(path.read_text().replace('"kind": "condition"', '"kind": condition'))
-    with pytest.raises(BenchError, match=r"results\.jsonl:4: damaged"):
-        read_log(tmp_path)
-    with pytest.raises(BenchError, match="is no run"):
-        read_log(tmp_path / "nowhere")
-    with pytest.raises(BenchError, match="no header"):
-        evaluate_run(())
-
-
 def test_the_host_is_described() -> None:
-    device = describe_host()
-    assert device["cores"] >= 1
-    assert device["processor"]
-    assert "load_milli" in host_condition()
+    device = HostDevice().describe()
+    assert device.cores >= 1
+    assert device.processor
+    assert not device.simulator
+    assert host_condition().load_milli is not None
 
 
 @pytest.fixture
-def variant(tiny_bundle: Path) -> Variant:
-    return Variant(bundle=tiny_bundle, label="tiny", depth=2, kernels="xnnpack", threads=1, size_px=(24, 40))
+def variant(tiny_bundle: Path) -> JobVariant:
+    return JobVariant(
+        label="tiny", bundle=str(tiny_bundle), depth=2, kernels="xnnpack", threads=1, height_px=24, width_px=40,
+        check_golden=True,
+    )  # fmt: skip
 
 
 @pytest.fixture
-def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(protocol, "ROUND_S", 0.002)
-    monkeypatch.setattr(protocol, "WARM_UP_S", 0.002)
+def job(variant: JobVariant, tmp_path: Path) -> Job:
+    image = golden_image(1, 30, 50)
+    (tmp_path / "noise.rgb").write_bytes(image.tobytes())
+    return Job(
+        run="r",
+        part=1,
+        results=str(tmp_path / "results.jsonl"),
+        outputs=str(tmp_path / "outputs"),
+        queries=20,
+        steady_ms=1,
+        round_ms=2,
+        warm_up_ms=2,
+        sustained_ms=0,
+        images=(JobImage(name="noise", path=str(tmp_path / "noise.rgb"), height_px=30, width_px=50),),
+        variants=(variant,),
+    )
 
 
-def test_a_worker_measures_and_proves_its_bytes(variant: Variant) -> None:
+def measure(job: Job, condition: Condition | None = None) -> bool:
+    return run_job(job, RunLog(Path(job.results)), lambda: condition or Condition())
+
+
+def kinds(folder: Path) -> list[str]:
+    return [record["kind"] for record in read_log(folder)]
+
+
+def test_a_worker_measures_and_proves_its_bytes(variant: JobVariant) -> None:
     with WorkerProcess(variant) as worker:
         assert worker.load() > 0
+        assert "litert" in worker.runtime
         wall, cpu = worker.run(5)
         assert len(wall) == len(cpu) == 5
         assert min(wall) > 0
-        assert worker.golden_equal()
+        assert worker.golden()[1]
         assert 10e6 < worker.peak_bytes() < 1e9
+        placement = worker.placement()
+        assert placement is not None
+        assert placement["delegate"] == "XNNPACK"
+        assert placement["delegated_ops"] == 13  # the network of two blocks
+        assert placement["fallback"] == {"QUANTIZE": 2}  # at the border between uint8 and int8
+
+
+def test_a_job_from_its_file(job: Job, tmp_path: Path) -> None:
+    """The agent as a process: records in the order of the protocol, and pictures of the right bytes."""
+    (tmp_path / "job.json").write_bytes(dump_job(job))
+    agent = [sys.executable, "-m", "qsr_edge.bench.agent", str(tmp_path / "job.json")]
+    subprocess.run(agent, check=True, timeout=60)
+    records = read_log(tmp_path)
+    found = [record["kind"] for record in records]
+    assert found[:6] == ["agent", "start", "placement", "warm-up", "image", "condition"]
+    assert found[-1] == "end"
+    assert records[-1]["complete"]
+    assert sum(len(record["latencies_us"]) for record in records if record["kind"] == "steady") >= 20
+    assert [record["golden_equal"] for record in records if record["kind"] == "start"] == [True]
+    output = next(record for record in records if record["kind"] == "image")
+    upscaled = np.frombuffer((tmp_path / "outputs" / output["output"]).read_bytes(), np.uint8).reshape(60, 100, 3)
+    expected = load_depth(read_bundle(Path(job.variants[0].bundle)), depth=2).upscale(golden_image(1, 30, 50))
+    assert np.array_equal(upscaled, expected)
+    assert output["sha256"] == image_sha256(expected)
+
+
+def test_a_job_that_is_none_says_so(tmp_path: Path) -> None:
+    (tmp_path / "job.json").write_text("{}")
+    agent = [sys.executable, "-m", "qsr_edge.bench.agent", str(tmp_path / "job.json")]
+    ended = subprocess.run(agent, capture_output=True, text=True, timeout=60)
+    assert ended.returncode == 1
+    assert "protocol None, expected 1" in ended.stderr
+
+
+def test_what_is_done_is_not_measured_again(job: Job, variant: JobVariant, tmp_path: Path) -> None:
+    done = Done(queries=20, steady_us=1000, images=("noise",))
+    assert measure(replace(job, variants=(replace(variant, done=done),)))
+    assert kinds(tmp_path) == ["agent", "condition", "end"]
+
+
+def test_sustained_goes_on_where_it_ended(job: Job, variant: JobVariant, tmp_path: Path) -> None:
+    done = Done(queries=20, steady_us=1000, sustained_ms=250, images=("noise",))
+    assert measure(replace(job, sustained_ms=300, variants=(replace(variant, done=done),)))
+    [sustained] = [record for record in read_log(tmp_path) if record["kind"] == "sustained"]
+    assert sustained["since_ms"] >= 300
+    assert sustained["latencies_us"]
+    assert "variant" in next(record for record in read_log(tmp_path) if record["kind"] == "condition")
+
+
+def test_a_hot_device_is_waited_for_and_then_refused(job: Job, tmp_path: Path) -> None:
+    hot = Condition(thermal_status=2)
+    assert not measure(replace(job, gate=Gate(max_wait_ms=20)), hot)
+    assert set(kinds(tmp_path)) == {"agent", "condition", "waiting", "error", "end"}
+    error = next(record for record in read_log(tmp_path) if record["kind"] == "error")
+    assert "thermal status 2, expected at most 0, after 0 s of waiting; let it cool" in error["message"]
 
 
 def test_a_worker_that_dies_is_named_and_what_was_measured_is_kept(
-    variant: Variant, tmp_path: Path, hasty: None, monkeypatch: pytest.MonkeyPatch
+    job: Job, variant: JobVariant, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    log = RunLog(tmp_path)
-    log.append("run", variants=[{"label": "tiny"}])
     turns = 0
     run = WorkerProcess.run
 
@@ -130,21 +164,18 @@ def test_a_worker_that_dies_is_named_and_what_was_measured_is_kept(
         return run(self, count)
 
     monkeypatch.setattr(WorkerProcess, "run", run_and_die)
-    effort = Effort(queries=1000, seconds=0.0)
-    with pytest.raises(BenchError, match=r"tiny: the process that runs it ended .* --resume"):
-        measure([variant], effort, log, byte_exact={"tiny": True}, done={})
-    done = already_done(read_log(tmp_path))
-    queries = done.get("tiny", (0, 0.0))[0]
-    measure([variant], effort, log, byte_exact={"tiny": True}, done=done)
-    log.append("end", complete=True)
-    result = evaluate_run(read_log(tmp_path))
-    assert result.variants[0].latency.count >= 1000 > queries
-    assert result.variants[0].golden_equal
+    long = replace(job, queries=1000)
+    assert not measure(long)
+    [error] = [record for record in read_log(tmp_path) if record["kind"] == "error"]
+    assert "tiny: the process that runs it ended" in error["message"]
+    done = done_of("tiny", read_log(tmp_path))
+    assert done.queries < 1000
+    assert measure(replace(long, part=2, variants=(replace(variant, done=done),)))
+    assert done_of("tiny", read_log(tmp_path)).queries >= 1000
 
 
-def test_a_model_that_cannot_be_loaded_is_named(variant: Variant, tmp_path: Path) -> None:
-    from dataclasses import replace
-
-    with pytest.raises(BenchError, match=r"tiny: .*'cuda'"):
-        measure([replace(variant, kernels="cuda")], Effort(queries=1, seconds=0.0), RunLog(tmp_path),
-                byte_exact={"tiny": True}, done={})  # fmt: skip
+def test_a_model_that_cannot_be_loaded_is_named(job: Job, variant: JobVariant, tmp_path: Path) -> None:
+    assert not measure(replace(job, variants=(replace(variant, kernels="cuda"),)))
+    error = json.loads((tmp_path / "results.jsonl").read_text().splitlines()[1])
+    assert error["kind"] == "error"
+    assert "'cuda'" in error["message"]

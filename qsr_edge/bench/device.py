@@ -1,0 +1,242 @@
+"""What every device offers, so that a run is the same wherever it takes place."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Protocol
+
+from qsr_edge.bench.condition import Condition
+from qsr_edge.bench.job import NOTHING_DONE, Done, Effort, Gate, Job, JobImage, JobVariant
+from qsr_edge.bench.log import Record
+
+
+class DeviceKind(StrEnum):
+    """Kinds of devices, as they stand in files."""
+
+    HOST = "host"
+    ANDROID = "android"
+    IOS = "ios"
+
+
+class Phase(StrEnum):
+    """Where a fault came in."""
+
+    CONNECT = "connect"
+    PUSH = "push"
+    START = "start"
+    MEASURE = "measure"
+    PULL = "pull"
+    CLEAN = "clean"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceInfo:
+    """What a device is.
+
+    Attributes:
+        kind: of the device.
+        id: what tells it from others: a serial number, or "host".
+        name: for people.
+        processor: name of the processor or SoC.
+        system: operating system with its version.
+        cores: how many.
+        simulator: whether it only imitates a device: none of its figures is a phone's.
+        architecture: of the processor.
+        build: of the system; None if it has no such name.
+    """
+
+    kind: DeviceKind
+    id: str
+    name: str
+    processor: str
+    system: str
+    cores: int
+    simulator: bool = False
+    architecture: str = ""
+    build: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedVariant:
+    """A variant before a device gives its bundle a place.
+
+    ``bundle`` is a folder on this machine; the rest is as in :class:`qsr_edge.bench.job.JobVariant`.
+    """
+
+    label: str
+    bundle: Path
+    depth: int
+    kernels: str
+    threads: int
+    height_px: int
+    width_px: int
+    check_golden: bool
+    done: Done = NOTHING_DONE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedImage:
+    """A picture before a device gives it a place; ``path``: a file of raw RGB on this machine."""
+
+    name: str
+    path: Path
+    height_px: int
+    width_px: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartPlan:
+    """One part of a run, as a device is asked to measure it.
+
+    Attributes:
+        run: id of the run.
+        part: counts the starts of the agent for this run, from 1.
+        effort: of each variant.
+        gate: what to wait for first.
+        variants: in the order of their turns, those that are done too.
+        images: to upscale by every variant.
+    """
+
+    run: str
+    part: int
+    effort: Effort
+    gate: Gate | None
+    variants: tuple[PlannedVariant, ...]
+    images: tuple[PlannedImage, ...]
+
+    def job(self, *, bundles: dict[Path, str], images: dict[str, str], results: str, outputs: str) -> Job:
+        """The job's file for a device.
+
+        Args:
+            bundles: where each bundle lies on the device, by its folder here.
+            images: where each picture lies on the device, by its name.
+            results: absolute path of the results file on the device.
+            outputs: absolute path of the folder of outputs on the device.
+        """
+        return Job(
+            run=self.run,
+            part=self.part,
+            results=results,
+            outputs=outputs,
+            queries=self.effort.queries,
+            steady_ms=self.effort.steady_ms,
+            round_ms=self.effort.round_ms,
+            warm_up_ms=self.effort.warm_up_ms,
+            sustained_ms=self.effort.sustained_ms,
+            gate=self.gate,
+            images=tuple(
+                JobImage(name=image.name, path=images[image.name], height_px=image.height_px, width_px=image.width_px)
+                for image in self.images
+            ),
+            variants=tuple(
+                JobVariant(
+                    label=variant.label,
+                    bundle=bundles[variant.bundle],
+                    depth=variant.depth,
+                    kernels=variant.kernels,
+                    threads=variant.threads,
+                    height_px=variant.height_px,
+                    width_px=variant.width_px,
+                    check_golden=variant.check_golden,
+                    done=variant.done,
+                )
+                for variant in self.variants
+            ),
+        )
+
+
+class Sink(Protocol):
+    """Where a device puts what it finds, as it comes."""
+
+    def record(self, record: Record) -> None:
+        """A record of the agent; written to the run's log at once."""
+        ...
+
+    def output(self, record: Record, content: bytes) -> None:
+        """The bytes of an upscaled picture whose ``image`` record came before.
+
+        Raises:
+            BenchError: if they are not those whose sha256 the record has.
+        """
+        ...
+
+    def fault(self, phase: Phase, message: str) -> None:
+        """Something went wrong that the device survived or that ends the part; one line."""
+        ...
+
+    def status(self, text: str) -> None:
+        """What is being done, for a progress display; not written anywhere."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartEnd:
+    """How a part ended.
+
+    Attributes:
+        complete: whether all of it was measured.
+        reason: why not, one line.
+        again: whether another part is worth a try now: the agent was killed or the device rebooted, say, and is there
+            again.
+    """
+
+    complete: bool
+    reason: str = ""
+    again: bool = False
+
+
+class Device(Protocol):
+    """Something that bundles can be measured on."""
+
+    @property
+    def id(self) -> str:
+        """What tells it from others."""
+        ...
+
+    def describe(self) -> DeviceInfo:
+        """What it is; raises ``BenchError`` if it cannot be reached."""
+        ...
+
+    def condition(self) -> Condition:
+        """How it is now; raises ``BenchError`` if it cannot be reached."""
+        ...
+
+    def kernel_families(self, target: str) -> tuple[str, ...]:
+        """Kernels that it can run a back end's models with, the default first.
+
+        Raises:
+            BenchError: if it cannot run models of this target; it names those it can.
+        """
+        ...
+
+    def run_part(self, plan: PartPlan, sink: Sink) -> PartEnd:
+        """Measure one part.
+
+        Interrupted (``KeyboardInterrupt``), it stops the agent, fetches what that has measured, and lets the
+        interruption through.
+
+        Raises:
+            BenchError: if nothing could be measured, with the remedy.
+        """
+        ...
+
+    def collect(self, run: str, part: int, received: int, sink: Sink) -> None:
+        """Fetch what an earlier part has measured and the run's log does not have: it was interrupted out of reach.
+
+        To be called before what is done is computed and a new part is begun. The agent is stopped, if it still runs.
+        Without anything left on the device, nothing happens.
+
+        Args:
+            run: id of the run.
+            part: the last one that was begun.
+            received: how many of its agent's records the log has; see :func:`qsr_edge.bench.log.received_of`.
+            sink: takes the rest, and the pictures that belong to it.
+
+        Raises:
+            BenchError: if the device cannot be reached.
+        """
+        ...
+
+    def clean(self, run: str) -> None:
+        """Remove what a run left on the device; what is out of reach now is a ``BenchError`` that says how later."""
+        ...

@@ -1,0 +1,197 @@
+"""A run from its first part to its last: asks the device, keeps what it finds, and begins anew where that helps."""
+
+import hashlib
+import math
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qsr_edge.bench.device import Device, PartPlan, Phase
+from qsr_edge.bench.host import HostDevice
+from qsr_edge.bench.log import RESULTS_NAME, Record, RunLog, done_of, read_log, received_of
+from qsr_edge.bench.plan import IMAGES_FOLDER, OpenRun, open_run, runs_here, share_done
+from qsr_edge.bench.result import run_header
+from qsr_edge.data.images import write_picture
+from qsr_edge.data.picture import Picture
+from qsr_edge.errors import BenchError, QsrError
+from qsr_edge.metrics.quality import psnr_y, ssim_y
+from qsr_edge.runtime.upscale import load_depth
+
+MAX_FRUITLESS_PARTS = 3
+"""So many parts in a row that measured nothing end a run: whatever is wrong does not pass by itself."""
+_SHOW_EVERY_S = 1.0
+Progress = Callable[[float, str], None]
+
+
+def measure_run(folder: Path, device: Device, on_progress: Progress = lambda share, text: None) -> None:
+    """Measure what a run's header asks for and its log does not have yet.
+
+    Args:
+        folder: of the run; its log begins with the header.
+        device: the one that the header names.
+        on_progress: called with the share that is done, 0 to 1, and what is being done.
+
+    Raises:
+        BenchError: if the run could not be completed; what was measured is in the log.
+        KeyboardInterrupt: likewise.
+    """
+    records = list(read_log(folder))
+    header = run_header(records)
+    log = RunLog(folder / RESULTS_NAME)
+    with ExitStack() as stack:
+        scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="qsr-edge-run-")))
+        run = open_run(header, folder, scratch, stack)
+        sink = _RunSink(run, folder, log, records, on_progress, check_bytes=not isinstance(device, HostDevice))
+        sink.show()
+        try:
+            _measure_parts(run, device, sink)
+        except BaseException as error:
+            reason = " ".join(str(error).split()) if isinstance(error, QsrError) else type(error).__name__
+            _clean(device, run.run, sink)
+            log.append("end", complete=False, reason=reason or type(error).__name__)
+            raise
+        _clean(device, run.run, sink)
+        log.append("end", complete=True)
+
+
+def _measure_parts(run: OpenRun, device: Device, sink: "_RunSink") -> None:
+    last, received = received_of(sink.records)
+    if last:
+        device.collect(run.run, last, received, sink)
+    fruitless, reason = 0, "first"
+    while fruitless < MAX_FRUITLESS_PARTS:
+        part = 1 + max((record["part"] for record in sink.records if record["kind"] == "part"), default=0)
+        if part > 1 and reason == "first":
+            reason = "resumed"
+        sink.append("part", part=part, reason=reason)
+        before = sink.measured
+        end = device.run_part(
+            PartPlan(
+                run=run.run,
+                part=part,
+                effort=run.effort,
+                gate=run.gate,
+                variants=tuple(replace(v, done=done_of(v.label, sink.records)) for v in run.variants),
+                images=run.images,
+            ),
+            sink,
+        )
+        if end.complete:
+            return
+        reason = end.reason or "the agent ended early"
+        if not end.again:
+            raise BenchError(reason)
+        fruitless = 0 if sink.measured > before else fruitless + 1
+    raise BenchError(f"{MAX_FRUITLESS_PARTS} starts in a row measured nothing, the last one: {reason}")
+
+
+def _clean(device: Device, run: str, sink: "_RunSink") -> None:
+    try:
+        device.clean(run)
+    except (QsrError, OSError) as error:
+        sink.fault(Phase.CLEAN, " ".join(str(error).split()))
+
+
+class _RunSink:
+    """Writes what a device finds, at once, and judges the pictures."""
+
+    def __init__(
+        self,
+        run: OpenRun,
+        folder: Path,
+        log: RunLog,
+        records: list[Record],
+        on_progress: Progress,
+        *,
+        check_bytes: bool,
+    ):
+        self.records = records
+        self.measured = 0
+        self._run = run
+        self._folder = folder
+        self._log = log
+        self._on_progress = on_progress
+        self._check_bytes = check_bytes
+        self._shown = float("-inf")
+        self._expected: dict[tuple[Path, int, str], NDArray[np.uint8] | None] = {}
+
+    def append(self, kind: str, **values: object) -> None:
+        self._log.append(kind, **values)
+        self.records.append({"kind": kind, **values})
+
+    def record(self, record: Record) -> None:
+        self._log.receive(record)
+        self.records.append(record)
+        if record["kind"] in ("steady", "sustained"):
+            self.measured += 1
+        self.show(_describe(record))
+
+    def output(self, record: Record, content: bytes) -> None:
+        label, name = record["variant"], record["image"]
+        if hashlib.sha256(content).hexdigest() != record["sha256"]:
+            raise BenchError(f"{label}: {name} arrived with another sha256 than the device computed; check the cable")
+        if name not in self._run.inputs or label not in self._run.bundles:
+            raise BenchError(f"the device upscaled {name!r} by {label!r}, which nobody asked for; update its app")
+        original = self._run.originals[name]
+        if len(content) != original.size:
+            raise BenchError(f"{label}: {name} has {len(content)} bytes, expected {original.size}")
+        upscaled = np.frombuffer(content, np.uint8).reshape(original.shape)
+        index = [variant.label for variant in self._run.variants].index(label)
+        picture = Path(IMAGES_FOLDER) / name / f"{index}.png"
+        write_picture(self._folder / picture, Picture(rgb=upscaled, alpha=None, grey=False), overwrite=True)
+        psnr_db = psnr_y(upscaled, original, border_px=self._run.scale)
+        values: dict[str, object] = {"ssim": ssim_y(upscaled, original, border_px=self._run.scale)}
+        if math.isfinite(psnr_db):  # JSON has no infinity
+            values["psnr_db"] = psnr_db
+        values["equal"] = self._equal(label, name, upscaled)
+        self.append("quality", variant=label, image=name, picture=picture.as_posix(), **values)
+        self.measured += 1
+
+    def fault(self, phase: Phase, message: str) -> None:
+        self.append("fault", phase=phase.value, message=message)
+        self.show(message)
+
+    def status(self, text: str) -> None:
+        self.show(text)
+
+    def show(self, text: str | None = None) -> None:
+        # Summing up a long run takes a moment, which the measurement should not lose too often.
+        if time.monotonic() - self._shown >= _SHOW_EVERY_S:
+            self._shown = time.monotonic()
+            self._on_progress(share_done(self._run, self.records), text or "starting")
+
+    def _equal(self, label: str, name: str, upscaled: NDArray[np.uint8]) -> bool | None:
+        """Whether this machine computes the same bytes from the same bundle."""
+        variant = next(variant for variant in self._run.variants if variant.label == label)
+        if not (self._check_bytes and variant.check_golden):
+            return None
+        key = (variant.bundle, variant.depth, name)
+        if key not in self._expected:
+            bundle = self._run.bundles[label]
+            self._expected[key] = (
+                load_depth(bundle, depth=variant.depth).upscale(self._run.inputs[name])
+                if runs_here(bundle.manifest.target)
+                else None
+            )
+        expected = self._expected[key]
+        return None if expected is None else bool(np.array_equal(expected, upscaled))
+
+
+def _describe(record: Record) -> str | None:
+    match record["kind"]:
+        case "waiting":
+            return f"waiting: {record.get('reason', 'the device is too hot')}"
+        case "start" | "warm-up" | "image":
+            return f"starting {record.get('variant', '')}"
+        case "steady":
+            return "measuring in turns"
+        case "sustained":
+            return f"sustained: {record.get('variant', '')}, {record.get('since_ms', 0) // 60_000} min"
+        case _:
+            return None

@@ -1,0 +1,79 @@
+"""A run's figures as a table, for a terminal or a README."""
+
+from qsr_edge.bench.result import RunResult, VariantResult
+
+COLUMNS = (
+    "variant",
+    "p50, ms",
+    "p90",
+    "p99",
+    "CPU, ms",
+    "load, ms",
+    "first, ms",
+    "peak MB",
+    "PSNR, dB",
+    "golden bytes",
+)
+
+
+def rows(result: RunResult) -> list[tuple[str, ...]]:
+    """A row for each variant, as :data:`COLUMNS` has them."""
+    return [_row(variant) for variant in result.variants]
+
+
+def _row(variant: VariantResult) -> tuple[str, ...]:
+    golden = {True: "equal", False: "OTHER", None: "not asked"}
+    return (
+        variant.label,
+        f"{variant.latency.p50_us / 1000:.2f}",
+        f"{variant.latency.p90_us / 1000:.2f}",
+        f"{variant.latency.p99_us / 1000:.2f}",
+        "–" if variant.cpu is None else f"{variant.cpu.p50_us / 1000:.2f}",
+        f"{variant.load_us / 1000:.1f}",
+        f"{variant.first_us / 1000:.2f}",
+        "–" if variant.peak_bytes is None else f"{variant.peak_bytes / 1e6:.0f}",
+        "–" if variant.psnr_db is None else f"{variant.psnr_db:.2f}",
+        golden[variant.golden_equal],
+    )
+
+
+def caption(result: RunResult) -> str:
+    """Where and how it was measured, with every caveat."""
+    device, job, first = result.header["device"], result.header["job"], result.header["variants"][0]
+    counts = [variant.latency.count for variant in result.variants]
+    notes = []
+    if device.get("simulator"):
+        notes.append("SIMULATOR: no figure here is a phone's")
+    if not result.complete:
+        notes.append("INCOMPLETE")
+    notes += [f"INVALID: {reason}" for reason in result.invalid]
+    notes += [f"survived: {fault}" for fault in result.faults]
+    return "; ".join(
+        [
+            f"{device['name']}, {device['processor']}, {device['cores']} cores, {device['system']}",
+            f"threads: {job['threads']}",
+            f"input {first['width_px']}x{first['height_px']}",
+            f"at least {job['queries']} queries and {job['steady_ms'] / 1000:.0f} s each ({min(counts, default=0)} to "
+            f"{max(counts, default=0)}), in turns",
+            *notes,
+        ]
+    )
+
+
+def depth_ratios(result: RunResult) -> str | None:
+    """Medians of the depths of one bundle and family of kernels, relative to the shallowest; None for several."""
+    entries = {entry["label"]: entry for entry in result.header["variants"]}
+    own = [(entries[variant.label], variant.latency.p50_us) for variant in result.variants]
+    if len({(entry["bundle"], entry["kernels"]) for entry, _ in own}) != 1 or len(own) < 2:
+        return None
+    ordered = sorted(((entry["depth"], p50_us) for entry, p50_us in own), reverse=True)
+    shallowest = ordered[-1][1]
+    depths = " : ".join(f"d{depth}" for depth, _ in ordered)
+    return f"{depths} as {' : '.join(f'{p50_us / shallowest:.2f}' for _, p50_us in ordered)}"
+
+
+def markdown(result: RunResult) -> str:
+    """A Markdown table with its caption."""
+    lines = [f"| {' | '.join(COLUMNS)} |", f"|---|{'---:|' * (len(COLUMNS) - 1)}"]
+    lines += [f"| {' | '.join(cell.replace('|', '/') for cell in row)} |" for row in rows(result)]
+    return "\n".join([*lines, "", caption(result)])

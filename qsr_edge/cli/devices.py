@@ -1,0 +1,82 @@
+"""``qsr-edge devices``."""
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from qsr_edge.bench.condition import Condition
+from qsr_edge.bench.device import DeviceInfo
+from qsr_edge.bench.devices import DeviceOptions, Found, discover
+from qsr_edge.errors import BenchError
+
+_THERMAL = ("none", "light", "moderate", "severe", "critical", "emergency", "shutdown")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Row:
+    found: Found
+    info: DeviceInfo | None
+    condition: Condition | None
+    state: str
+    remedy: str
+
+
+def _row(found: Found) -> _Row:
+    if found.device is None:
+        return _Row(found=found, info=None, condition=None, state=found.state, remedy=found.remedy)
+    try:
+        info, condition = found.device.describe(), found.device.condition()
+    except BenchError as error:
+        return _Row(found=found, info=None, condition=None, state="out of reach", remedy=str(error))
+    return _Row(found=found, info=info, condition=condition, state=found.state, remedy=found.remedy)
+
+
+def _json(row: _Row) -> dict[str, object]:
+    told = {"state": row.state, "remedy": row.remedy}
+    if row.info is None or row.condition is None:
+        return {"kind": row.found.kind.value, "id": row.found.id, "names": list(row.found.names), **told}
+    known = {key: value for key, value in asdict(row.info).items() if value is not None}
+    return {**known, "condition": row.condition.as_json(), **told}
+
+
+def _cells(row: _Row) -> tuple[str, ...]:
+    name = row.found.names[0] if row.found.names else ""
+    state = f"{row.state}: {row.remedy}" if row.remedy else row.state
+    if row.info is None or row.condition is None:
+        return (row.found.id, name, "", "", "", "", "", state)
+    info, now = row.info, row.condition
+    battery = "" if now.battery_percent is None else f"{now.battery_percent} %"
+    plug = {True: ", plugged in", False: ", on battery", None: ""}[now.plugged_in] if battery else ""
+    temperature_mc = now.temperature_mc if now.battery_temperature_mc is None else now.battery_temperature_mc
+    temperature = "" if temperature_mc is None else f"{temperature_mc / 1000:.1f} °C"
+    thermal = "" if now.thermal_status is None else _THERMAL[now.thermal_status]
+    state += ", simulator" if info.simulator else ""
+    return (info.id, info.name, info.processor, info.system, battery + plug, temperature, thermal, state)
+
+
+@click.command("devices")
+@click.option("--adb", type=click.Path(path_type=Path), help="The adb program.  [of ANDROID_HOME, or on the PATH]")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def command(adb: Path | None, as_json: bool) -> None:
+    """List what 'qsr-edge bench --device' can measure on: this machine and the phones that are connected.
+
+    Temperature is the battery's, elsewhere the hottest zone's. For a phone that is not ready, its row says what to do.
+    """
+    discovery = discover(DeviceOptions(adb=adb))
+    with ThreadPoolExecutor(8) as pool:
+        rows = list(pool.map(_row, discovery.found))
+    if as_json:
+        unseen = list(discovery.unseen)
+        click.echo(json.dumps({"devices": [_json(row) for row in rows], "unseen": unseen}, indent=2))
+        return
+    table = Table("id", "name", "processor", "system", "battery", "temperature", "thermal status", "state")
+    for row in rows:
+        table.add_row(*_cells(row))
+    Console().print(table)
+    for message in discovery.unseen:
+        click.echo(message)

@@ -1,0 +1,1 @@
+"""What runs of the bench found, as one self-contained page, a table or JSON; the page needs ``qsr-edge[report]``."""

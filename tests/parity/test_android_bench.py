@@ -1,0 +1,382 @@
+"""A run on a phone by the real adb: the real agent on the simulated phone, and what may come in between.
+
+Whatever happens: what was measured is kept, it is told, the run ends complete or can be gone on with, and nothing stays
+on the phone.
+"""
+
+import json
+import os
+import signal
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from qsr_edge.bench.android import AndroidDevice
+from qsr_edge.bench.job import Effort
+from qsr_edge.bench.log import RESULTS_NAME, RunLog, read_log
+from qsr_edge.bench.plan import RunRequest, add_images, new_header
+from qsr_edge.bench.result import evaluate_run
+from qsr_edge.bench.run import measure_run
+from qsr_edge.errors import BenchError
+from tests.phone_simulator.adb_server import AdbServer
+from tests.phone_simulator.models import SAMSUNG
+from tests.phone_simulator.phone import Phone
+
+HOME = "/data/local/tmp/qsr-edge"
+APP = "/sdcard/Android/data/io.qsredge.bench/files"
+SHORT = Effort(queries=30, steady_ms=20, round_ms=5, warm_up_ms=5)
+# So long that a fault in the middle of it is one.
+LONG = Effort(queries=400, steady_ms=400, round_ms=10, warm_up_ms=5)
+
+PhoneFactory = Callable[..., Phone]
+Android = Callable[..., AndroidDevice]
+
+
+def begin(folder: Path, device: AndroidDevice, bundle: Path, photo: Path, effort: Effort = SHORT) -> Path:
+    """A run's folder with its header, as the command makes it."""
+    request = RunRequest(
+        bundles=(bundle,),
+        depths=(),
+        kernels=(),
+        threads=1,
+        size_px=(24, 40),
+        effort=effort,
+        gate=None,
+        originals=(photo,),
+    )
+    header = new_header(request, device)
+    add_images(header, request.originals, folder)
+    RunLog(folder / RESULTS_NAME).append("run", **header)
+    return folder
+
+
+def left_on(phone: Phone) -> list[str]:
+    """Files of ours on the phone."""
+    root = phone.storage.root
+    return sorted(
+        str(path.relative_to(root)) for place in (HOME, APP) for path in phone.storage.host_path(place).rglob("*")
+    )
+
+
+def faults(folder: Path) -> list[tuple[str, str]]:
+    return [(record["phase"], record["message"]) for record in read_log(folder) if record["kind"] == "fault"]
+
+
+def check_measured(folder: Path, effort: Effort = SHORT) -> None:
+    """All that was asked for is there, and nothing of it twice."""
+    records = read_log(folder)
+    result = evaluate_run(records)
+    assert result.complete, records[-1]
+    assert len(result.variants) == 2
+    for variant in result.variants:
+        assert variant.golden_equal
+        assert variant.latency.count >= effort.queries
+        assert [(image.image, image.equal) for image in variant.images] == [("coffee", True)]
+    own = [json.dumps({**record, "received_ms": 0}) for record in records if "received_ms" in record]
+    assert max(Counter(own).values()) == 1
+
+
+def test_a_whole_run(phone: PhoneFactory, android: Android, tiny_bundle: Path, photo: Path, tmp_path: Path) -> None:
+    one = phone()
+    device = android(one)
+    folder = begin(tmp_path / "run", device, tiny_bundle, photo)
+    texts: list[str] = []
+    measure_run(folder, device, lambda share, text: texts.append(text))
+    check_measured(folder)
+    records = read_log(folder)
+    info = records[0]["device"]
+    assert (info["kind"], info["name"], info["processor"]) == ("android", "Google Pixel 8 Pro", "Google Tensor G3")
+    assert info["simulator"] is True
+    sources = Counter(record["source"] for record in records if record["kind"] == "condition")
+    assert sources["adb"] >= 2
+    [first, *_] = [record for record in records if record.get("source") == "adb"]
+    assert first["condition"] == {
+        "thermal_status": 0,
+        "temperature_mc": 34_600,
+        "battery_temperature_mc": 28_700,
+        "battery_percent": 81,
+        "plugged_in": True,
+        "voltage_mv": 4214,
+    }
+    assert faults(folder) == []
+    assert left_on(one) == []
+    assert not one.storage.host_path(HOME).exists()
+
+
+# --- faults that a run outlives
+
+
+def back(phone: Phone, seconds: float = 0.6) -> Callable[[], None]:
+    """Pull the cable, and plug it in after a while."""
+
+    def pull() -> None:
+        phone.pull_cable()
+        phone.after(seconds, phone.plug_in)
+
+    return pull
+
+
+def hang(phone: Phone) -> None:
+    phone.hang()
+    phone.after(1.0, phone.plug_in)
+
+
+# What happens, the phases in which it may be told, and words of the fault.
+OUTLIVED: dict[str, tuple[Callable[[Phone, AdbServer], None], set[str], str]] = {
+    "cable pulled in the push": (lambda one, _: one.on_push(3000, back(one)), {"push"}, "plug it in"),
+    "cable pulled at the start": (lambda one, _: one.on_command("^am start", back(one)), {"start"}, ""),
+    "cable pulled after the start": (
+        lambda one, _: one.on_command("^am start", lambda: one.after(0.1, back(one))),
+        {"start", "measure"},
+        "",
+    ),
+    "cable pulled while measuring": (lambda one, _: one.on_results(8, back(one)), {"measure", "pull"}, ""),
+    "cable pulled at a picture": (lambda one, _: one.on_command("^cat .*/outputs/", back(one)), {"pull"}, ""),
+    "connection cut while measuring": (lambda one, _: one.on_results(8, one.cut_connections), {"measure", "pull"}, ""),
+    "connection cut in the push": (lambda one, _: one.on_push(2000, one.cut_connections), {"push"}, ""),
+    "phone hangs while measuring": (lambda one, _: one.on_results(8, lambda: hang(one)), {"measure", "pull"}, ""),
+    "reboot in the push": (lambda one, _: one.on_push(3000, lambda: one.reboot(seconds=0.5)), {"push"}, "rebooted"),
+    "reboot at the start": (
+        lambda one, _: one.on_command("^am start", lambda: one.reboot(seconds=0.5)),
+        {"start"},
+        "rebooted",
+    ),
+    "reboot while measuring": (
+        lambda one, _: one.on_results(12, lambda: one.reboot(seconds=0.5)),
+        {"measure", "pull"},
+        "rebooted",
+    ),
+    "app killed while measuring": (lambda one, _: one.on_results(12, one.kill_app), {"measure"}, "ended by the system"),
+    "results cut while measuring": (lambda one, _: one.on_results(14, one.cut_results), {"measure"}, ""),
+    "clock set back": (lambda one, _: one.on_results(10, lambda: one.set_clock(-3600)), {"measure"}, "by -3600 s"),
+    "clock set forward": (lambda one, _: one.on_results(10, lambda: one.set_clock(86_400)), {"measure"}, "by +86400 s"),
+    "adb server killed in the push": (lambda one, adb: one.on_push(3000, adb.stop), {"push"}, ""),
+    "adb server killed at the start": (lambda one, adb: one.on_command("^am start", adb.stop), {"start"}, ""),
+    "adb server killed while measuring": (lambda one, adb: one.on_results(10, adb.stop), {"measure", "pull"}, ""),
+}  # fmt: skip
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", OUTLIVED)
+def test_a_run_outlives(
+    phone: PhoneFactory,
+    android: Android,
+    restarted_adb: AdbServer,
+    tiny_bundle: Path,
+    photo: Path,
+    tmp_path: Path,
+    name: str,
+) -> None:
+    arrange, phases, words = OUTLIVED[name]
+    one = phone()
+    device = android(one)
+    folder = begin(tmp_path / "run", device, tiny_bundle, photo, LONG)
+    arrange(one, restarted_adb)
+    measure_run(folder, device)
+    check_measured(folder, LONG)
+    told = faults(folder)
+    assert phases & {phase for phase, _ in told}, told
+    assert any(words in message for _, message in told), told
+    assert left_on(one) == []
+
+
+@pytest.mark.slow
+def test_a_cable_pulled_while_cleaning(
+    phone: PhoneFactory, android: Android, tiny_bundle: Path, photo: Path, tmp_path: Path
+) -> None:
+    one = phone()
+    device = android(one)
+    folder = begin(tmp_path / "run", device, tiny_bundle, photo)
+    one.on_command("^rm -rf", back(one))
+    measure_run(folder, device)
+    check_measured(folder)
+    assert left_on(one) == []
+
+
+# --- faults that end a run, which then goes on
+
+
+def end_then_resume(folder: Path, device: AndroidDevice, mend: Callable[[], object], words: str) -> None:
+    with pytest.raises(BenchError, match=words):
+        measure_run(folder, device)
+    kept = read_log(folder)
+    assert kept[-1]["kind"] == "end"
+    assert kept[-1]["complete"] is False
+    mend()
+    measure_run(folder, device)
+    assert read_log(folder)[: len(kept)] == kept
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("at", ["push", "measure", "pull"])
+def test_a_phone_that_does_not_come_back(
+    phone: PhoneFactory,
+    android: Android,
+    adb_server: AdbServer,
+    tiny_bundle: Path,
+    photo: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    at: str,
+) -> None:
+    monkeypatch.setattr("qsr_edge.bench.android_part.RESCUE_S", 0.5)
+    one = phone()
+    device = android(one, wait_s=1)
+    folder = begin(tmp_path / "run", device, tiny_bundle, photo, LONG)
+    match at:
+        case "push":
+            one.on_push(3000, one.pull_cable)
+        case "measure":
+            one.on_results(14, one.pull_cable)
+        case "pull":
+            one.on_command("^cat .*/outputs/", one.pull_cable)
+
+    def mend() -> None:
+        # The agent has gone on without us.
+        deadline = time.monotonic() + 60
+        while one.app.pid() is not None and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert left_on(one)
+        one.plug_in()
+        adb_server.await_state(one.address, "device")
+
+    end_then_resume(folder, device, mend, r"did not come back within 1 s .*--resume")
+    check_measured(folder, LONG)
+    if at == "measure":
+        # What the agent had measured meanwhile was fetched, not measured again.
+        records = read_log(folder)
+        parts = [record["part"] for record in records if record["kind"] == "part"]
+        assert parts == [1, 2]
+        second = [index for index, record in enumerate(records) if record["kind"] == "agent"][1]
+        assert "steady" not in [record["kind"] for record in records[second:]]
+    assert left_on(one) == []
+
+
+@pytest.mark.slow
+def test_a_full_storage_at_the_push(
+    phone: PhoneFactory, android: Android, tiny_bundle: Path, photo: Path, tmp_path: Path
+) -> None:
+    one = phone()
+    device = android(one)
+    folder = begin(tmp_path / "run", device, tiny_bundle, photo)
+    quota_bytes = one.storage.quota_bytes
+    one.on_push(3000, one.fill_storage)
+
+    def mend() -> None:
+        assert left_on(one) == []
+        one.storage.quota_bytes = quota_bytes
+
+    end_then_resume(folder, device, mend, r"No space left on device.*free some space.*--resume")
+    check_measured(folder)
+    assert [phase for phase, _ in faults(folder)] == ["push"]
+    assert left_on(one) == []
+
+
+@pytest.mark.slow
+def test_a_full_storage_while_measuring(
+    phone: PhoneFactory, android: Android, tiny_bundle: Path, photo: Path, tmp_path: Path
+) -> None:
+    one = phone()
+    device = android(one)
+    folder = begin(tmp_path / "run", device, tiny_bundle, photo, LONG)
+    quota_bytes = one.storage.quota_bytes
+    one.on_results(14, one.fill_storage)
+
+    def mend() -> None:
+        assert left_on(one) == []
+        assert any(record["kind"] == "steady" for record in read_log(folder))
+        one.storage.quota_bytes = quota_bytes
+
+    end_then_resume(folder, device, mend, r"storage is full.*free some space.*--resume")
+    check_measured(folder, LONG)
+    assert left_on(one) == []
+
+
+@pytest.mark.slow
+def test_an_app_that_dies_at_once_is_not_started_for_ever(
+    phone: PhoneFactory, android: Android, tiny_bundle: Path, photo: Path, tmp_path: Path
+) -> None:
+    one = phone(agent=("/bin/false",))
+    device = android(one)
+    folder = begin(tmp_path / "run", device, tiny_bundle, photo)
+    with pytest.raises(BenchError, match="nothing was measured, `adb logcat`"):
+        measure_run(folder, device)
+    assert left_on(one) == []
+
+
+# Its time counts: Ctrl-C is the fault that everybody causes.
+@pytest.mark.parametrize("at", ["push", pytest.param("measure", marks=pytest.mark.slow)])
+def test_ctrl_c_keeps_what_was_measured_and_cleans_the_phone(
+    phone: PhoneFactory, android: Android, tiny_bundle: Path, photo: Path, tmp_path: Path, at: str
+) -> None:
+    one = phone()
+    device = android(one)
+    folder = begin(tmp_path / "run", device, tiny_bundle, photo, LONG)
+    thread = threading.main_thread().ident
+    assert thread is not None
+
+    def interrupt() -> None:
+        signal.pthread_kill(thread, signal.SIGINT)
+
+    if at == "push":
+        one.on_push(3000, interrupt)
+    else:
+        one.on_results(16, interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        measure_run(folder, device)
+    assert one.app.pid() is None
+    assert left_on(one) == []
+    kept = read_log(folder)
+    assert kept[-1]["complete"] is False
+    if at == "measure":
+        assert sum("received_ms" in record and record.get("source") != "adb" for record in kept) >= 16
+        measure_run(folder, device)
+        check_measured(folder, LONG)
+
+
+@pytest.mark.slow
+def test_a_missing_app_is_told_before_anything_is_pushed(
+    phone: PhoneFactory, android: Android, tiny_bundle: Path, photo: Path, tmp_path: Path
+) -> None:
+    one = phone()
+    one.app.installed = False
+    device = android(one)
+    folder = begin(tmp_path / "run", device, tiny_bundle, photo)
+    with pytest.raises(BenchError, match=r"not installed; build it \(docs/android.md\)"):
+        measure_run(folder, device)
+    assert not any(os.path.basename(command) for command in one.commands if "mkdir" in command)
+    assert left_on(one) == []
+
+
+@pytest.mark.slow
+def test_two_phones_at_once_and_kept_files(
+    phone: PhoneFactory, android: Android, tiny_bundle: Path, photo: Path, tmp_path: Path
+) -> None:
+    phones = [phone(), phone(SAMSUNG)]
+    devices = [android(one, keep_files=True) for one in phones]
+    folders = [begin(tmp_path / f"run-{index}", device, tiny_bundle, photo) for index, device in enumerate(devices)]
+    phones[1].on_results(8, back(phones[1]))
+    threads = [
+        threading.Thread(target=measure_run, args=(folder, device))
+        for folder, device in zip(folders, devices, strict=True)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(120)
+    for folder in folders:
+        check_measured(folder)
+    assert faults(folders[0]) == []
+    assert faults(folders[1])
+    for one in phones:
+        assert all(name.startswith(f"{HOME[1:]}/files") for name in left_on(one))
+    # Only what differs is pushed.
+    pushed = phones[0]._pushed_bytes
+    again = begin(tmp_path / "again", devices[0], tiny_bundle, photo)
+    measure_run(again, android(phones[0]))
+    assert phones[0]._pushed_bytes - pushed < 3000
+    assert left_on(phones[0]) == []
