@@ -57,7 +57,6 @@ class BenchInstrumentation : Instrumentation() {
     }
 
     override fun onStart() {
-        super.onStart()
         val outcome = job?.let { measure(targetContext, it) }
         val result = Bundle()
         result.putString("message", outcome?.summary ?: "no job; give one with -e job PATH")

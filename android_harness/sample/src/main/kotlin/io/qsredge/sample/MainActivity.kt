@@ -72,7 +72,7 @@ class MainActivity : Activity() {
             val bitmap = contentResolver.openInputStream(photo)?.use(BitmapFactory::decodeStream)
             bitmap ?: return show("this is no picture that Android can read")
             // Android draws no bitmap of more than 100 MB.
-            if (bitmap.width * bitmap.height > MAX_PIXELS) return show("too large to be shown; pick a smaller one")
+            if (bitmap.width * bitmap.height > 6_000_000) return show("too large to be shown; pick a smaller one")
             val upscaler = open()
             val upscaled = upscaler.upscale(bitmap, cancel) { done, total -> show("tile $done of $total") }
             runOnUiThread { picture.setImageBitmap(upscaled) }
@@ -96,5 +96,3 @@ class MainActivity : Activity() {
         worker.shutdown()
     }
 }
-
-private const val MAX_PIXELS = 6_000_000
