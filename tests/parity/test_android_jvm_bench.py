@@ -1,5 +1,7 @@
-"""``qsr-edge bench`` over the real adb against the Kotlin of the benchmark app: the phone is simulated, its agent is the
-app's own code on the JVM, and the runtime behind it is the real LiteRT."""
+"""``qsr-edge bench`` over the real adb against the benchmark app's own code on the JVM, with the real LiteRT behind it.
+
+The phone is simulated; the client, the agent and the runtime are not.
+"""
 
 import json
 import os
@@ -13,7 +15,16 @@ from qsr_edge.bench.android import AndroidDevice
 from qsr_edge.bench.log import read_log
 from qsr_edge.bench.run import measure_run
 from tests.conftest import CliResult
-from tests.parity.test_android_bench import LONG, OUTLIVED, back, begin, check_measured, end_then_resume, faults, left_on
+from tests.parity.test_android_bench import (
+    LONG,
+    OUTLIVED,
+    back,
+    begin,
+    check_measured,
+    end_then_resume,
+    faults,
+    left_on,
+)
 from tests.parity.test_jvm_agent import AGENT, HARNESS, REPOSITORY
 from tests.phone_simulator.adb_server import AdbServer
 from tests.phone_simulator.phone import Phone
@@ -29,11 +40,9 @@ Android = Callable[..., AndroidDevice]
 FAULTS = [
     "cable pulled at the start",
     "cable pulled while measuring",
-    "phone hangs while measuring",
     "reboot while measuring",
     "app killed while measuring",
     "results cut while measuring",
-    "adb server killed while measuring",
 ]
 
 
@@ -70,7 +79,15 @@ def test_the_command_measures_the_app(
     [agent] = [record for record in records if record["kind"] == "agent"]
     assert agent["agent"] == "qsr-edge-jvm-agent"
     assert "litert" in agent["runtime"]
-    assert {record["kind"] for record in records} >= {"start", "warm-up", "image", "condition", "steady", "sustained", "end"}
+    assert {record["kind"] for record in records} >= {
+        "start",
+        "warm-up",
+        "image",
+        "condition",
+        "steady",
+        "sustained",
+        "end",
+    }
     # The picture came back, and this machine computes the same bytes.
     assert [record["equal"] for record in records if record["kind"] == "quality"] == [True, True]
     assert records[-1]["complete"] is True

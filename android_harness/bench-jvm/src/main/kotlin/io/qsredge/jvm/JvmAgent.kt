@@ -39,6 +39,8 @@ fun main(arguments: Array<String>) {
             System.getProperty("qsr.target", "tflite"),
             System.getProperty("qsr.python", "python3"),
             System.getProperty("qsr.worker"),
+            // On a phone a runtime that crashes takes the app with it.
+            onEnd = { Runtime.getRuntime().halt(1) },
         ).use { backend ->
             BenchAgent("qsr-edge-jvm-agent", listOf(backend), HostDevice(backend.pid)).run(File(arguments[0]))
         }

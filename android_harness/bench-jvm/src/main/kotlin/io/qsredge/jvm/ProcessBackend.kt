@@ -16,11 +16,14 @@ import java.nio.ByteBuffer
  * The true runtime on a desktop, which has no Java interface there: a Python process (`runtime_worker.py`) that loads models
  * with qsr-edge's back end and runs them. Requests and answers are lines of JSON; pixels follow as raw bytes. One process
  * serves all models of a target, one request at a time.
+ *
+ * @param onEnd called when the process ended by itself, before a [BackendException] tells it.
  */
 class ProcessBackend(
     override val target: String,
     python: String,
     script: String,
+    private val onEnd: () -> Unit = {},
 ) : Backend,
     AutoCloseable {
     private val process =
@@ -73,30 +76,33 @@ class ProcessBackend(
                 }
             }.joinToString("", "\"", "\"")
 
-    @Synchronized
-    private fun ask(
-        request: String,
-        pixels: ByteArray = ByteArray(0),
-    ): Json.Object =
-        try {
-            requests.write((request + "\n").toByteArray())
-            requests.write(pixels)
-            requests.flush()
-            receive()
-        } catch (error: IOException) {
-            throw BackendException("$target: the process that runs it ended (${error.message})", error)
-        }
+    private fun ask(request: String): Json.Object = exchange(request) { it }
 
-    @Synchronized
     private fun infer(
         number: Int,
         size: Size,
         pixels: ByteArray,
         bytes: Int,
     ): ByteArray {
-        ask("""{"do":"run","model":$number,"height_px":${size.heightPx},"width_px":${size.widthPx}}""", pixels)
-        return ByteArray(bytes).also(answers::readFully)
+        val request = """{"do":"run","model":$number,"height_px":${size.heightPx},"width_px":${size.widthPx}}"""
+        return exchange(request, pixels) { ByteArray(bytes).also(answers::readFully) }
     }
+
+    @Synchronized
+    private fun <T> exchange(
+        request: String,
+        pixels: ByteArray = ByteArray(0),
+        read: (Json.Object) -> T,
+    ): T =
+        try {
+            requests.write((request + "\n").toByteArray())
+            requests.write(pixels)
+            requests.flush()
+            read(receive())
+        } catch (error: IOException) {
+            onEnd()
+            throw BackendException("$target: the process that runs it ended (${error.message})", error)
+        }
 
     private fun receive(): Json.Object {
         val line = StringBuilder()
