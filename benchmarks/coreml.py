@@ -18,7 +18,8 @@ from qsr_edge.bundle.backend import ConvertOptions, CoremlFlavor, ModelMetadata,
 from qsr_edge.data.images import read_picture
 from qsr_edge.graph.cost import graph_cost
 from qsr_edge.graph.interpreter import run_graph
-from qsr_edge.lowering.edge import lower_checkpoint, model_name
+from qsr_edge.lowering.edge import lower_checkpoint
+from qsr_edge.lowering.network import model_name
 from qsr_edge.metrics import psnr_y
 from qsr_edge.nn.checkpoint import read_checkpoint
 from qsr_edge.zoo import zoo_entries

@@ -20,7 +20,8 @@ from qsr_edge.bundle.conversion import INEXACT_PSNR_COST_LIMIT_DB
 from qsr_edge.bundle.parity import compare_with_golden, verification_images
 from qsr_edge.cli.convert import natural_image
 from qsr_edge.errors import QsrError
-from qsr_edge.lowering.edge import lower_checkpoint, model_name
+from qsr_edge.lowering.edge import lower_checkpoint
+from qsr_edge.lowering.network import model_name
 from qsr_edge.nn.checkpoint import read_checkpoint
 from qsr_edge.zoo import zoo_entries
 

@@ -22,6 +22,10 @@ class CheckpointError(QsrError):
     """A checkpoint is damaged, foreign, or holds values that no network can have."""
 
 
+class ArchitectureError(QsrError):
+    """An architecture is registered twice."""
+
+
 class RecipeError(QsrError):
     """A recipe or an option has an unknown key, a wrong type or a value out of range."""
 

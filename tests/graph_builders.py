@@ -91,8 +91,12 @@ def random_network(
     channels: int = 8,
     seed: int = 0,
     profile: Profile = Profile.PORTABLE,
+    refined: bool = False,
 ) -> LoweredNetwork:
-    """Every depth keeps the first blocks of the deepest; they share constants."""
+    """Every depth keeps the first blocks of the deepest; they share constants.
+
+    ``refined``: a convolution and an addition follow at the size of the upscaled image.
+    """
     store = _Store(np.random.default_rng(seed), profile)
     signed, unsigned = CodeRange.signed(bits), CodeRange.unsigned(bits)
     outputs = 3 * scale**2
@@ -120,6 +124,8 @@ def random_network(
     copy = np.zeros((outputs, 1, 1, 3), np.int64)
     copy[np.arange(outputs), 0, 0, np.arange(outputs) % 3] = 2
     anchor = store.conv("anchor", copy.shape, weight_bits=3, source=INT8, target=INT8, weights=copy)
+    if refined:
+        refine = store.conv("refine", (3, 3, 3, 3), weight_bits=EDGE_WEIGHT_BITS, source=INT8, target=INT8)
 
     graphs = {}
     for depth in depths:
@@ -151,6 +157,13 @@ def random_network(
         nodes += [tail(stream, detail), anchor(image, base), Add(name="add", inputs=(detail, base), output=both)]
         upscaled = add("codes", 3, upscale=scale)
         nodes.append(DepthToSpace(name="shuffle", input=both, output=upscaled, block=scale))
+        if refined:
+            correction, coarse = add("correction", 3, upscale=scale), upscaled
+            upscaled = add("refined", 3, upscale=scale)
+            nodes += [
+                refine(coarse, correction),
+                Add(name="refined_sum", inputs=(coarse, correction), output=upscaled),
+            ]
         graphs[depth] = Graph(
             name=f"net-x{scale}-w{bits}a{bits}-d{depth}",
             scale=scale,

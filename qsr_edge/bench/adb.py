@@ -6,7 +6,6 @@ command, so each command prints a last line of its own, and what lacks it was cu
 
 import os
 import re
-import shlex
 import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -184,18 +183,18 @@ class Adb:
             ServerError: if adb's server cannot be started.
             SilentError: if it does not answer.
         """
-        ran = self._run(["devices", "-l"], COMMAND_S)
+        ran = self.call(["devices", "-l"], COMMAND_S)
         if ran.returncode != 0:
             raise failure(_text(ran), "adb devices")
         return parse_devices(ran.stdout.decode(errors="replace"))
 
-    def start_server(self) -> None:
-        """Start adb's server if it does not run; errors as :meth:`devices`."""
-        ran = self._run(["start-server"], COMMAND_S)
-        if ran.returncode != 0:
-            raise ServerError(f"adb's server cannot be started: {_line(_text(ran))}; try `adb kill-server` first")
+    def call(self, words: Sequence[str], timeout_s: float) -> "subprocess.CompletedProcess[bytes]":
+        """Run a client to its end, whatever its exit code; it starts adb's server if there is none.
 
-    def _run(self, words: Sequence[str], timeout_s: float) -> "subprocess.CompletedProcess[bytes]":
+        Raises:
+            SilentError: if it did not end in time; it is ended then.
+            AdbMissingError: if it cannot be run.
+        """
         try:
             return subprocess.run(
                 [str(self.path), *words],
@@ -280,18 +279,8 @@ class AdbDevice:
         if ran.returncode != 0:
             raise failure(_text(ran), self.serial)
 
-    def read(self, path: str, size_bytes: int | None = None) -> bytes:
-        """A file of the device, whole; errors as :meth:`run`.
-
-        Args:
-            path: of the file.
-            size_bytes: what to expect, for the timeout.
-        """
-        timeout_s = COMMAND_S + (size_bytes or 0) / SLOWEST_BYTES_PER_S
-        return self.run(f"cat {shlex.quote(path)}", timeout_s=timeout_s)
-
     def _adb(self, words: Sequence[str], timeout_s: float) -> "subprocess.CompletedProcess[bytes]":
-        return self.adb._run(["-s", self.serial, *words], timeout_s)
+        return self.adb.call(["-s", self.serial, *words], timeout_s)
 
 
 def is_full(text: str) -> bool:
@@ -316,6 +305,8 @@ def failure(text: str, where: str) -> AdbError:
         return OfflineError(f"{where}: offline; {_REMEDIES['offline']}")
     if any(words in text for words in ("insufficient permissions", "no permissions")):
         return AdbError(f"{where}: no permissions; {_REMEDIES['no permissions']}")
+    if "PTY args" in text:
+        return AdbError(f"{where}: its Android is older than 7 (API 24), which the bench needs")
     if "more than one device" in text:
         return AdbError(f"{told}; choose one by --device")
     if any(words in text for words in _SERVER_DIED):

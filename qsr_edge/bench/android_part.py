@@ -1,7 +1,6 @@
 """One part of a run on an Android phone: push, start, follow the results, fetch pictures, whatever comes in between."""
 
 import time
-from collections import deque
 from collections.abc import Callable
 from pathlib import PurePosixPath
 
@@ -10,9 +9,9 @@ from qsr_edge.bench.condition import Condition
 from qsr_edge.bench.device import PartEnd, PartPlan, Phase, Sink
 from qsr_edge.bench.device_files import PACKAGE, DeviceFiles, quoted
 from qsr_edge.bench.growing_file import GrowingFile
-from qsr_edge.bench.job import NAME
 from qsr_edge.bench.link import Link, RebootedError
-from qsr_edge.bench.log import Record, parse_record
+from qsr_edge.bench.log import Record
+from qsr_edge.bench.record_taker import RecordTaker
 from qsr_edge.errors import BenchError
 
 ACTIVITY = f"{PACKAGE}/.BenchActivity"
@@ -21,12 +20,12 @@ START_S = 60.0
 """For the app to begin its results."""
 SILENT_S = 300.0
 """After which an app that writes no record hangs: the protocol has one every 5 s, loading and large pictures aside."""
-CLOCK_JUMP_MS = 2000
 RESCUE_S = 10.0
 """How long an interrupted run waits for a phone that is gone."""
 _PULL_S = 300.0
+_POLL_S = 60.0
+"""For an answer that may bring what came during a long interruption."""
 _FULL_KB = 1024
-_MEASURED = ("image", "steady", "sustained")
 _NOT_INSTALLED = (
     f"the benchmark app {PACKAGE} is not installed; build it (docs/android.md) and install it: "
     "adb install bench-app-release.apk"
@@ -133,21 +132,23 @@ class AndroidPart:
 
     def _follow(self) -> PartEnd:
         news = told = time.monotonic()
+        count = 1
         while True:
-            running, count = self._results.poll()
+            # An app that writes runs: looking for its process costs the phone something.
+            running, count = self._results.poll(ask=not count)
             now = time.monotonic()
-            if self._results.end is not None:
-                return self._ended(self._results.end)
+            if self._results.taken.end is not None:
+                return self._ended(self._results.taken.end)
             if count:
                 news = now
-            elif not running and (self._results.any or now - news > self._start_allowance_s):
+            elif not running and (self._results.taken.any or now - news > self._start_allowance_s):
                 return self._died()
             elif now - news > SILENT_S:
                 self._link.keep(lambda: self._device.run(f"am force-stop {PACKAGE}"))
                 self._results.fetch()
                 reason = f"the app wrote nothing for {SILENT_S:.0f} s and was stopped"
                 self._sink.fault(Phase.MEASURE, reason)
-                return PartEnd(complete=False, reason=reason, again=self._results.measured)
+                return PartEnd(complete=False, reason=reason, again=self._results.taken.measured)
             if now - told >= CONDITION_EVERY_S:
                 told = now
                 self._condition()
@@ -160,8 +161,8 @@ class AndroidPart:
 
     def _ended(self, end: Record) -> PartEnd:
         reason = str(end.get("reason", ""))
-        if is_full(self._results.error):
-            self._sink.fault(Phase.MEASURE, f"the phone's storage is full: {self._results.error}")
+        if is_full(self._results.taken.error):
+            self._sink.fault(Phase.MEASURE, f"the phone's storage is full: {self._results.taken.error}")
             reason += "; free some space on the phone, then go on with --resume"
         return PartEnd(complete=end.get("complete") is True, reason=reason)
 
@@ -172,11 +173,11 @@ class AndroidPart:
             reason = f"the phone's storage is full ({free_kb} kB are free); free some space, then go on with --resume"
             self._sink.fault(Phase.MEASURE, reason)
             return PartEnd(complete=False, reason=reason)
-        reason = self._results.error or "the app was ended by the system or by somebody, or crashed"
+        reason = self._results.taken.error or "the app was ended by the system or by somebody, or crashed"
         self._sink.fault(Phase.MEASURE, reason)
-        if not self._results.measured:
+        if not self._results.taken.measured:
             reason += "; nothing was measured, `adb logcat` may tell why"
-        return PartEnd(complete=False, reason=reason, again=self._results.measured)
+        return PartEnd(complete=False, reason=reason, again=self._results.taken.measured)
 
     def _free_kb(self) -> int | None:
         result = self._link.keep(lambda: self._device.shell("df -k /sdcard"))
@@ -193,8 +194,8 @@ class AndroidPart:
                 reason += ", again"
             except ConnectionLostError as error:
                 return self._lost(error)
-            if self._results.end is not None:
-                return self._ended(self._results.end)
+            if self._results.taken.end is not None:
+                return self._ended(self._results.taken.end)
         return PartEnd(complete=False, reason=reason, again=True)
 
     def _condition(self) -> None:
@@ -229,107 +230,43 @@ class ResultsReader:
         self._link = link
         self._files = files
         self._sink = sink
-        self._skip = skip
         self._file = GrowingFile(str(files.results(part)))
-        self._pending: deque[bytes] = deque()
-        self._unpulled: deque[Record] = deque()
-        self._clock_ms: int | None = None
-        self.end: Record | None = None
-        self.error = ""
-        self.any = False
-        self.measured = False
+        self.taken = RecordTaker(self._file.path, sink, self._fetch_output, skip=skip)
 
     def use(self, link: Link) -> None:
         """Go on over another connection."""
         self._link = link
 
-    def poll(self) -> tuple[bool, int]:
-        """Hand on what is new: whether the app runs (before that was read), and how many records came."""
-        self._pull_outputs()
-        self._hand_pending()
-        command = f"pidof {PACKAGE} || echo -; {self._file.command}"
-        result = self._link.keep(lambda: self._link.device.shell(command))
+    def poll(self, *, ask: bool = False) -> tuple[bool, int]:
+        """Hand on what is new.
+
+        Args:
+            ask: whether to look for the app's process, too.
+
+        Returns:
+            Whether the app ran before its file was read (True without asking), and how many records came.
+        """
+        self.taken.hand_on()
+        who = f"pidof {PACKAGE} || echo -" if ask else "echo 0"
+        command = f"{who}; {self._file.command}"
+        result = self._link.keep(lambda: self._link.device.shell(command, timeout_s=_POLL_S))
         pid, _, answer = result.out.partition(b"\n")
         lines, fault = self._file.take(answer)
         if fault is not None:
             self._sink.fault(Phase.MEASURE, fault)
-        self._pending.extend(lines)
-        count = len(lines)
-        self._hand_pending()
-        return pid.strip() != b"-", count
+        self.taken.add(lines)
+        self.taken.hand_on()
+        return pid.strip() != b"-", len(lines)
 
     def fetch(self) -> None:
         """Hand on all that is there, once nothing is written any more; errors as :meth:`Link.keep`."""
         while self.poll()[1]:
             pass
 
-    def _hand_pending(self) -> None:
-        while self._pending:
-            line = self._pending.popleft()
-            self.any = True
-            if self._skip:
-                self._skip -= 1
-                continue
-            try:
-                record = parse_record(line, self._file.path)
-            except BenchError:
-                self._sink.fault(Phase.MEASURE, f"{self._file.path}: a line is damaged and left out")
-                # Kept in the log so that lines and records of a part stay as many.
-                self._sink.record({"kind": "damaged", "bytes": len(line)})
-                continue
-            self._check_clock(record)
-            self._sink.record(record)
-            self.measured = self.measured or record["kind"] in _MEASURED
-            match record["kind"]:
-                case "image":
-                    self._unpulled.append(record)
-                    self._pull_outputs()
-                case "error":
-                    self.error = str(record.get("message", "an error without a message"))
-                case "end":
-                    self.end = record
-
-    def _check_clock(self, record: Record) -> None:
-        """Tell when the phone's date was set: both of its clocks have the same speed otherwise."""
-        time_ms, elapsed_ms = record.get("time_ms"), record.get("elapsed_ms")
-        if not (isinstance(time_ms, int) and isinstance(elapsed_ms, int)):
-            return
-        clock_ms = time_ms - elapsed_ms
-        if self._clock_ms is not None and abs(jump_ms := clock_ms - self._clock_ms) >= CLOCK_JUMP_MS:
-            self._sink.fault(
-                Phase.MEASURE,
-                f"the phone's clock jumped by {jump_ms / 1000:+.0f} s; durations are not taken from it",
-            )
-        self._clock_ms = clock_ms
-
-    def _pull_outputs(self) -> None:
-        """Fetch the pictures that were told of; a lost connection or a reboot leaves them for the next try."""
+    def _fetch_output(self, name: str) -> bytes:
+        path, device = self._files.outputs / name, self._link.device
         before, self._link.phase = self._link.phase, Phase.PULL
         try:
-            while self._unpulled:
-                self._pull(self._unpulled[0])
-                self._unpulled.popleft()
+            return self._link.keep(lambda: device.run(f"cat {quoted(path)}", timeout_s=_PULL_S))
         finally:
             self._link.phase = before
-
-    def _pull(self, record: Record) -> None:
-        """Fetch a picture; one that does not come over whole is upscaled again by a later part."""
-        name = record.get("output")
-        if not (isinstance(name, str) and NAME.fullmatch(name)):
-            self._sink.fault(Phase.PULL, f"the app names its output {str(name)[:80]!r}, which is no file name")
-            return
-        path = self._files.outputs / name
-        device = self._link.device
-        problem = ""
-        for _ in range(2):
-            try:
-                content = self._link.keep(lambda: device.run(f"cat {quoted(path)}", timeout_s=_PULL_S))
-                self._sink.output(record, content)
-            except (ConnectionLostError, RebootedError):
-                raise
-            except BenchError as error:
-                problem = str(error)
-            else:
-                self._link.keep(lambda: device.shell(f"rm -f {quoted(path)}"))
-                return
-        self._sink.fault(Phase.PULL, problem)

@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 
 from qsr_edge.bench.adb import COMMAND_S, SLOWEST_BYTES_PER_S, AdbDevice
 from qsr_edge.bench.device import PartPlan
-from qsr_edge.bench.job import dump_job
+from qsr_edge.bench.job import RUN_ID, dump_job
 from qsr_edge.bench.link import Link
 from qsr_edge.bundle.manifest import MANIFEST_NAME, parse_manifest
 from qsr_edge.errors import BenchError
@@ -57,6 +57,9 @@ class DeviceFiles:
     """
 
     def __init__(self, link: Link, run: str) -> None:
+        """Take a run's id; one that is none would name other folders, and raises ``BenchError``."""
+        if not RUN_ID.fullmatch(run):
+            raise BenchError(f"{run[:80]!r} is no run's id; the run's log is damaged, measure anew")
         self._link = link
         self._device: AdbDevice = link.device
         self._run = run

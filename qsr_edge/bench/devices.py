@@ -1,5 +1,6 @@
 """Which devices there are, and the choice of one by what a person calls it."""
 
+import re
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -10,6 +11,9 @@ from qsr_edge.bench.adb import Adb, AdbDevice, ListedDevice, find_adb
 from qsr_edge.bench.android import DEFAULT_POLL_S, DEFAULT_WAIT_S, AndroidDevice
 from qsr_edge.bench.device import Device, DeviceKind
 from qsr_edge.bench.host import HostDevice
+from qsr_edge.bench.iphone import IphoneDevice
+from qsr_edge.bench.iphone_tools import find_iphone_tool
+from qsr_edge.bench.stock import BENCHMARK_MODEL, EXECUTOR_RUNNER, StockDevice
 from qsr_edge.errors import BenchError
 
 HOST = "host"
@@ -71,14 +75,19 @@ class Found:
     device: Device | None
 
     def matches(self, query: str) -> bool:
-        """Whether the query is a part of its id or of a name, upper and lower case alike."""
-        return any(query.casefold() in name.casefold() for name in (self.id, *self.names))
+        """Whether the query is a part of its id or of a name; cases and punctuation make no difference."""
+        return any(_plain(query) in _plain(name) for name in (self.id, *self.names))
 
     def as_text(self) -> str:
         """One line for a list."""
         name = f" ({self.names[0]})" if self.names and self.names[0] else ""
         state = f", {self.state}: {self.remedy}" if self.device is None else ""
         return f"{self.id}{name}{state}"
+
+
+def _plain(text: str) -> str:
+    # adb writes "Pixel 8 Pro" as "Pixel_8_Pro", and "SM-G991B" as "SM_G991B".
+    return re.sub(r"[^0-9a-z]+", "_", text.casefold())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,8 +124,7 @@ def _android_found(adb: Adb, listed: ListedDevice, options: DeviceOptions) -> Fo
     return Found(
         kind=DeviceKind.ANDROID,
         id=listed.serial,
-        # adb writes "Pixel 8 Pro" as "Pixel_8_Pro".
-        names=tuple(dict.fromkeys((*(name.replace("_", " ") for name in names), *names))),
+        names=tuple(dict.fromkeys(names)),
         state=listed.state if listed.remedy else "ready",
         remedy=listed.remedy,
         device=device,
@@ -124,12 +132,29 @@ def _android_found(adb: Adb, listed: ListedDevice, options: DeviceOptions) -> Fo
 
 
 def _android_device(device: AdbDevice, options: DeviceOptions) -> Device:
-    return AndroidDevice(device, wait_s=options.wait_for_device_s, keep_files=options.keep_files, poll_s=options.poll_s)
+    phone = AndroidDevice(
+        device, wait_s=options.wait_for_device_s, keep_files=options.keep_files, poll_s=options.poll_s
+    )
+    if options.runner_binary is None:
+        return phone
+    program = BENCHMARK_MODEL if options.runner is Runner.BENCHMARK_MODEL else EXECUTOR_RUNNER
+    return StockDevice(phone, program, options.runner_binary)
 
 
 def _iphone(options: DeviceOptions) -> Sequence[Found]:
     del options
-    return []
+    tool = find_iphone_tool()
+    return [
+        Found(
+            kind=DeviceKind.IOS,
+            id=listed.udid,
+            names=tuple(dict.fromkeys(name for name in (listed.name, listed.model, listed.product_type) if name)),
+            state="not ready" if listed.remedy else "ready",
+            remedy=listed.remedy,
+            device=None if listed.remedy else IphoneDevice(tool, listed),
+        )
+        for listed in tool.listed()
+    ]
 
 
 def find_devices(query: str, options: DeviceOptions) -> tuple[Device, ...]:

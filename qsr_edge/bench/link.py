@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from qsr_edge.bench.adb import AdbDevice, AdbError, CommandError, ConnectionLostError
+from qsr_edge.bench.adb import AdbDevice, AdbError, CommandError, ConnectionLostError, OfflineError
 from qsr_edge.bench.device import Phase
 from qsr_edge.errors import BenchError
 
@@ -78,8 +78,10 @@ class Link:
         while True:
             try:
                 boot_id = self._read_boot_id()
+                if self.device.run("getprop sys.boot_completed").strip() != b"1":
+                    raise OfflineError(f"{self.device.serial}: still booting")
                 # The folder of the user's files is there once the phone was unlocked.
-                self.device.run("getprop sys.boot_completed && ls -d /sdcard/")
+                self.device.run("ls -d /sdcard/")
                 break
             except AdbError as error:
                 left_s = deadline - time.monotonic()

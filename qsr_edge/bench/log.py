@@ -124,6 +124,9 @@ def done_of(label: str, records: Sequence[Record]) -> Done:
                 case "steady":
                     queries += len(record["latencies_us"])
                     steady_us += sum(record["latencies_us"])
+                case "averages" if record["phase"] == "steady":
+                    queries += record["count"]
+                    steady_us += record["count"] * record["mean_us"]
                 case "sustained":
                     sustained_ms = max(sustained_ms, record["since_ms"])
                 case "quality":

@@ -101,6 +101,29 @@ class VariantResult:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AverageResult:
+    """What was measured of a variant by a program that tells averages only: no percentile can be had.
+
+    Attributes:
+        label: of the variant.
+        load_us: cold; None if it is not told, as the next.
+        first_us: of the first inference.
+        count: of inferences in the steady state.
+        mean_us: of all of them.
+        min_us: the shortest; None if it is not told, as the next.
+        max_us: the longest.
+    """
+
+    label: str
+    load_us: int | None
+    first_us: int | None
+    count: int
+    mean_us: int
+    min_us: int | None
+    max_us: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunResult:
     """What a run found.
 
@@ -110,6 +133,7 @@ class RunResult:
         complete: whether it ended by itself.
         invalid: why its figures may not be of one state of the device; empty if they are.
         faults: what went wrong on the way, in order.
+        averages: of variants that were measured by a program that tells nothing else.
     """
 
     header: Record
@@ -117,6 +141,7 @@ class RunResult:
     complete: bool
     invalid: tuple[str, ...]
     faults: tuple[str, ...]
+    averages: tuple[AverageResult, ...] = ()
 
 
 def evaluate_run(records: Sequence[Record]) -> RunResult:
@@ -129,6 +154,7 @@ def evaluate_run(records: Sequence[Record]) -> RunResult:
     try:
         labels = [variant["label"] for variant in header["variants"]]
         results = [result for label in labels if (result := _variant_result(label, records)) is not None]
+        averages = [average for label in labels if (average := _average_result(label, records)) is not None]
         invalid = tuple(dict.fromkeys(_invalid(records)))
         faults = tuple(f"{record['phase']}: {record['message']}" for record in records if record["kind"] == "fault")
     except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -141,6 +167,7 @@ def evaluate_run(records: Sequence[Record]) -> RunResult:
         complete=bool(ends) and ends[-1] is records[-1] and bool(ends[-1].get("complete")),
         invalid=invalid,
         faults=faults,
+        averages=tuple(averages),
     )
 
 
@@ -185,6 +212,26 @@ def _variant_result(label: str, records: Sequence[Record]) -> VariantResult | No
         images=tuple(_images(by_kind.get("quality", []))),
         minutes=minutes,
         energy_uj=_energy_uj(by_kind.get("sustained", []), by_kind.get("condition", [])),
+    )
+
+
+def _average_result(label: str, records: Sequence[Record]) -> AverageResult | None:
+    own = [record for record in records if record.get("variant") == label]
+    starts = [record for record in own if record["kind"] == "start"]
+    steady = [record for record in own if record["kind"] == "averages" and record["phase"] == "steady"]
+    if not starts or not steady:
+        return None
+    count = sum(record["count"] for record in steady)
+    shortest = [record["min_us"] for record in steady if "min_us" in record]
+    longest = [record["max_us"] for record in steady if "max_us" in record]
+    return AverageResult(
+        label=label,
+        load_us=starts[0]["load_us"],
+        first_us=starts[0]["first_us"],
+        count=count,
+        mean_us=round(sum(record["count"] * record["mean_us"] for record in steady) / count),
+        min_us=min(shortest, default=None),
+        max_us=max(longest, default=None),
     )
 
 
@@ -265,7 +312,18 @@ def _energy_uj(sustained: Sequence[Record], conditions: Sequence[Record]) -> int
 
 
 def _invalid(records: Sequence[Record]) -> Iterator[str]:
-    conditions = list(_steady_conditions(records))
+    by_source: dict[object, list[Mapping[str, Any]]] = {}
+    for record in _steady_conditions(records):
+        by_source.setdefault(record.get("source"), []).append(record["condition"])
+    # The app and adb may read other sensors: what one says is compared with what it said before.
+    for conditions in by_source.values():
+        yield from _changes(conditions)
+    for record in records:
+        if record["kind"] == "event" and record.get("event") == "paused":
+            yield "the app was in the background for a while"
+
+
+def _changes(conditions: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     for key, name, limit_mc in (
         ("temperature_mc", "temperature", MAX_TEMPERATURE_RISE_MC),
         ("battery_temperature_mc", "battery's temperature", MAX_BATTERY_RISE_MC),
@@ -279,14 +337,11 @@ def _invalid(records: Sequence[Record]) -> Iterator[str]:
     for key, name in (("plugged_in", "the power source"), ("power_save", "the power-save mode")):
         if len({entry[key] for entry in conditions if key in entry}) > 1:
             yield f"{name} changed"
-    for record in records:
-        if record["kind"] == "event" and record.get("event") == "paused":
-            yield "the app was in the background for a while"
 
 
-def _steady_conditions(records: Sequence[Record]) -> Iterator[Mapping[str, Any]]:
+def _steady_conditions(records: Sequence[Record]) -> Iterator[Record]:
     """Between the first start and the last steady record of each part: not while waiting to cool, nor sustained."""
-    waiting: list[Mapping[str, Any]] = []
+    waiting: list[Record] = []
     started = False
     for record in records:
         match record["kind"]:
@@ -295,8 +350,8 @@ def _steady_conditions(records: Sequence[Record]) -> Iterator[Mapping[str, Any]]
             case "start":
                 started = True
             case "condition" if started and "variant" not in record:
-                waiting.append(record["condition"])
-            case "steady":
+                waiting.append(record)
+            case "steady" | "averages":
                 yield from waiting
                 waiting = []
 
@@ -309,4 +364,5 @@ def result_json(result: RunResult) -> dict[str, Any]:
         "invalid": list(result.invalid),
         "faults": list(result.faults),
         "variants": [{**asdict(variant), "psnr_db": variant.psnr_db} for variant in result.variants],
+        "averages": [asdict(average) for average in result.averages],
     }

@@ -1,6 +1,6 @@
 """A run's figures as a table, for a terminal or a README."""
 
-from qsr_edge.bench.result import RunResult, VariantResult
+from qsr_edge.bench.result import AverageResult, RunResult, VariantResult
 
 COLUMNS = (
     "variant",
@@ -40,7 +40,7 @@ def _row(variant: VariantResult) -> tuple[str, ...]:
 def caption(result: RunResult) -> str:
     """Where and how it was measured, with every caveat."""
     device, job, first = result.header["device"], result.header["job"], result.header["variants"][0]
-    counts = [variant.latency.count for variant in result.variants]
+    counts = [variant.latency.count for variant in result.variants] + [each.count for each in result.averages]
     notes = []
     if device.get("simulator"):
         notes.append("SIMULATOR: no figure here is a phone's")
@@ -60,6 +60,21 @@ def caption(result: RunResult) -> str:
     )
 
 
+def average_lines(result: RunResult) -> list[str]:
+    """A line for each variant of which only averages are known."""
+    return [_average_line(average) for average in result.averages]
+
+
+def _average_line(average: AverageResult) -> str:
+    extremes = "" if average.min_us is None or average.max_us is None else (
+        f" ({average.min_us / 1000:.2f} to {average.max_us / 1000:.2f})"
+    )  # fmt: skip
+    first = "" if average.first_us is None else f", first {average.first_us / 1000:.2f} ms"
+    load = "" if average.load_us is None else f", load {average.load_us / 1000:.1f} ms"
+    mean = f"mean {average.mean_us / 1000:.2f} ms{extremes} of {average.count}"
+    return f"{average.label}: {mean}{first}{load}; averages only"
+
+
 def depth_ratios(result: RunResult) -> str | None:
     """Medians of the depths of one bundle and family of kernels, relative to the shallowest; None for several."""
     entries = {entry["label"]: entry for entry in result.header["variants"]}
@@ -76,4 +91,4 @@ def markdown(result: RunResult) -> str:
     """A Markdown table with its caption."""
     lines = [f"| {' | '.join(COLUMNS)} |", f"|---|{'---:|' * (len(COLUMNS) - 1)}"]
     lines += [f"| {' | '.join(cell.replace('|', '/') for cell in row)} |" for row in rows(result)]
-    return "\n".join([*lines, "", caption(result)])
+    return "\n".join([*lines, *(f"\n{line}" for line in average_lines(result)), "", caption(result)])

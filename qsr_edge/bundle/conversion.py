@@ -22,7 +22,7 @@ from qsr_edge.bundle.writer import check_output, write_bundle
 from qsr_edge.errors import BackendError, BundleError, CheckpointError, ParityError
 from qsr_edge.graph.cost import graph_cost
 from qsr_edge.graph.interpreter import run_graph
-from qsr_edge.lowering.edge import lower_checkpoint
+from qsr_edge.lowering.checkpoint import lower_checkpoint
 from qsr_edge.lowering.network import LoweredNetwork
 from qsr_edge.nn.checkpoint import Checkpoint
 from qsr_edge.nn.config import Profile

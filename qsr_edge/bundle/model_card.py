@@ -67,12 +67,36 @@ def _training(provenance: Mapping[str, object]) -> list[str]:
         settings = dict(recipe) if isinstance(recipe, Mapping) else {}
         first = [key for key in _FIRST_SETTINGS if key in settings]
         names = [*first, *sorted(settings.keys() - set(first) - {"name"})]
-        facts = {key: value for key, value in stage.items() if key not in ("recipe", "start", "quality")}
+        facts = {key: value for key, value in stage.items() if key not in ("recipe", "start", "quality", "calibration")}
         lines += [f"### {number}. {_text(settings.get('name', 'without a recipe'))}", ""]
         rows = [(key.replace("_", " "), facts[key]) for key in sorted(facts)]
         rows += [(name.replace("_", " "), settings[name]) for name in names]
         lines += [*_table(("Setting", "Value"), rows), ""]
     return lines
+
+
+def _calibration(provenance: Mapping[str, object]) -> list[str]:
+    """What becoming integer cost, for networks whose body alone was quantized by training."""
+    found = provenance.get("calibration")
+    depths = found.get("depths") if isinstance(found, Mapping) else None
+    if not (isinstance(found, Mapping) and isinstance(depths, Sequence)):
+        return []
+    lines = [
+        "## From the trained network to integers",
+        "",
+        f"Mean PSNR in dB on luma, on {_text(found.get('measured_images'))} images; step sizes were "
+        f"calibrated on {_text(found.get('images'))} others.",
+        "",
+    ]
+    entries = [entry for entry in depths if isinstance(entry, Mapping) and isinstance(entry.get("psnr_db"), Mapping)]
+    stages = list(dict.fromkeys(stage for entry in entries for stage in entry["psnr_db"]))
+    header = ["Depth", *(str(stage).replace("_", " ") for stage in stages)]
+    rows = [(entry.get("depth"), *(_decibels(entry["psnr_db"].get(stage)) for stage in stages)) for entry in entries]
+    return [*lines, *_table(header, rows), ""]
+
+
+def _decibels(value: object) -> object:
+    return f"{value:.3f}" if isinstance(value, float) else value
 
 
 def _costs(manifest: Manifest) -> list[str]:
@@ -212,6 +236,7 @@ def model_card(manifest: Manifest) -> str:
         "",
         *_costs(manifest),
         *_parity(manifest),
+        *_calibration(manifest.provenance),
         *_training(manifest.provenance),
         *_verification(manifest),
     ]

@@ -22,7 +22,7 @@ from qsr_edge.bench.log import RESULTS_NAME, RunLog, read_log
 from qsr_edge.bench.plan import RunRequest, add_images, new_header
 from qsr_edge.bench.result import RunResult, evaluate_run, result_json, run_header
 from qsr_edge.bench.run import measure_run
-from qsr_edge.bench.table import COLUMNS, caption, depth_ratios, markdown, rows
+from qsr_edge.bench.table import COLUMNS, average_lines, caption, depth_ratios, markdown, rows
 from qsr_edge.cli.convert import demo_photo
 from qsr_edge.errors import BenchError, OutputExistsError
 
@@ -249,6 +249,8 @@ def _print(console: Console, result: RunResult) -> None:
     for line in lines:
         table.add_row(*line)
     console.print(table)
+    for average in average_lines(result):
+        console.print(average)
     ratios = depth_ratios(result)
     if ratios is not None:
         console.print(f"medians: {ratios}")

@@ -5,6 +5,7 @@ import json
 import re
 import warnings
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 from rich.console import Console
@@ -23,12 +24,17 @@ from qsr_edge.bundle.backend import (
 from qsr_edge.bundle.conversion import Conversion, convert_checkpoint
 from qsr_edge.bundle.manifest import ParityEntry
 from qsr_edge.bundle.parity import Image, is_large
-from qsr_edge.errors import CheckpointError, QsrWarning, RecipeError
-from qsr_edge.lowering.edge import model_name
-from qsr_edge.nn.checkpoint import Checkpoint, read_checkpoint
+from qsr_edge.bundle.writer import check_output
+from qsr_edge.errors import CheckpointError, QsrError, QsrWarning, RecipeError
+from qsr_edge.lowering.network import model_name
+from qsr_edge.lowering.official_quantsr_c import import_official, is_official
+from qsr_edge.nn.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from qsr_edge.selector.policy import findings
 from qsr_edge.selector.reading import read_policy
 from qsr_edge.zoo import find_checkpoint
+
+if TYPE_CHECKING:
+    from qsr_edge.training.calibration import Calibrated
 
 WEIGHTS_AUTHOR = "The qsr-edge authors"
 WEIGHTS_LICENCE = "Apache-2.0"
@@ -56,15 +62,33 @@ def _sizes(_context: click.Context, _option: click.Parameter, values: tuple[str,
     return tuple(sizes)
 
 
-def load_checkpoint(path: Path | None, *, scale: int | None, bits: int | None) -> Checkpoint:
+def _block_order(_context: click.Context, _option: click.Parameter, value: str | None) -> tuple[int, ...] | None:
+    if value is None:
+        return None
+    try:
+        return tuple(int(index) for index in value.replace(",", " ").split())
+    except ValueError as error:
+        raise click.BadParameter(f"{value!r} is not a list of block numbers like 3,0,2,1") from error
+
+
+def load_checkpoint(
+    path: Path | None, *, scale: int | None, bits: int | None, block_order: tuple[int, ...] | None = None
+) -> Checkpoint:
     """The checkpoint at ``path``, held against the scale and bits asked for; or a bundled one (x2, 4 bits by default).
+
+    An official QuantSR-C file is imported; ``bits`` and ``block_order`` tell what it does not.
 
     Raises:
         CheckpointError: if it is damaged, not there, or of another scale factor or bit width.
     """
     if path is None:
         return read_checkpoint(find_checkpoint(scale=2 if scale is None else scale, bits=4 if bits is None else bits))
-    checkpoint = read_checkpoint(path)
+    if is_official(path):
+        checkpoint = import_official(path, bits=bits, block_order=block_order).checkpoint
+    elif block_order is not None:
+        raise RecipeError(f"{path}: --block-order is for official files; this one has an order of its own")
+    else:
+        checkpoint = read_checkpoint(path)
     for name, asked, has in (("bits", bits, checkpoint.config.bits), ("scale", scale, checkpoint.config.scale)):
         if asked is not None and asked != has:
             raise CheckpointError(
@@ -108,6 +132,37 @@ def parity_table(results: tuple[ParityEntry, ...]) -> Table:
             *(differences if inexact else ()),
         )
     return table
+
+
+def calibration_table(found: "Calibrated") -> Table:
+    """PSNR by depth as more and more of the network becomes integer, and what each step costs."""
+    from qsr_edge.training.calibration import STAGE_LABELS
+
+    table = Table(title=f"PSNR on {found.measured_images} images that {found.images} others were calibrated for")
+    table.add_column("computed in integers")
+    for entry in found.quality:
+        table.add_column(f"depth {entry.depth}", justify="right")
+    for stage, label in STAGE_LABELS.items():
+        cells = []
+        for entry in found.quality:
+            cost_db = entry.costs_db().get(stage)
+            cells.append(f"{entry.psnr_db[stage]:.3f} dB" + ("" if cost_db is None else f" ({-cost_db:+.3f})"))
+        table.add_row(label, *cells)
+    return table
+
+
+def _calibrated(checkpoint: Checkpoint, folder: Path) -> "Calibrated":
+    try:
+        from qsr_edge.training.calibration import calibrate_on_folder
+    except ImportError as error:
+        raise QsrError("calibration needs torch; install it with: pip install 'qsr-edge[train]'") from error
+    from rich.progress import Progress as Bar
+
+    with Bar(console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("calibrating", total=None)
+        return calibrate_on_folder(
+            checkpoint, folder, on_progress=lambda done, total: bar.update(task, completed=done, total=total)
+        )
 
 
 def show_conversion(console: Console, conversion: Conversion, output: Path) -> None:
@@ -168,6 +223,17 @@ def show_conversion(console: Console, conversion: Conversion, output: Path) -> N
               "Neural Engine, close to them.")  # fmt: skip
 @click.option("--policy", "policy_file", type=click.Path(path_type=Path, readable=False),
               help="Your own policy of the depth selector, JSON (docs/selector.md).  [a default one]")  # fmt: skip
+@click.option("--calibration", "calibration_folder", type=click.Path(path_type=Path, readable=False),
+              help="Folder of high-resolution images, to find the step sizes of a quantsr_c network outside its body; "
+              "needs torch.")  # fmt: skip
+@click.option(
+    "--block-order",
+    callback=_block_order,
+    metavar="I,I,...",
+    help="Blocks of an official file, the most important one first.  [as released, or by shortcut]",
+)
+@click.option("--save-checkpoint", "saved_checkpoint", type=click.Path(path_type=Path, readable=False),
+              help="Also write the calibrated network as a checkpoint, for inspect and evaluate.")  # fmt: skip
 @click.option("--author", help="Author of the weights; required with --checkpoint.  [bundled: the qsr-edge authors]")
 @click.option("--licence", help="SPDX licence of the weights; required with --checkpoint.  [bundled: Apache-2.0]")
 @click.option(
@@ -186,6 +252,9 @@ def command(
     input_sizes: tuple[tuple[int, int], ...],
     coreml_flavor: str,
     policy_file: Path | None,
+    calibration_folder: Path | None,
+    block_order: tuple[int, ...] | None,
+    saved_checkpoint: Path | None,
     author: str | None,
     licence: str | None,
     verify: bool,
@@ -193,7 +262,9 @@ def command(
     as_json: bool,
 ) -> None:
     """Turn a checkpoint into a verified, integer-only bundle: one model per depth, a manifest and a model card."""
-    checkpoint = load_checkpoint(checkpoint_file, scale=scale, bits=bits)
+    if saved_checkpoint is not None and calibration_folder is None:
+        raise click.UsageError("--save-checkpoint keeps what --calibration finds; give both")
+    checkpoint = load_checkpoint(checkpoint_file, scale=scale, bits=bits, block_order=block_order)
     if checkpoint.config.bits is None:
         raise CheckpointError(
             f"{checkpoint_file}: a float checkpoint; train a quantized one from it: qsr-edge train --start"
@@ -202,7 +273,7 @@ def command(
         author, licence = author or WEIGHTS_AUTHOR, licence or WEIGHTS_LICENCE
     if not (author and author.strip() and licence and licence.strip()):
         raise RecipeError("--checkpoint needs --author and --licence: who made your weights, and their SPDX licence")
-    name = model_name(checkpoint.config.scale, checkpoint.config.bits)
+    name = model_name(checkpoint.config.scale, checkpoint.config.bits, checkpoint.config.architecture)
     output = output or Path(f"{name}-{target}")
     backend = find_backend(target)
     flavor = CoremlFlavor(coreml_flavor)
@@ -230,6 +301,15 @@ def command(
         for finding in findings(policy, checkpoint.config.depths):
             warnings.warn(f"{policy_file}: {finding}", QsrWarning, stacklevel=1)
     console = Console(stderr=True)
+    calibrated = None
+    if calibration_folder is not None:
+        check_output(output, force=force)
+        calibrated = _calibrated(checkpoint, calibration_folder)
+        checkpoint = calibrated.checkpoint
+        if not as_json:
+            Console().print(calibration_table(calibrated))
+        if saved_checkpoint is not None:
+            write_checkpoint(saved_checkpoint, checkpoint)
     with console.status("converting") as status:
         conversion = convert_checkpoint(
             checkpoint,
@@ -246,6 +326,7 @@ def command(
             "output": str(output),
             "runtime": conversion.manifest.runtime,
             "deployment": conversion.manifest.deployment and dataclasses.asdict(conversion.manifest.deployment),
+            "calibration": calibrated and calibrated.table(),
             "parity": [dataclasses.asdict(result) for result in conversion.parity],
             "files": [dataclasses.asdict(entry) for entry in conversion.manifest.files],
         }

@@ -21,7 +21,7 @@ from qsr_edge.cli.convert import (
 from qsr_edge.data.bicubic import resize_bicubic
 from qsr_edge.data.images import Picture, read_picture, write_picture
 from qsr_edge.errors import BackendError, OutputExistsError
-from qsr_edge.lowering.edge import model_name
+from qsr_edge.lowering.network import model_name
 from qsr_edge.metrics import psnr_y, ssim_y
 from qsr_edge.runtime.upscale import upscale_picture
 

@@ -46,17 +46,16 @@ def _json(row: _Row) -> dict[str, object]:
 
 def _cells(row: _Row) -> tuple[str, ...]:
     name = row.found.names[0] if row.found.names else ""
-    state = f"{row.state}: {row.remedy}" if row.remedy else row.state
     if row.info is None or row.condition is None:
-        return (row.found.id, name, "", "", "", "", "", state)
+        return (row.found.id, name, "", "", "", "", row.state)
     info, now = row.info, row.condition
     battery = "" if now.battery_percent is None else f"{now.battery_percent} %"
-    plug = {True: ", plugged in", False: ", on battery", None: ""}[now.plugged_in] if battery else ""
+    battery += " +" if battery and now.plugged_in else ""
     temperature_mc = now.temperature_mc if now.battery_temperature_mc is None else now.battery_temperature_mc
-    temperature = "" if temperature_mc is None else f"{temperature_mc / 1000:.1f} °C"
-    thermal = "" if now.thermal_status is None else _THERMAL[now.thermal_status]
-    state += ", simulator" if info.simulator else ""
-    return (info.id, info.name, info.processor, info.system, battery + plug, temperature, thermal, state)
+    heat = [] if temperature_mc is None else [f"{temperature_mc / 1000:.1f} °C"]
+    heat += [] if now.thermal_status is None else [_THERMAL[now.thermal_status]]
+    state = f"{row.state}, simulator" if info.simulator else row.state
+    return (info.id, info.name, info.processor, info.system, battery, ", ".join(heat), state)
 
 
 @click.command("devices")
@@ -65,7 +64,7 @@ def _cells(row: _Row) -> tuple[str, ...]:
 def command(adb: Path | None, as_json: bool) -> None:
     """List what 'qsr-edge bench --device' can measure on: this machine and the phones that are connected.
 
-    Temperature is the battery's, elsewhere the hottest zone's. For a phone that is not ready, its row says what to do.
+    Heat is the battery's, elsewhere the hottest zone's, and Android's thermal status; "+" means plugged in.
     """
     discovery = discover(DeviceOptions(adb=adb))
     with ThreadPoolExecutor(8) as pool:
@@ -74,9 +73,9 @@ def command(adb: Path | None, as_json: bool) -> None:
         unseen = list(discovery.unseen)
         click.echo(json.dumps({"devices": [_json(row) for row in rows], "unseen": unseen}, indent=2))
         return
-    table = Table("id", "name", "processor", "system", "battery", "temperature", "thermal status", "state")
+    table = Table("id", "name", "processor", "system", "battery", "heat", "state")
     for row in rows:
         table.add_row(*_cells(row))
     Console().print(table)
-    for message in discovery.unseen:
+    for message in [f"{row.found.id}: {row.remedy}" for row in rows if row.remedy] + list(discovery.unseen):
         click.echo(message)

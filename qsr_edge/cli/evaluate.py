@@ -23,7 +23,7 @@ from qsr_edge.data.dataset import load_dataset
 from qsr_edge.errors import CheckpointError
 from qsr_edge.graph.cost import graph_cost
 from qsr_edge.graph.interpreter import run_graph
-from qsr_edge.lowering.edge import lower_checkpoint
+from qsr_edge.lowering.checkpoint import lower_checkpoint
 from qsr_edge.lowering.network import LoweredNetwork
 from qsr_edge.metrics import psnr_y, ssim_y
 from qsr_edge.nn.checkpoint import read_checkpoint

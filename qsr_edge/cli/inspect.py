@@ -17,9 +17,10 @@ from qsr_edge.errors import QsrError
 from qsr_edge.graph.cost import graph_cost
 from qsr_edge.graph.serde import load_graph
 from qsr_edge.graph.verify import verify_graph
-from qsr_edge.lowering.edge import lower_checkpoint
+from qsr_edge.lowering.checkpoint import lower_checkpoint
 from qsr_edge.lowering.network import LoweredNetwork
 from qsr_edge.nn.checkpoint import read_checkpoint
+from qsr_edge.nn.quantsr_c_config import QuantsrCConfig
 
 EXAMPLE_SIZE_PX = (640, 360)
 """Width and height of the input that totals are given for: a common preview stream."""
@@ -327,17 +328,19 @@ def _inspect_checkpoint(path: Path) -> Report:
     checkpoint = read_checkpoint(path)
     config = checkpoint.config
     facts: dict[str, str | int] = {
-        "architecture": "quantsr_c_edge",
+        "architecture": config.architecture.value,
         "scale": config.scale,
         "bits": config.bits or "float",
         "profile": config.profile.value,
-        "channels": config.channels,
+        **{name: getattr(config, name) for name in config.size_fields if name != "blocks"},
         "blocks by importance": ", ".join(map(str, config.order)),
         "parameters": sum(int(tensor.size) for tensor in checkpoint.tensors.values()),
     }
+    depths = tuple(DepthReport(depth=depth) for depth in config.depths)
     if config.bits is None:
         note = "a float network; train a quantized one from it with 'qsr-edge train --start'"
-        depths = tuple(DepthReport(depth=depth) for depth in config.depths)
+    elif isinstance(config, QuantsrCConfig) and not config.calibrated:
+        note = "head, upsampler and tail are float; calibrate them with 'qsr-edge convert --calibration'"
     else:
         note = ""
         depths = _graph_reports(lower_checkpoint(checkpoint))
@@ -347,7 +350,7 @@ def _inspect_checkpoint(path: Path) -> Report:
         bytes=path.stat().st_size,
         facts=facts,
         # A graph cannot express a float tensor: that a checkpoint can be lowered is the finding.
-        integer_only=config.bits is not None,
+        integer_only=not note,
         integer_only_note=note,
         depths=depths,
         training=tuple(_training(checkpoint.provenance)),

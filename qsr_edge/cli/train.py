@@ -1,5 +1,6 @@
 """``qsr-edge train``."""
 
+import dataclasses
 import signal
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -57,6 +58,14 @@ def _recipe_chain(recipe: TrainRecipe) -> list[TrainRecipe]:
     return chain
 
 
+def _shortened(recipe: TrainRecipe, iterations: int | None) -> TrainRecipe:
+    """The recipe with other ``iterations``; its block order is decided within them."""
+    if iterations is None:
+        return recipe
+    order_iteration = min(recipe.order_iteration, iterations)
+    return dataclasses.replace(recipe, iterations=iterations, order_iteration=order_iteration)
+
+
 def _default_start(recipe: TrainRecipe, folder: Path) -> Path | None:
     """The recipe's start: a checkpoint of its name beside the output, or else the bundled one."""
     if not recipe.start:
@@ -81,7 +90,7 @@ def _default_start(recipe: TrainRecipe, folder: Path) -> Path | None:
     required=True,
     multiple=True,
     type=click.Path(path_type=Path, readable=False),
-    help="Folder of training images, searched recursively; may be given several times.",
+    help="Folder of training images, searched recursively, or a BasicSR LMDB; may be given several times.",
 )
 @click.option(
     "--start",
@@ -113,6 +122,11 @@ def _default_start(recipe: TrainRecipe, folder: Path) -> Path | None:
 )
 @click.option("--no-cache", is_flag=True, help="Decode into memory, keep nothing.")
 @click.option(
+    "--iterations",
+    type=click.IntRange(min=1),
+    help="Steps of each run instead of the recipe's: to try a recipe out.",
+)
+@click.option(
     "--save-every", type=click.IntRange(min=1), default=500, show_default=True, help="Iterations between saved states."
 )
 @click.option(
@@ -135,6 +149,7 @@ def command(
     journal_folder: Path | None,
     cache: Path | None,
     no_cache: bool,
+    iterations: int | None,
     save_every: int,
     device: str,
     threads: int | None,
@@ -160,7 +175,8 @@ def command(
     last = read_recipe(recipe_name, TrainRecipe)
     output = output or Path(f"{last.name}.safetensors")
     check_folder(output)
-    recipes = _recipe_chain(last) if chain else [last]
+    recipes = [_shortened(recipe, iterations) for recipe in (_recipe_chain(last) if chain else [last])]
+    last = recipes[-1]
     outputs = [output.with_name(f"{recipe.name}.safetensors") for recipe in recipes[:-1]] + [output]
     done = [path.exists() and not state_path(path).exists() for path in outputs]
     if done[-1]:

@@ -7,7 +7,7 @@ That bound is
 computed from the weights and the declared input range; a graph beyond it is refused.
 """
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,7 @@ from qsr_edge.graph.ir import (
     DepthToSpace,
     Graph,
     Multiplier,
+    Node,
     QuantizeInput,
     Shift,
     Tensor,
@@ -112,8 +113,44 @@ def depth_to_space(codes: Codes, block: int) -> Codes:
     return split.transpose(0, 2, 1, 3, 4).reshape(height * block, width * block, -1)
 
 
-def _last_uses(graph: Graph) -> Mapping[TensorId, int]:
-    return {tensor: i for i, node in enumerate(graph.nodes) for tensor in node_inputs(node)}
+def run_nodes(
+    graph: Graph, constants: Constants, nodes: Sequence[Node], values: dict[TensorId, Codes], output: TensorId
+) -> Codes:
+    """Compute some of a graph's nodes exactly.
+
+    Args:
+        graph: a verified graph.
+        constants: its arrays.
+        nodes: of the graph, in its order, ``QuantizeInput`` left out.
+        values: (H, W, C) float codes of the tensors that these nodes read and do not write; emptied as they go.
+        output: the tensor that is wanted.
+
+    Returns:
+        Its codes, (H, W, C) integer-valued floats.
+
+    Raises:
+        GraphError: for a node that could not be computed exactly.
+    """
+    tensors = graph.tensors_by_id()
+    last_use = {tensor: i for i, node in enumerate(nodes) for tensor in node_inputs(node)}
+    for i, node in enumerate(nodes):
+        match node:
+            case QuantizeInput():
+                raise GraphError(f"node {node.name}: its output is given, not computed")
+            case Conv2d():
+                values[node.output] = _convolve(
+                    values[node.input], node, constants, tensors[node.output], tensors[node.input].range
+                )
+            case Add():
+                total = values[node.inputs[0]] + values[node.inputs[1]]
+                codes = tensors[node.output].range
+                values[node.output] = np.clip(total, codes.q_min, codes.q_max)
+            case DepthToSpace():
+                values[node.output] = depth_to_space(values[node.input], node.block)
+        for tensor in node_inputs(node):
+            if last_use[tensor] == i and tensor != output:
+                values.pop(tensor, None)
+    return values[output]
 
 
 def run_graph(graph: Graph, constants: Constants, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -134,24 +171,6 @@ def run_graph(graph: Graph, constants: Constants, image: NDArray[np.uint8]) -> N
         raise GraphError(
             f"graph {graph.name}: takes a non-empty (H, W, 3) uint8 image, got {image.dtype} {image.shape}"
         )
-    tensors = graph.tensors_by_id()
-    last_use = _last_uses(graph)
-    values: dict[TensorId, Codes] = {}
-    for i, node in enumerate(graph.nodes):
-        match node:
-            case QuantizeInput():
-                values[node.output] = image.astype(np.float32) - IMAGE_ZERO
-            case Conv2d():
-                values[node.output] = _convolve(
-                    values[node.input], node, constants, tensors[node.output], tensors[node.input].range
-                )
-            case Add():
-                total = values[node.inputs[0]] + values[node.inputs[1]]
-                output = tensors[node.output].range
-                values[node.output] = np.clip(total, output.q_min, output.q_max)
-            case DepthToSpace():
-                values[node.output] = depth_to_space(values[node.input], node.block)
-        for tensor in node_inputs(node):
-            if last_use[tensor] == i and tensor != graph.output:
-                values.pop(tensor, None)
-    return (values[graph.output] + IMAGE_ZERO).astype(np.uint8)
+    first, *rest = graph.nodes
+    codes: Codes = image.astype(np.float32) - IMAGE_ZERO
+    return (run_nodes(graph, constants, rest, {first.output: codes}, graph.output) + IMAGE_ZERO).astype(np.uint8)

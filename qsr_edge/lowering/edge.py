@@ -10,36 +10,26 @@ from numpy.typing import NDArray
 
 from qsr_edge.errors import LoweringError
 from qsr_edge.graph.ir import (
-    Add,
     Array,
     ConstantId,
     Constants,
-    Conv2d,
-    DepthToSpace,
     Graph,
     Multiplier,
-    Node,
-    QuantizeInput,
     Requantization,
     Shift,
-    Tensor,
-    TensorId,
 )
 from qsr_edge.graph.verify import verify_graph
-from qsr_edge.lowering.network import LoweredNetwork
+from qsr_edge.lowering.builder import Float, GraphBuilder, rounded
+from qsr_edge.lowering.network import LoweredNetwork, model_name
 from qsr_edge.nn.checkpoint import Checkpoint
-from qsr_edge.nn.config import EDGE_WEIGHT_BITS, IMAGE_STEP, RATIO_MANTISSA, STREAM_RANGE, Profile
+from qsr_edge.nn.config import EDGE_WEIGHT_BITS, IMAGE_STEP, RATIO_MANTISSA, STREAM_RANGE, EdgeConfig, Profile
 from qsr_edge.quant.codes import CodeRange
 
-Float = NDArray[np.float32] | np.float32
 
-
-def _rounded(u: Float, code_range: CodeRange | None = None) -> NDArray[np.float32]:
-    """Halves up, then clipped: as in training."""
-    rounded = np.floor(np.asarray(u, np.float32) + np.float32(0.5))
-    if code_range is not None:
-        rounded = np.clip(rounded, code_range.q_min, code_range.q_max)
-    return np.asarray(rounded, np.float32)
+def _config(checkpoint: Checkpoint) -> EdgeConfig:
+    if not isinstance(checkpoint.config, EdgeConfig):
+        raise LoweringError(f"a {checkpoint.config.architecture.value} network is lowered by another pass")
+    return checkpoint.config
 
 
 class _ConstantWriter:
@@ -87,8 +77,8 @@ class _ConstantWriter:
             key = ConstantId(f"{name}.multipliers")
             self.arrays[key] = np.asarray(step_in * step_w / step_out, np.float32)
             requantization = Multiplier(multipliers=key)
-        q_weight = _rounded(weight / step_w.reshape(-1, 1, 1, 1), weight_range)
-        q_bias = _rounded(np.asarray(bias / (step_in * step_w), np.float32))
+        q_weight = rounded(weight / step_w.reshape(-1, 1, 1, 1), weight_range)
+        q_bias = rounded(np.asarray(bias / (step_in * step_w), np.float32))
         return (
             self._integers(f"{name}.weights", q_weight.transpose(0, 2, 3, 1), np.int8),
             self._integers(bias_key, q_bias, np.int32),
@@ -101,8 +91,8 @@ class _ConstantWriter:
         shift = self.checkpoint.tensors[f"{name}.shift"]
         ratio = np.asarray(stream_step / step, np.float32)
         unit = np.exp2(np.floor(np.log2(ratio)) - np.float32(4)).astype(np.float32)
-        mantissa = _rounded(ratio / unit, RATIO_MANTISSA)
-        q_shift = _rounded(shift / step / unit)
+        mantissa = rounded(ratio / unit, RATIO_MANTISSA)
+        q_shift = rounded(shift / step / unit)
         channels = shift.shape[0]
         return (
             self._integers(f"{name}.weights", np.full((channels, 1, 1, 1), mantissa, np.float32), np.int8),
@@ -126,7 +116,7 @@ class _ConstantWriter:
 
         Output channels are reordered from pixel shuffle's c * r^2 + s to the graph's s * 3 + c.
         """
-        config, edge = self.checkpoint.config, CodeRange.signed(EDGE_WEIGHT_BITS)
+        config, edge = _config(self.checkpoint), CodeRange.signed(EDGE_WEIGHT_BITS)
         if config.depth_biases:
             tails = {d: self.convolution("tail", stream_step, image_step, edge, depth=d) for d in config.depths}
         else:
@@ -142,64 +132,6 @@ class _ConstantWriter:
         return tails
 
 
-class _GraphBuilder:
-    """Appends nodes and their output tensors."""
-
-    def __init__(self) -> None:
-        self.tensors: list[Tensor] = []
-        self.nodes: list[Node] = []
-
-    def _tensor(self, name: str, channels: int, code_range: CodeRange, upscale: int = 1) -> TensorId:
-        self.tensors.append(Tensor(id=TensorId(name), channels=channels, range=code_range, upscale=upscale))
-        return TensorId(name)
-
-    def quantize_input(self) -> TensorId:
-        output = self._tensor("image", 3, STREAM_RANGE)
-        self.nodes.append(QuantizeInput(name="quantize_input", output=output))
-        return output
-
-    def conv2d(
-        self,
-        name: str,
-        source: TensorId,
-        constants: tuple[ConstantId, ConstantId, Requantization],
-        channels: int,
-        code_range: CodeRange,
-        weight_bits: int,
-        *,
-        depthwise: bool = False,
-    ) -> TensorId:
-        output = self._tensor(name, channels, code_range)
-        weights, bias, requantization = constants
-        node = Conv2d(
-            name=name,
-            input=source,
-            output=output,
-            weights=weights,
-            bias=bias,
-            weight_bits=weight_bits,
-            requantization=requantization,
-            depthwise=depthwise,
-        )
-        self.nodes.append(node)
-        return output
-
-    def add(self, name: str, a: TensorId, b: TensorId, channels: int) -> TensorId:
-        output = self._tensor(name, channels, STREAM_RANGE)
-        self.nodes.append(Add(name=name, inputs=(a, b), output=output))
-        return output
-
-    def depth_to_space(self, source: TensorId, block: int) -> TensorId:
-        output = self._tensor("upscaled", 3, STREAM_RANGE, block)
-        self.nodes.append(DepthToSpace(name="depth_to_space", input=source, output=output, block=block))
-        return output
-
-
-def model_name(scale: int, bits: int) -> str:
-    """Stem of files made from a network: ``qsr-edge-x2-w4a4``."""
-    return f"qsr-edge-x{scale}-w{bits}a{bits}"
-
-
 def lower_checkpoint(checkpoint: Checkpoint) -> LoweredNetwork:
     """Lower a quantized ``quantsr_c_edge`` network at every depth that it offers.
 
@@ -207,7 +139,7 @@ def lower_checkpoint(checkpoint: Checkpoint) -> LoweredNetwork:
         LoweringError: if the network is a float one, or a code does not fit its type.
         GraphError: if a graph would not be exact.
     """
-    config, tensors = checkpoint.config, checkpoint.tensors
+    config, tensors = _config(checkpoint), checkpoint.tensors
     if config.bits is None:
         raise LoweringError("this is a float checkpoint; train a quantized one from it with 'qsr-edge train --start'")
     bits, width, outputs = config.bits, config.channels, 3 * config.scale**2
@@ -230,7 +162,7 @@ def lower_checkpoint(checkpoint: Checkpoint) -> LoweredNetwork:
     constants = Constants(writer.arrays)
     graphs = {}
     for depth in config.depths:
-        build = _GraphBuilder()
+        build = GraphBuilder()
         image = build.quantize_input()
         stream = build.conv2d("head", image, head, width, STREAM_RANGE, EDGE_WEIGHT_BITS)
         for i in config.kept_blocks(depth):

@@ -1,8 +1,9 @@
 """Checkpoints: safetensors with the network's configuration and provenance as JSON metadata. No torch, no pickle."""
 
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
+from typing import Any, get_type_hints
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +12,8 @@ from safetensors.numpy import save
 
 from qsr_edge.data.atomic import atomic_write
 from qsr_edge.errors import CheckpointError
-from qsr_edge.nn.config import ArchitectureName, EdgeConfig, Profile
+from qsr_edge.nn.config import NetworkConfig, Profile, Shapes
+from qsr_edge.nn.registry import ARCHITECTURES
 
 _FORMAT = "qsr-edge-checkpoint"
 _VERSION = 1
@@ -28,40 +30,17 @@ class Checkpoint:
         provenance: how it was trained: recipe, data, figures; JSON values.
     """
 
-    config: EdgeConfig
+    config: NetworkConfig
     tensors: dict[str, NDArray[np.float32]]
     provenance: dict[str, object] = field(default_factory=dict)
 
 
-def expected_shapes(config: EdgeConfig) -> dict[str, tuple[int, ...]]:
+def expected_shapes(config: NetworkConfig) -> Shapes:
     """Name and shape of every tensor that a checkpoint of this configuration holds; convolution weights are OIHW."""
-    width, outputs = config.channels, 3 * config.scale**2
-    shapes: dict[str, tuple[int, ...]] = {}
-
-    def convolution(name: str, inputs: int, channels: int) -> None:
-        shapes[f"{name}.weight"] = (channels, inputs, 3, 3)
-        shapes[f"{name}.bias"] = (channels,)
-        if config.bits:
-            shapes[f"{name}.exponent" if config.profile is Profile.PORTABLE else f"{name}.step"] = (channels,)
-
-    convolution("head", 3, width)
-    for i in range(config.blocks):
-        convolution(f"body.{i}.conv1", width, width)
-        convolution(f"body.{i}.conv2", width, width)
-        shapes[f"body.{i}.importance"] = ()
-        if config.bits:
-            shapes[f"body.{i}.quant1.step"] = ()
-            shapes[f"body.{i}.quant1.shift"] = (width,)
-            shapes[f"body.{i}.quant2.step"] = ()
-    convolution("tail", width, outputs)
-    if config.depth_biases:
-        shapes["tail_depth_bias"] = (len(config.depths), outputs)
-    if config.bits:
-        shapes["stream_step"] = ()
-    return shapes
+    return config.tensor_shapes()
 
 
-def _check(config: EdgeConfig, tensors: dict[str, NDArray[np.float32]], source: str) -> None:
+def _check(config: NetworkConfig, tensors: dict[str, NDArray[np.float32]], source: str) -> None:
     expected = expected_shapes(config)
     for name in sorted(expected.keys() | tensors.keys()):
         if name not in tensors:
@@ -83,20 +62,31 @@ def _check(config: EdgeConfig, tensors: dict[str, NDArray[np.float32]], source: 
             raise CheckpointError(f"{source}: {name} holds a shift that is not an integer in [1, 24]; {_REMEDY}")
 
 
-def _parse_config(text: str, source: str) -> EdgeConfig:
+def _parse_field(value: object, kind: object, key: str) -> object:
+    """A JSON value as what a configuration's field is declared to be: nothing is converted that could be a slip."""
+    if kind == tuple[int, ...]:
+        if isinstance(value, list) and all(type(entry) is int for entry in value):
+            return tuple(value)
+    elif kind is Profile:
+        return Profile(str(value))
+    elif type(value) is kind or (kind == int | None and (value is None or type(value) is int)):
+        return value
+    raise TypeError(f"{key} = {value!r}")
+
+
+def _parse_config(text: str, source: str) -> NetworkConfig:
     try:
         table = json.loads(text)
-        if table.pop("architecture") not in list(ArchitectureName):
-            raise CheckpointError(f"{source}: unknown architecture; known are {', '.join(ArchitectureName)}")
-        for key in ("scale", "channels", "blocks", "bits"):
-            if type(table[key]) is not int and not (key == "bits" and table[key] is None):
-                raise TypeError(f"{key} = {table[key]!r}")
-        # Absent in checkpoints older than the key.
-        if type(table.setdefault("depth_biases", False)) is not bool:
-            raise TypeError(f"depth_biases = {table['depth_biases']!r}")
-        for key in ("depths", "order"):
-            table[key] = tuple(int(entry) for entry in table[key])
-        return EdgeConfig(**{**table, "profile": Profile(table["profile"])})
+        kind = ARCHITECTURES.find(table.pop("architecture")).config_type
+        hints = get_type_hints(kind)
+        defaults = {field.name: field.default for field in fields(kind) if field.name in kind.late_fields}
+        names = [field.name for field in fields(kind)]
+        if unknown := sorted(table.keys() - set(names)):
+            raise KeyError(unknown[0])
+        values: dict[str, Any] = {
+            name: _parse_field(table[name], hints[name], name) if name in table else defaults[name] for name in names
+        }
+        return kind(**values)
     except CheckpointError as error:
         raise CheckpointError(f"{source}: {error}") from error
     except (AttributeError, KeyError, TypeError, ValueError) as error:
@@ -149,7 +139,7 @@ def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
         OSError: if the file cannot be written; nothing is left under its name.
     """
     _check(checkpoint.config, checkpoint.tensors, str(path))
-    config = {"architecture": ArchitectureName.QUANTSR_C_EDGE, **asdict(checkpoint.config)}
+    config = {"architecture": checkpoint.config.architecture, **asdict(checkpoint.config)}
     metadata = {
         "format": _FORMAT,
         "version": str(_VERSION),

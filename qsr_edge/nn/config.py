@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import ClassVar
 
 from qsr_edge.errors import CheckpointError
 from qsr_edge.quant.codes import BIT_WIDTHS, CodeRange
@@ -30,31 +31,39 @@ class ArchitectureName(StrEnum):
     """Architectures by the name that checkpoints carry."""
 
     QUANTSR_C_EDGE = "quantsr_c_edge"
+    QUANTSR_C = "quantsr_c"
+
+
+Shapes = dict[str, tuple[int, ...]]
+"""Shapes of tensors by name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class EdgeConfig:
-    """Shape and arithmetic of a ``quantsr_c_edge`` network.
+class NetworkConfig:
+    """What all architectures have in common; each has a dataclass of its own that adds its shape.
 
     Attributes:
+        architecture: the name that checkpoints carry.
+        size_fields: fields that a network must share with the one it is warm-started from.
+        late_fields: fields that older checkpoints lack; their defaults are meant then.
         scale: upscaling factor r.
-        channels: width of the residual stream.
-        blocks: number of residual blocks.
+        blocks: number of blocks that can be skipped.
         depths: block counts that a model is emitted for, ascending; the last is ``blocks``.
         order: block indices by learned importance, most important first; depth d keeps the first d, in index order.
         bits: bit width of body weights and activations; None for a float network.
         profile: arithmetic of the requantization.
-        depth_biases: whether each depth adds its own bias to the tail's.
     """
 
+    architecture: ClassVar[ArchitectureName]
+    size_fields: ClassVar[tuple[str, ...]] = ("blocks",)
+    late_fields: ClassVar[tuple[str, ...]] = ()
+
     scale: int
-    channels: int = 32
-    blocks: int = 8
-    depths: tuple[int, ...] = (2, 4, 8)
-    order: tuple[int, ...] = (0, 4, 2, 6, 1, 5, 3, 7)
+    blocks: int
+    depths: tuple[int, ...]
+    order: tuple[int, ...]
     bits: int | None = None
     profile: Profile = Profile.PORTABLE
-    depth_biases: bool = False
 
     def __post_init__(self) -> None:
         """Refuse what no network can have.
@@ -62,22 +71,34 @@ class EdgeConfig:
         Raises:
             CheckpointError: naming the field, what was got and what was expected.
         """
-        problems = {
-            "scale": self.scale in SCALE_FACTORS,
-            "channels": 1 <= self.channels <= 256,
-            "blocks": 1 <= self.blocks <= 64,
-            "depths": bool(self.depths)
-            and list(self.depths) == sorted(set(self.depths))
-            and self.depths[0] >= 1
-            and self.depths[-1] == self.blocks,
-            "order": sorted(self.order) == list(range(self.blocks)),
-            "bits": self.bits is None or self.bits in BIT_WIDTHS,
-        }
-        for field, ok in problems.items():
-            if not ok:
-                raise CheckpointError(f"network configuration: {field} = {getattr(self, field)!r} is not possible")
+        self.refuse(
+            {
+                "scale": self.scale in SCALE_FACTORS,
+                "blocks": 1 <= self.blocks <= 64,
+                "depths": bool(self.depths)
+                and list(self.depths) == sorted(set(self.depths))
+                and self.depths[0] >= 1
+                and self.depths[-1] == self.blocks,
+                "order": sorted(self.order) == list(range(self.blocks)),
+                "bits": self.bits is None or self.bits in BIT_WIDTHS,
+            }
+        )
         if self.bits == 8 and self.profile is Profile.PORTABLE:
             raise CheckpointError("network configuration: 8-bit weights leave no guard bit, use the profile 'scaled'")
+
+    def refuse(self, possible: dict[str, bool]) -> None:
+        """Refuse the first field that is not possible.
+
+        Raises:
+            CheckpointError: naming the field and its value.
+        """
+        for field, ok in possible.items():
+            if not ok:
+                raise CheckpointError(f"network configuration: {field} = {getattr(self, field)!r} is not possible")
+
+    def tensor_shapes(self) -> Shapes:
+        """Name and shape of every tensor that a checkpoint of this configuration holds, float32."""
+        raise NotImplementedError
 
     def kept_blocks(self, depth: int) -> tuple[int, ...]:
         """Indices of the blocks that a depth keeps, ascending.
@@ -88,3 +109,55 @@ class EdgeConfig:
         if depth not in self.depths:
             raise CheckpointError(f"depth {depth} is not offered; this network has {', '.join(map(str, self.depths))}")
         return tuple(sorted(self.order[:depth]))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EdgeConfig(NetworkConfig):
+    """Shape and arithmetic of a ``quantsr_c_edge`` network.
+
+    Attributes:
+        channels: width of the residual stream.
+        depth_biases: whether each depth adds its own bias to the tail's.
+    """
+
+    architecture: ClassVar[ArchitectureName] = ArchitectureName.QUANTSR_C_EDGE
+    size_fields: ClassVar[tuple[str, ...]] = ("channels", "blocks")
+    late_fields: ClassVar[tuple[str, ...]] = ("depth_biases",)
+
+    channels: int = 32
+    blocks: int = 8
+    depths: tuple[int, ...] = (2, 4, 8)
+    order: tuple[int, ...] = (0, 4, 2, 6, 1, 5, 3, 7)
+    depth_biases: bool = False
+
+    def __post_init__(self) -> None:
+        """See :class:`NetworkConfig`."""
+        NetworkConfig.__post_init__(self)  # a slotted dataclass is made anew, which super() does not know
+        self.refuse({"channels": 1 <= self.channels <= 256})
+
+    def tensor_shapes(self) -> Shapes:
+        """See :class:`NetworkConfig`; convolution weights are OIHW."""
+        width, outputs = self.channels, 3 * self.scale**2
+        shapes: Shapes = {}
+
+        def convolution(name: str, inputs: int, channels: int) -> None:
+            shapes[f"{name}.weight"] = (channels, inputs, 3, 3)
+            shapes[f"{name}.bias"] = (channels,)
+            if self.bits:
+                shapes[f"{name}.exponent" if self.profile is Profile.PORTABLE else f"{name}.step"] = (channels,)
+
+        convolution("head", 3, width)
+        for i in range(self.blocks):
+            convolution(f"body.{i}.conv1", width, width)
+            convolution(f"body.{i}.conv2", width, width)
+            shapes[f"body.{i}.importance"] = ()
+            if self.bits:
+                shapes[f"body.{i}.quant1.step"] = ()
+                shapes[f"body.{i}.quant1.shift"] = (width,)
+                shapes[f"body.{i}.quant2.step"] = ()
+        convolution("tail", width, outputs)
+        if self.depth_biases:
+            shapes["tail_depth_bias"] = (len(self.depths), outputs)
+        if self.bits:
+            shapes["stream_step"] = ()
+        return shapes

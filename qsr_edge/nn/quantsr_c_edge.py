@@ -7,11 +7,22 @@ The anchor copies each input pixel to its r x r output pixels (nearest neighbour
 fault for a gain error.
 """
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import pixel_shuffle, relu
 
-from qsr_edge.nn.config import EDGE_WEIGHT_BITS, IMAGE_STEP, RATIO_MANTISSA, STREAM_RANGE, EdgeConfig, Profile
+from qsr_edge.nn.config import (
+    EDGE_WEIGHT_BITS,
+    IMAGE_STEP,
+    RATIO_MANTISSA,
+    STREAM_RANGE,
+    EdgeConfig,
+    NetworkConfig,
+    Profile,
+)
+from qsr_edge.nn.network import SuperResolutionNetwork
 from qsr_edge.nn.quantized_conv import QuantizedConv
 from qsr_edge.quant.calibration import least_error_step
 from qsr_edge.quant.codes import CodeRange
@@ -66,13 +77,16 @@ class ResidualBlock(nn.Module):
         return self.quant1.shift
 
 
-class QuantsrCEdge(nn.Module):
+class QuantsrCEdge(SuperResolutionNetwork):
     """The network, float (``config.bits is None``) or with integer codes throughout."""
+
+    config: EdgeConfig
 
     def __init__(self, config: EdgeConfig):
         """Make a network with random weights and uncalibrated step sizes."""
         super().__init__()
-        self.config = config
+        # Assigned anew by dataclasses.replace only, which keeps its type.
+        self.config = config  # pyright: ignore[reportIncompatibleVariableOverride]
         edge = CodeRange.signed(EDGE_WEIGHT_BITS)
         outputs = 3 * config.scale**2
         profile = config.profile if config.bits else Profile.SCALED
@@ -86,6 +100,18 @@ class QuantsrCEdge(nn.Module):
             for name, parameter in self.named_parameters():
                 if name.endswith(("step", "shift")):
                     parameter.requires_grad_(False)
+
+    def is_warm_startable(self, name: str, *, same_scale: bool) -> bool:
+        """Weights, biases, importances and shifts; the tail only at the same scale factor."""
+        taken = (".weight", ".bias", ".importance", ".shift", "tail_depth_bias")
+        return name.endswith(taken) and (same_scale or not name.startswith("tail"))
+
+    @torch.no_grad()
+    def start_from(self, config: NetworkConfig, tensors: Mapping[str, Tensor]) -> None:
+        """See :class:`~qsr_edge.nn.network.SuperResolutionNetwork`; a new tail starts near zero, as a correction."""
+        super().start_from(config, tensors)
+        if config.scale != self.config.scale:
+            self.tail.weight.mul_(0.1)
 
     def blocks(self, depth: int) -> list[ResidualBlock]:
         """The blocks that ``depth`` keeps, in the order they run."""

@@ -29,6 +29,7 @@ class RLQ(nn.Module):
         shift_channels: int | None = None,
         step_shape: tuple[int, ...] = (),
         redistributed: bool = True,
+        half_to_even: bool = False,
     ):
         """Make a quantizer for ``code_range``; set ``step`` before use, e.g. by :meth:`calibrate`.
 
@@ -37,10 +38,12 @@ class RLQ(nn.Module):
             shift_channels: channels that have a shift; None for no shift.
             step_shape: shape of ``step``.
             redistributed: whether gradients pass the rounding by phi; by the identity otherwise.
+            half_to_even: how halves are rounded, up otherwise.
         """
         super().__init__()
         self.code_range = code_range
         self.redistributed = redistributed
+        self.half_to_even = half_to_even
         self.step = nn.Parameter(torch.ones(step_shape))
         self.shift = None if shift_channels is None else nn.Parameter(torch.zeros(shift_channels))
 
@@ -59,7 +62,13 @@ class RLQ(nn.Module):
         step = self.scaled_step(x[0].numel())
         if self.shift is not None:
             x = x + self.shift.reshape(1, -1, *[1] * (x.ndim - 2))
-        codes = clipped_round(x / step, self.code_range.q_min, self.code_range.q_max, redistributed=self.redistributed)
+        codes = clipped_round(
+            x / step,
+            self.code_range.q_min,
+            self.code_range.q_max,
+            half_to_even=self.half_to_even,
+            redistributed=self.redistributed,
+        )
         return codes, step
 
     def forward(self, x: Tensor) -> Tensor:

@@ -2,13 +2,16 @@
 
 import math
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from enum import StrEnum
 from typing import ClassVar
 
 from qsr_edge.errors import CheckpointError, RecipeError
-from qsr_edge.nn.config import EdgeConfig, Profile
+from qsr_edge.nn.config import ArchitectureName, NetworkConfig, Profile
+from qsr_edge.nn.registry import ARCHITECTURES
 
+_SHAPE_KEYS = frozenset({"channels", "blocks", "depths", "depth_biases"})
+"""Keys that are fields of the network's configuration, in some architectures at least."""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 
 
@@ -25,6 +28,7 @@ class TrainRecipe:
 
     Attributes:
         name: name of the run; files are called after it.
+        architecture: what kind of network; keys that only others have must be left out.
         start: name of the recipe whose result this run starts from; empty for random weights.
         scale: upscaling factor.
         bits: bit width of body weights and activations; 0 for a float network.
@@ -55,6 +59,7 @@ class TrainRecipe:
     scale: int
     bits: int
     iterations: int
+    architecture: ArchitectureName = ArchitectureName.QUANTSR_C_EDGE
     start: str = ""
     profile: Profile = Profile.PORTABLE
     channels: int = 32
@@ -104,19 +109,22 @@ class TrainRecipe:
         except CheckpointError as error:
             raise RecipeError(str(error)) from error
 
-    def config(self, order: tuple[int, ...] | None = None) -> EdgeConfig:
+    def config(self, order: tuple[int, ...] | None = None) -> NetworkConfig:
         """The network's configuration, with a block order of its own or the blocks' own sequence.
 
         Raises:
             CheckpointError: naming the value that no network can have.
         """
-        return EdgeConfig(
+        kind = ARCHITECTURES.find(self.architecture).config_type
+        wanted = {field.name for field in fields(kind)}
+        for field in fields(self):
+            if field.name in _SHAPE_KEYS - wanted and getattr(self, field.name) != field.default:
+                raise CheckpointError(f"{field.name} is not a setting of the architecture {self.architecture.value}")
+        settings = {name: getattr(self, name) for name in _SHAPE_KEYS & wanted}
+        return kind(
+            **settings,
             scale=self.scale,
-            channels=self.channels,
-            blocks=self.blocks,
-            depths=self.depths,
             order=tuple(range(self.blocks)) if order is None else order,
             bits=self.bits or None,
             profile=self.profile,
-            depth_biases=self.depth_biases,
         )

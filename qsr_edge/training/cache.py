@@ -12,12 +12,13 @@ import os
 import struct
 import sys
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from qsr_edge.data.lmdb_folder import LmdbImage
 from qsr_edge.errors import DatasetError
 
 _MAGIC = b"QSRPAIR1"
@@ -34,7 +35,7 @@ def default_cache_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "qsr-edge"
 
 
-def cache_path(folder: Path, files: list[Path], settings: str) -> Path:
+def cache_path(folder: Path, files: Sequence[Path | LmdbImage], settings: str) -> Path:
     """Name of the cache of these files, read with these settings; another once a file's size or time changes."""
     key = hashlib.sha256(settings.encode())
     for file in files:

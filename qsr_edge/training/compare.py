@@ -19,8 +19,9 @@ from qsr_edge.data.dataset import Sample, load_dataset
 from qsr_edge.errors import TrainingError
 from qsr_edge.metrics import psnr_y
 from qsr_edge.nn.checkpoint import Checkpoint, read_checkpoint
+from qsr_edge.nn.config import EdgeConfig
 from qsr_edge.nn.fake_quantized import FakeQuantizedEdge, QuantizerName
-from qsr_edge.nn.quantsr_c_edge import QuantsrCEdge
+from qsr_edge.nn.network import SuperResolutionNetwork
 from qsr_edge.quant.rounding import compile_kernels
 from qsr_edge.recipe.compare import CompareRecipe, Run
 from qsr_edge.training.loop import calibration_patches, fit, initial_network
@@ -74,12 +75,15 @@ class Result:
     cpu_s: float
 
 
-def comparison_network(run: Run, start: Checkpoint, images: TrainingImages) -> QuantsrCEdge:
+def comparison_network(run: Run, start: Checkpoint, images: TrainingImages) -> SuperResolutionNetwork:
     """The network of a run, warm-started and calibrated, ready to be trained."""
     if run.method.is_integer:
         return initial_network(run.recipe, start, images)
     order = start.config.order if start.config.blocks == run.recipe.blocks else None
-    config = dataclasses.replace(run.recipe.config(order), bits=None)
+    config = run.recipe.config(order)
+    if not isinstance(config, EdgeConfig):
+        raise TrainingError(f"quantizers are compared in quantsr_c_edge, not in {config.architecture.value}")
+    config = dataclasses.replace(config, bits=None)
     network = FakeQuantizedEdge(config, QuantizerName(run.method.value), run.recipe.bits)
     warm_start(network, start)
     network.calibrate(calibration_patches(run.recipe, images))

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from qsr_edge.errors import OutputExistsError, TrainingError
 from qsr_edge.nn.checkpoint import Checkpoint, write_checkpoint
-from qsr_edge.nn.quantsr_c_edge import QuantsrCEdge
+from qsr_edge.nn.network import SuperResolutionNetwork, make_network
 from qsr_edge.recipe.train import TrainRecipe
 from qsr_edge.training.distributed import ALONE, World
 from qsr_edge.training.journal import Journal, picture_grid
@@ -71,11 +71,11 @@ def calibration_patches(recipe: TrainRecipe, images: TrainingImages) -> Tensor:
     return torch.from_numpy(low)
 
 
-def initial_network(recipe: TrainRecipe, start: Checkpoint | None, images: TrainingImages) -> QuantsrCEdge:
+def initial_network(recipe: TrainRecipe, start: Checkpoint | None, images: TrainingImages) -> SuperResolutionNetwork:
     """A network ready for the first step: warm-started; calibrated, or its importances normalized, on patches."""
     torch.manual_seed(recipe.seed)
     order = start.config.order if start and start.config.blocks == recipe.blocks else None
-    network = QuantsrCEdge(recipe.config(order))
+    network = make_network(recipe.config(order))
     if start is not None:
         warm_start(network, start)
     if recipe.bits:
@@ -167,7 +167,9 @@ def _steps(
             )
 
 
-def _first_state(network: QuantsrCEdge, recipe: TrainRecipe, settings: str = "", images: str = "") -> TrainingState:
+def _first_state(
+    network: SuperResolutionNetwork, recipe: TrainRecipe, settings: str = "", images: str = ""
+) -> TrainingState:
     return TrainingState(
         network=network,
         optimizer=make_optimizer(network, recipe),
@@ -178,7 +180,7 @@ def _first_state(network: QuantsrCEdge, recipe: TrainRecipe, settings: str = "",
 
 
 def fit(
-    network: QuantsrCEdge,
+    network: SuperResolutionNetwork,
     recipe: TrainRecipe,
     images: TrainingImages,
     *,

@@ -4,7 +4,9 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from types import TracebackType
 from typing import Self, overload
@@ -15,6 +17,7 @@ from numpy.typing import NDArray
 from qsr_edge.data.bicubic import resize_bicubic
 from qsr_edge.data.dataset import find_images
 from qsr_edge.data.images import read_picture
+from qsr_edge.data.lmdb_folder import LmdbImage, LmdbReader, is_lmdb, lmdb_images
 from qsr_edge.errors import DatasetError
 from qsr_edge.nn.config import IMAGE_ZERO
 from qsr_edge.training.cache import cache_path, digest_of, read_cache, write_cache
@@ -66,7 +69,7 @@ def load_pairs(
     """Decode every image under the folders and reduce it.
 
     Args:
-        folders: searched recursively.
+        folders: searched recursively; or an LMDB each (:mod:`qsr_edge.data.lmdb_folder`).
         scale: reduction factor; images are cropped to a multiple of it.
         min_px: least side of the reduced image; smaller ones are skipped.
         progress: called with (images done, images in all).
@@ -76,12 +79,11 @@ def load_pairs(
         DatasetError: if no image is large enough, or the cache cannot be written.
     """
     # A folder given twice, or within another, must not let a held-out image be trained on.
-    files = list(dict.fromkeys(file.resolve() for folder in folders for file in find_images(folder, recursive=True)))
+    files = list(dict.fromkeys(source for folder in folders for source in _sources(folder.resolve())))
 
     def decoded() -> Iterator[tuple[NDArray[np.uint8], NDArray[np.uint8]]]:
         found = False
-        for done, file in enumerate(files, start=1):
-            hr = read_picture(file).rgb
+        for done, hr in enumerate(_decoded(files), start=1):
             hr = np.ascontiguousarray(hr[: hr.shape[0] // scale * scale, : hr.shape[1] // scale * scale])
             if min(hr.shape[:2]) >= min_px * scale:
                 found = True
@@ -104,6 +106,22 @@ def load_pairs(
         raise DatasetError(f"{path}: these decoded images cannot be read back; free space, or give --no-cache")
     pairs, digest = content
     return TrainingImages([ImagePair(hr, lr) for hr, lr in pairs], digest)
+
+
+def _sources(folder: Path) -> tuple[Path | LmdbImage, ...]:
+    if is_lmdb(folder):
+        return lmdb_images(folder)
+    return tuple(file.resolve() for file in find_images(folder, recursive=True))
+
+
+def _decoded(sources: Sequence[Path | LmdbImage]) -> Iterator[NDArray[np.uint8]]:
+    """Every image as (H, W, 3) uint8, in order; one database is open at a time."""
+    for folder, group in groupby(sources, key=lambda source: source.folder if isinstance(source, LmdbImage) else None):
+        if folder is None:
+            yield from (read_picture(source).rgb for source in group if isinstance(source, Path))
+            continue
+        with closing(LmdbReader(folder)) as reader:
+            yield from (reader.read(source) for source in group if isinstance(source, LmdbImage))
 
 
 def sample_batch(

@@ -13,12 +13,12 @@ from torch import Tensor
 from qsr_edge.data.atomic import atomic_write
 from qsr_edge.errors import CheckpointError, TrainingError
 from qsr_edge.nn.checkpoint import Checkpoint, expected_shapes
-from qsr_edge.nn.quantsr_c_edge import QuantsrCEdge
+from qsr_edge.nn.network import SuperResolutionNetwork, make_network
 
 
-def network_from_checkpoint(checkpoint: Checkpoint) -> QuantsrCEdge:
+def network_from_checkpoint(checkpoint: Checkpoint) -> SuperResolutionNetwork:
     """The trained network as a torch module."""
-    network = QuantsrCEdge(checkpoint.config)
+    network = make_network(checkpoint.config)
     tensors = {name: torch.from_numpy(np.array(array)) for name, array in checkpoint.tensors.items()}
     result = network.load_state_dict(tensors, strict=False)
     # A float checkpoint has no step sizes, and the module has them all the same: only what should be there can be lost.
@@ -30,7 +30,7 @@ def network_from_checkpoint(checkpoint: Checkpoint) -> QuantsrCEdge:
 
 
 def checkpoint_from_network(
-    network: QuantsrCEdge, tensors: dict[str, Tensor], provenance: dict[str, object]
+    network: SuperResolutionNetwork, tensors: dict[str, Tensor], provenance: dict[str, object]
 ) -> Checkpoint:
     """A checkpoint of the network's configuration with ``tensors`` (its state, or the average of it)."""
     names = expected_shapes(network.config)
@@ -41,35 +41,20 @@ def checkpoint_from_network(
     )
 
 
-def warm_start(network: QuantsrCEdge, start: Checkpoint) -> None:
+def warm_start(network: SuperResolutionNetwork, start: Checkpoint) -> None:
     """Take over what fits from a network of another bit width or scale factor.
 
-    Weights, biases, importances and shifts are taken; step sizes and exponents are not, they are calibrated anew.
-    The tail is taken only at the same scale factor.
-
     Raises:
-        TrainingError: if the widths or block counts differ.
+        TrainingError: if the architectures or sizes differ.
     """
-    if (start.config.channels, start.config.blocks) != (network.config.channels, network.config.blocks):
-        raise TrainingError(
-            f"the start has {start.config.channels} channels and {start.config.blocks} blocks, the recipe "
-            f"{network.config.channels} and {network.config.blocks}; use a start of the same size"
-        )
-    taken = (".weight", ".bias", ".importance", ".shift", "tail_depth_bias")
-    tensors = {name: torch.from_numpy(np.array(a)) for name, a in start.tensors.items() if name.endswith(taken)}
-    if start.config.scale != network.config.scale:
-        tensors = {name: tensor for name, tensor in tensors.items() if not name.startswith("tail")}
-        with torch.no_grad():
-            network.tail.weight.mul_(0.1)
-    known = network.state_dict().keys()
-    network.load_state_dict({name: tensor for name, tensor in tensors.items() if name in known}, strict=False)
+    network.start_from(start.config, {name: torch.from_numpy(np.array(a)) for name, a in start.tensors.items()})
 
 
 @dataclass(slots=True)
 class TrainingState:
     """Everything that a step changes."""
 
-    network: QuantsrCEdge
+    network: SuperResolutionNetwork
     optimizer: torch.optim.Optimizer
     average: dict[str, Tensor]
     settings: str

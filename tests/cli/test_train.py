@@ -213,3 +213,14 @@ def test_a_batch_that_cannot_be_shared_is_refused(tmp_path: Path) -> None:
 
     with pytest.raises(TrainingError, match="a batch of 8 cannot be shared by 3 processes"):
         World(size=3).check_batch(8)
+
+
+def test_a_preset_is_tried_out_in_a_few_steps(run_cli: RunCli, tmp_path: Path, photos: Path) -> None:
+    recipe = _recipe(tmp_path, bits=0, iterations=5000)
+    recipe.write_text(recipe.read_text() + "order_iteration = 900\n")
+    output = tmp_path / "tiny.safetensors"
+    result = run_cli("train", "--recipe", str(recipe), "--data", str(photos), "-o", str(output), "--iterations", "2")
+    assert result.exit_code == 0, result.stderr
+    trained = read_checkpoint(output).provenance["recipe"]
+    assert isinstance(trained, dict)
+    assert (trained["iterations"], trained["order_iteration"]) == (2, 2)

@@ -5,8 +5,9 @@ on the phone.
 """
 
 import json
-import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections import Counter
@@ -22,6 +23,7 @@ from qsr_edge.bench.plan import RunRequest, add_images, new_header
 from qsr_edge.bench.result import evaluate_run
 from qsr_edge.bench.run import measure_run
 from qsr_edge.errors import BenchError
+from tests.conftest import REPOSITORY
 from tests.phone_simulator.adb_server import AdbServer
 from tests.phone_simulator.models import SAMSUNG
 from tests.phone_simulator.phone import Phone
@@ -348,7 +350,7 @@ def test_a_missing_app_is_told_before_anything_is_pushed(
     folder = begin(tmp_path / "run", device, tiny_bundle, photo)
     with pytest.raises(BenchError, match=r"not installed; build it \(docs/android.md\)"):
         measure_run(folder, device)
-    assert not any(os.path.basename(command) for command in one.commands if "mkdir" in command)
+    assert not [command for command in one.commands if "mkdir" in command]
     assert left_on(one) == []
 
 
@@ -380,3 +382,94 @@ def test_two_phones_at_once_and_kept_files(
     measure_run(again, android(phones[0]))
     assert phones[0]._pushed_bytes - pushed < 3000
     assert left_on(phones[0]) == []
+
+
+# --- by the command
+
+
+@pytest.mark.slow
+def test_the_command_on_a_phone(
+    phone: PhoneFactory,
+    adb_here: AdbServer,
+    run_cli: Callable[..., object],
+    monkeypatch: pytest.MonkeyPatch,
+    tiny_bundle: Path,
+    photo: Path,
+    tmp_path: Path,
+) -> None:
+    monkeypatch.setattr("qsr_edge.cli.bench.QUICK", SHORT)
+    one = phone()
+    run = tmp_path / "run"
+    options = ("--bundle", tiny_bundle, "--quick", "--size", "40x24", "--image", photo, "-o", run)
+    result = run_cli("bench", "--device", "pixel", *options, "--json")
+    assert result.exit_code == 0, result.stderr
+    report = json.loads(result.stdout)
+    assert report["complete"]
+    assert report["run"]["device"]["simulator"] is True
+    assert [variant["golden_equal"] for variant in report["variants"]] == [True, True]
+    check_measured(run)
+    assert left_on(one) == []
+
+
+@pytest.mark.slow
+def test_the_command_with_a_stock_program(
+    phone: PhoneFactory,
+    adb_here: AdbServer,
+    run_cli: Callable[..., object],
+    monkeypatch: pytest.MonkeyPatch,
+    tiny_bundle: Path,
+    tmp_path: Path,
+) -> None:
+    monkeypatch.setattr("qsr_edge.cli.bench.QUICK", SHORT)
+    sample = REPOSITORY / "tests" / "unit" / "bench" / "stock" / "benchmark_model_partial.txt"
+    one = phone()
+    show = "import sys; print(open(sys.argv[1]).read())"
+    one.binaries["benchmark_model"] = (sys.executable, "-c", show, str(sample))
+    binary = tmp_path / "binary"
+    binary.write_bytes(b"\x7fELF")
+    runner = ("--runner", "benchmark_model", "--runner-binary", binary, "--no-images")
+    options = ("--device", "pixel", "--bundle", tiny_bundle, "--depth", "1", "--quick", "-o", tmp_path / "run")
+    result = run_cli("bench", *options, *runner)
+    assert result.exit_code == 0, result.stderr
+    shown = " ".join(result.stdout.split())
+    assert "tiny d1 xnnpack: mean 12.17 ms (12.17 to 12.17) of 75, first 32.94 ms, load 2.1 ms; averages only" in shown
+    assert left_on(one) == []
+
+
+@pytest.mark.slow
+def test_a_killed_command_is_gone_on_with(
+    phone: PhoneFactory, adb_here: AdbServer, run_cli: Callable[..., object], tiny_bundle: Path, tmp_path: Path
+) -> None:
+    one = phone()
+    run = tmp_path / "run"
+    options = ["--bundle", str(tiny_bundle), "--quick", "--size", "40x24", "--no-images", "-o", str(run)]
+    killed = subprocess.Popen(
+        [sys.executable, "-m", "qsr_edge", "bench", "--device", one.address, *options],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    log = run / RESULTS_NAME
+    deadline = time.monotonic() + 60
+    while not (log.exists() and log.read_bytes().count(b'"steady"') >= 2):
+        assert time.monotonic() < deadline, killed.poll()
+        time.sleep(0.05)
+    killed.kill()
+    killed.wait()
+    kept = log.read_bytes()
+    assert left_on(one)
+    # The agent goes on without anybody who listens.
+    while one.app.pid() is not None:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    result = run_cli("bench", "--resume", run, "--json")
+    assert result.exit_code == 0, result.stderr
+    assert log.read_bytes().startswith(kept[: kept.rfind(b"\n") + 1])
+    assert json.loads(result.stdout)["complete"]
+    records = read_log(run)
+    # The first agent's end was fetched, and the second had nothing left to do.
+    starts = [index for index, record in enumerate(records) if record["kind"] == "agent"]
+    assert len(starts) == 2
+    assert "steady" not in [record["kind"] for record in records[starts[1] :]]
+    own = [json.dumps({**record, "received_ms": 0}) for record in records if "received_ms" in record]
+    assert max(Counter(own).values()) == 1
+    assert left_on(one) == []

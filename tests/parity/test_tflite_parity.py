@@ -75,6 +75,17 @@ def test_fixed_size_and_threads(tmp_path: Path, storage: Storage) -> None:
                 np.testing.assert_array_equal(runner.run(IMAGES[index]), expected[depth][index])
 
 
+@pytest.mark.parametrize("storage", Storage)
+def test_convolutions_and_additions_at_the_upscaled_size(tmp_path: Path, storage: Storage) -> None:
+    network = random_network(bits=3, scale=3, channels=8, depths=(1,), refined=True)
+    expected = golden(network)
+    [(path, _)] = write(network, tmp_path, ConvertOptions(storage=storage, metadata=METADATA))
+    for kernels in BACKEND.kernel_families():
+        runner = BACKEND.open_model(path, depth=1, kernels=kernels)
+        for image, result in zip(IMAGES, expected[1], strict=True):
+            np.testing.assert_array_equal(runner.run(image), result, err_msg=kernels)
+
+
 @pytest.mark.parametrize("bits", [4, 8])
 def test_scaled_profile_is_xnnpacks_arithmetic(tmp_path: Path, bits: int) -> None:
     network = random_network(bits=bits, scale=2, channels=32, depths=DEPTHS, profile=Profile.SCALED)

@@ -43,6 +43,10 @@ def test_the_reference_model_gives_the_golden_bytes(
     check(random_network(bits=bits, scale=scale, channels=channels, depths=(1, 3), seed=bits), size, tmp_path)
 
 
+def test_convolutions_and_additions_at_the_upscaled_size(tmp_path: Path) -> None:
+    check(random_network(bits=3, scale=3, channels=8, depths=(1,), refined=True), (7, 5), tmp_path)
+
+
 @pytest.mark.parametrize("entry", [e for e in zoo_entries() if e.profile == "portable"], ids=lambda entry: entry.name)
 def test_the_zoo_gives_the_golden_bytes(tmp_path: Path, entry: ZooEntry) -> None:
     check(lower_checkpoint(read_checkpoint(entry.path)), (24, 40), tmp_path)

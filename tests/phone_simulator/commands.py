@@ -31,7 +31,7 @@ def _options(call: Call, known: str) -> tuple[set[str], list[str]]:
 
 
 def _target(call: Call, source: str, destination: str) -> str:
-    """Where ``cp`` or ``ln`` puts a source: into the destination if that is a folder."""
+    """Where ``cp``, ``ln`` or ``mv`` puts a source: into the destination if that is a folder."""
     if call.storage.host_path(call.path(destination)).is_dir():
         return f"{call.path(destination)}/{PurePosixPath(source).name}"
     return call.path(destination)
@@ -167,6 +167,17 @@ async def mkdir(call: Call) -> int:
     return 0
 
 
+async def mv(call: Call) -> int:
+    _, (*sources, destination) = _options(call, "f")
+    for source in sources:
+        target = _target(call, source, destination)
+        os.replace(
+            call.storage.writable_path(call.path(source), follow=False),
+            call.storage.writable_path(target, follow=False),
+        )
+    return 0
+
+
 async def rm(call: Call) -> int:
     options, names = _options(call, "rRf")
     status = 0
@@ -272,6 +283,7 @@ FILE_COMMANDS: dict[str, Function] = {
     "ln": ln,
     "ls": ls,
     "mkdir": mkdir,
+    "mv": mv,
     "rm": rm,
     "rmdir": rmdir,
     "sha256sum": sha256sum,

@@ -75,7 +75,7 @@ class _Writer:
         attribute.ClampAttribute(*bounds, ts.NanPropagationMode.PROPAGATE)
         return self.operator(ts.Op.CLAMP, [source], shape, ts.DType.INT8, attribute)
 
-    def conv2d(self, node: Conv2d, constants: Constants, channels: int) -> str:
+    def conv2d(self, node: Conv2d, constants: Constants, shape: list[int]) -> str:
         weights = constants[node.weights].astype(np.int8)
         if not isinstance(node.requantization, Shift):
             raise BackendError(
@@ -102,7 +102,6 @@ class _Writer:
             self.constant(ts.DType.INT8, zero),
         ]
         op = ts.Op.DEPTHWISE_CONV2D if node.depthwise else ts.Op.CONV2D
-        shape = self.shape(channels)
         accumulator = self.operator(op, inputs, shape, ts.DType.INT32, attribute)
         return self.rescale(accumulator, shape, shifts, (ts.DType.INT32, ts.DType.INT8))
 
@@ -120,15 +119,15 @@ class _Writer:
         target = self.serializer.addConst([len(shape)], ts.DType.SHAPE, shape).name
         return self.operator(ts.Op.RESHAPE, [source, target], shape, ts.DType.INT8, attribute)
 
-    def depth_to_space(self, node: DepthToSpace, channels: int) -> str:
-        height, width = self.size_px
-        block = node.block
+    def depth_to_space(self, node: DepthToSpace, shape: list[int]) -> str:
+        block, channels = node.block, shape[3]
+        height, width = shape[1] // block, shape[2] // block
         split = self.reshape(self.names[node.input], [1, height, width, block, block * channels])
         attribute = ts.TosaSerializerAttribute()
         attribute.TransposeAttribute([0, 1, 3, 2, 4])
         moved = [1, height, block, width, block * channels]
         swapped = self.operator(ts.Op.TRANSPOSE, [split], moved, ts.DType.INT8, attribute)
-        return self.reshape(swapped, self.shape(channels, block))
+        return self.reshape(swapped, shape)
 
 
 def write_graph(graph: Graph, constants: Constants, size_px: tuple[int, int]) -> bytes:
@@ -161,11 +160,11 @@ def write_graph(graph: Graph, constants: Constants, size_px: tuple[int, int]) ->
                     unsigned=(True, False),
                 )  # fmt: skip
             case Conv2d():
-                name = writer.conv2d(node, constants, output.channels)
+                name = writer.conv2d(node, constants, shape)
             case Add():
                 name = writer.add(node, shape)
             case DepthToSpace():
-                name = writer.depth_to_space(node, output.channels)
+                name = writer.depth_to_space(node, shape)
         if output.range != INT8:
             name = writer.clamp(name, shape, output.range)
         writer.names[node.output] = name

@@ -5,6 +5,8 @@ import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from qsr_edge.bench.adb import (
     Adb,
@@ -30,7 +32,7 @@ List of devices attached
 R5CR10000XY            unauthorized usb:1-2 transport_id:4
 127.0.0.1:5555         offline transport_id:5
 adb-3A051FDJ-x1._adb-tls-connect._tcp device product:husky model:Pixel_8_Pro device:husky transport_id:9
-0123456789ABCDEF       no permissions (missing udev rules?); see [http://d.android.com/tools/device.html] usb:1-1 transport_id:1
+0123456789ABCDEF       no permissions (missing udev rules?); see [http://d.android.com/tools] usb:1-1 transport_id:1
 ????????????           no permissions usb:3-1 transport_id:2
 emulator-5554          device product:sdk_gphone64_arm64 model:sdk_gphone64_arm64 device:emu64a transport_id:7
 ZX1                    bootloader
@@ -67,6 +69,16 @@ def test_no_device_in_a_list(text: str) -> None:
     assert [device for device in parse_devices(text) if device.state == "device"] == []
 
 
+@given(st.text())
+def test_any_text_as_a_list_and_as_a_message(text: str) -> None:
+    for device in parse_devices(text):
+        assert device.serial
+        assert device.state
+    error = failure(text, "X")
+    assert str(error).startswith("X: ")
+    assert len(str(error)) < 500
+
+
 # Messages of adb 29 to 35 (client/commandline.cpp, file_sync_client.cpp, adb_client.cpp, transport.cpp).
 MESSAGES: list[tuple[str, type[AdbError], str]] = [
     ("error: no devices/emulators found", DeviceGoneError, "plug it in"),
@@ -86,7 +98,7 @@ MESSAGES: list[tuple[str, type[AdbError], str]] = [
     ("error: device still authorizing", UnauthorizedError, "accept its question"),
     ("error: protocol fault (couldn't read status): Connection reset by peer", ServerError, "started again"),
     ("error: cannot connect to daemon", ServerError, "started again"),
-    ("* daemon not running; starting now\nADB server didn't ACK\n* failed to start daemon *", ServerError, "started again"),
+    ("* daemon not running; starting now\nADB server didn't ACK\n* failed to start daemon *", ServerError, "again"),
     (
         "adb: error: failed to copy 'a' to '/data/local/tmp/a': remote write failed: No space left on device",
         NoSpaceError,

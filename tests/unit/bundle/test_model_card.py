@@ -126,3 +126,21 @@ def test_checkpoint_card(manifest: Manifest) -> None:
     card = checkpoint_card(floating, {}, name="x2", licence="Apache-2.0")
     assert ["bits", "float"] in rows(card)
     assert "## Quality" not in card
+
+
+def test_the_cost_of_integers_is_a_table_of_its_own(manifest: Manifest) -> None:
+    depths = [
+        {
+            "depth": 1,
+            "psnr_db": {"as_trained": 30.5, "residual_stream": 30.4567},
+            "cost_db": {"residual_stream": 0.0433},
+        }
+    ]
+    found = {"images": 16, "measured_images": 8, "depths": depths}
+    card = model_card(replace(manifest, provenance={**manifest.provenance, "calibration": found}))
+    assert "| Depth | as trained | residual stream |" in card
+    assert "| 1 | 30.500 | 30.457 |" in card
+    assert "on 8 images; step sizes were calibrated on 16 others" in card
+    assert "calibration" not in card.split("## Training")[1]
+    for damaged in ("none", {}, {"depths": "none"}, {"depths": [3, {"depth": 1}, {"psnr_db": {"a": "|"}}]}):
+        assert model_card(replace(manifest, provenance={"calibration": damaged}))

@@ -3,13 +3,16 @@ from pathlib import Path
 import pytest
 
 from qsr_edge.errors import RecipeError
+from qsr_edge.nn.config import ArchitectureName
+from qsr_edge.nn.quantsr_c_config import nested_depths
 from qsr_edge.recipe.reader import preset_names, read_recipe
 from qsr_edge.recipe.train import TrainRecipe
 
 
 def test_every_preset_is_valid_and_named_after_its_file() -> None:
     ours = {f"x{scale}_{kind}" for scale in (2, 4) for kind in ("fp32", "w8a8", "w4a4", "w3a3", "w2a2")}
-    assert set(preset_names(TrainRecipe)) == ours | {f"paper_{name}" for name in ours}
+    convolutional = {f"quantsr_c_x{scale}_{kind}" for scale in (2, 4) for kind in ("fp32", "w4a4", "w3a3", "w2a2")}
+    assert set(preset_names(TrainRecipe)) == ours | {f"paper_{name}" for name in ours} | convolutional
     for name in preset_names(TrainRecipe):
         assert read_recipe(name, TrainRecipe).name == name
 
@@ -22,6 +25,31 @@ def test_the_presets_are_a_chain_of_warm_starts(family: str) -> None:
         bits.append(recipe.bits)
         name = recipe.start if recipe.bits else ""
     assert bits == [2, 3, 4, 8, 0]
+
+
+@pytest.mark.parametrize("scale", [2, 4])
+def test_the_papers_own_network_has_presets(scale: int) -> None:
+    bits, name, recipe = [], f"quantsr_c_x{scale}_w2a2", None
+    while name:
+        recipe = read_recipe(name, TrainRecipe)
+        assert recipe.architecture is ArchitectureName.QUANTSR_C
+        assert (recipe.channels, recipe.blocks, recipe.depths) == (64, 32, nested_depths(32))
+        bits.append((recipe.scale, recipe.bits))
+        name = recipe.start
+    assert bits == [(scale, 2), (scale, 3), (scale, 4), (scale, 0), *([(2, 0)] if scale == 4 else [])]
+
+
+def test_settings_of_another_architecture_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "r.toml"
+    start = 'name = "r"\narchitecture = "quantsr_c"\nscale = 2\nbits = 4\niterations = 5\nblocks = 8\n'
+    path.write_text(start + 'profile = "scaled"\ndepth_biases = true\n')
+    with pytest.raises(RecipeError, match="depth_biases is not a setting of the architecture quantsr_c"):
+        read_recipe(str(path), TrainRecipe)
+    path.write_text(start)
+    with pytest.raises(RecipeError, match=r"profile = .*portable.* is not possible"):
+        read_recipe(str(path), TrainRecipe)
+    path.write_text(start + 'profile = "scaled"\n')
+    assert read_recipe(str(path), TrainRecipe).config().architecture is ArchitectureName.QUANTSR_C
 
 
 def test_the_papers_scale() -> None:
