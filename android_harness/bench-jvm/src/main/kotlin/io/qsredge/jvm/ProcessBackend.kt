@@ -65,16 +65,7 @@ class ProcessBackend(
 
     /** A path may hold whatever a file name may. */
     private fun quoted(text: String): String =
-        text
-            .map {
-                if (it < ' ' || it == '"' ||
-                    it == '\\'
-                ) {
-                    "\\u%04x".format(it.code)
-                } else {
-                    "$it"
-                }
-            }.joinToString("", "\"", "\"")
+        text.map { if (it < ' ' || it in "\"\\") "\\u%04x".format(it.code) else "$it" }.joinToString("", "\"", "\"")
 
     private fun ask(request: String): Json.Object = exchange(request) { it }
 

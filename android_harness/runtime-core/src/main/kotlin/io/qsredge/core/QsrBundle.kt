@@ -53,9 +53,8 @@ public class QsrBundle private constructor(
             val mark = marks?.let { File(it, sha256(content + folder.canonicalPath.toByteArray())) }
             manifest.verifyFiles(folder, hashes = mark?.isFile != true)
             // No mark is no harm: the hashes are checked again next time.
-            if (mark != null && !mark.isFile &&
-                (marks.isDirectory || marks.mkdirs())
-            ) {
+            if (mark?.isFile == false) {
+                marks.mkdirs()
                 mark.runCatching { createNewFile() }
             }
             return QsrBundle(folder, manifest)

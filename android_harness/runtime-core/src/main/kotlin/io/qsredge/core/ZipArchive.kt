@@ -118,7 +118,7 @@ internal class ZipArchive(
             }
             if (!seen.add(name.lowercase())) refuse("member '$name' is there twice")
             val method = number(directory, position + 10, 2)
-            if (flags and ENCRYPTED != 0L || (method != STORED && method != DEFLATED)) {
+            if (flags and UNUSUAL_FLAGS != 0L || (method != STORED && method != DEFLATED)) {
                 refuse("member '$name' is encrypted or compressed in an unusual way")
             }
             val member =
@@ -175,7 +175,9 @@ internal class ZipArchive(
         private const val CENTRAL_BYTES = 46
         private const val LOCAL = 0x04034b50L
         private const val LOCAL_BYTES = 30
-        private const val ENCRYPTED = 0x1L
+
+        // Encrypted, patched, strongly encrypted, masked headers.
+        private const val UNUSUAL_FLAGS = 0x2061L
         private const val UTF_8 = 0x800L
         private const val STORED = 0L
         private const val DEFLATED = 8L

@@ -127,7 +127,15 @@ class BenchAgent(
         return Outcome(message == null, message)
     }
 
-    private fun runtimes(): String = backends.joinToString { it.runtime }
+    private fun runtimes(): String =
+        backends.joinToString {
+            try {
+                it.runtime
+            } catch (error: LinkageError) {
+                // Loading a model will tell it as an error, with a record.
+                "${it.target} ($error)"
+            }
+        }
 
     /** Null if all went well, or why it did not. */
     private fun measure(
@@ -246,12 +254,8 @@ private class Measurement(
     fun run() {
         passGate()
         for (one in job.variants) {
-            if (isSteady(one.done.queries, one.done.steadyUs) && imagesLeft(one).isEmpty() &&
-                sustainedLeft(one) <= 0
-            ) {
-                continue
-            }
-            at(one.label) { start(one) }
+            val steady = isSteady(one.done.queries, one.done.steadyUs)
+            if (!steady || imagesLeft(one).isNotEmpty() || sustainedLeft(one) > 0) at(one.label) { start(one) }
         }
         steady()
         for (one in job.variants) {
@@ -283,11 +287,8 @@ private class Measurement(
         val now = device.condition()
         val named = label?.let { arrayOf<Pair<String, Any?>>("variant" to it) }.orEmpty()
         file.append("condition", "source" to "agent", "condition" to now.toRecord(), *named)
-        if (pluggedIn != null && now.pluggedIn != null &&
-            now.pluggedIn != pluggedIn
-        ) {
-            file.append("event", "event" to "power")
-        }
+        val changed = pluggedIn != null && now.pluggedIn != null && now.pluggedIn != pluggedIn
+        if (changed) file.append("event", "event" to "power")
         pluggedIn = now.pluggedIn ?: pluggedIn
         return now
     }

@@ -1,12 +1,16 @@
 package io.qsredge.bench.core
 
+import io.qsredge.core.Backend
 import io.qsredge.core.BackendException
 import io.qsredge.core.Golden
 import io.qsredge.core.Json
+import io.qsredge.core.LoadedModel
+import io.qsredge.core.ModelSpec
 import io.qsredge.core.Sample
 import io.qsredge.core.Size
 import io.qsredge.core.TestBackend
 import io.qsredge.core.TestBundle
+import io.qsredge.core.guarded
 import io.qsredge.core.inTemporaryFolder
 import org.junit.Assert.assertArrayEquals
 import org.junit.Assert.assertEquals
@@ -303,6 +307,25 @@ class BenchTest {
                 "cannot be loaded",
                 run(job(folder, listOf(variant("x", good, 1)), part), backend = broken).message,
             )
+        }
+
+    @Test
+    fun aRuntimeThatIsNotThereIsTold() =
+        inTemporaryFolder { folder ->
+            val bundle = TestBundle.write(folder.resolve("bundle"))
+            val absent =
+                object : Backend by TestBackend() {
+                    override val runtime: String get() = throw UnsatisfiedLinkError("no library")
+
+                    override fun load(spec: ModelSpec): LoadedModel =
+                        guarded("LiteRT", spec) { throw UnsatisfiedLinkError("no library") }
+                }
+            val job = job(folder, listOf(variant("x", bundle, 1)))
+            val outcome = BenchAgent("test 1", listOf(absent), SimulatedDevice()).run(job)
+            assertTrue(outcome.message!!.contains("native library cannot be loaded"))
+            val records = Records(folder.resolve("out/results-1.jsonl"))
+            assertEquals(listOf("agent", "error", "end"), records.kinds)
+            assertTrue("no library" in records.text(records.all[0], "runtime"))
         }
 
     @Test
