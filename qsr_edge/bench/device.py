@@ -29,6 +29,14 @@ class Phase(StrEnum):
     CLEAN = "clean"
 
 
+class Runner(StrEnum):
+    """What runs the models on a phone."""
+
+    APP = "app"
+    BENCHMARK_MODEL = "benchmark_model"
+    EXECUTOR_RUNNER = "executor_runner"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeviceInfo:
     """What a device is.

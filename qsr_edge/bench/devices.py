@@ -4,12 +4,11 @@ import re
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 
 from qsr_edge.bench.adb import Adb, AdbDevice, ListedDevice, find_adb
 from qsr_edge.bench.android import DEFAULT_POLL_S, DEFAULT_WAIT_S, AndroidDevice
-from qsr_edge.bench.device import Device, DeviceKind
+from qsr_edge.bench.device import Device, DeviceKind, Runner
 from qsr_edge.bench.host import HostDevice
 from qsr_edge.bench.iphone import IphoneDevice
 from qsr_edge.bench.iphone_tools import find_iphone_tool
@@ -18,14 +17,6 @@ from qsr_edge.errors import BenchError
 
 HOST = "host"
 ALL = "all"
-
-
-class Runner(StrEnum):
-    """What runs the models on a phone."""
-
-    APP = "app"
-    BENCHMARK_MODEL = "benchmark_model"
-    EXECUTOR_RUNNER = "executor_runner"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,7 +139,7 @@ def _iphone(options: DeviceOptions) -> Sequence[Found]:
         Found(
             kind=DeviceKind.IOS,
             id=listed.udid,
-            names=tuple(dict.fromkeys(name for name in (listed.name, listed.model, listed.product_type) if name)),
+            names=tuple(name for name in (listed.name, listed.model, listed.product_type, "iPhone") if name),
             state="not ready" if listed.remedy else "ready",
             remedy=listed.remedy,
             device=None if listed.remedy else IphoneDevice(tool, listed),

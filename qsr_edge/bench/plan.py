@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qsr_edge import __version__
-from qsr_edge.bench.device import Device, PlannedImage, PlannedVariant
+from qsr_edge.bench.device import Device, PlannedImage, PlannedVariant, Runner
 from qsr_edge.bench.job import Effort, Gate
 from qsr_edge.bench.log import Record, done_of
 from qsr_edge.bench.result import SCHEMA
@@ -45,6 +45,7 @@ class RunRequest:
         effort: of each variant.
         gate: what to wait for first.
         originals: pictures that are reduced, upscaled on the device, and compared.
+        runner: what runs the models on a phone.
     """
 
     bundles: tuple[Path, ...]
@@ -55,6 +56,7 @@ class RunRequest:
     effort: Effort
     gate: Gate | None
     originals: tuple[Path, ...]
+    runner: Runner = Runner.APP
 
 
 def new_run_id(device: str) -> str:
@@ -85,6 +87,7 @@ def new_header(request: RunRequest, device: Device) -> dict[str, Any]:
         "schema": SCHEMA,
         "run": new_run_id(info.name),
         "version": __version__,
+        "runner": request.runner.value,
         "device": {key: value for key, value in asdict(info).items() if value is not None},
         "job": {
             **asdict(request.effort),

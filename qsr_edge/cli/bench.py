@@ -12,8 +12,8 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from qsr_edge.bench.android import DEFAULT_WAIT_S
-from qsr_edge.bench.device import Device
-from qsr_edge.bench.devices import ALL, HOST, DeviceOptions, Runner, find_devices
+from qsr_edge.bench.device import Device, Runner
+from qsr_edge.bench.devices import ALL, HOST, DeviceOptions, find_devices
 from qsr_edge.bench.duration import parse_duration_ms
 from qsr_edge.bench.fleet import run_fleet
 from qsr_edge.bench.job import FULL, QUICK, Gate
@@ -102,6 +102,8 @@ def command(
     )
     if resumed is not None:
         header = run_header(read_log(resumed))
+        if header.get("runner", Runner.APP) != options.runner:
+            raise BenchError(f"{resumed}: was begun with --runner {header.get('runner')}; go on with the same")
         devices = find_devices(query or header["device"]["id"], options)
         if len(devices) != 1 or devices[0].id != header["device"]["id"]:
             raise BenchError(
@@ -123,6 +125,7 @@ def command(
             effort=effort,
             gate=_gate(start_below, cool_down),
             originals=() if no_images else images or (demo_photo(),),
+            runner=options.runner,
         )
         if query == ALL:
             _fleet(devices, output, as_json)

@@ -403,13 +403,29 @@ def _training(provenance: Mapping[str, object]) -> Iterator[str]:
         if isinstance(recipe, Mapping):
             settings = [f"{key} {recipe[key]}" for key in ("iterations", "batch", "seed") if key in recipe]
             parts.append(f"{recipe.get('name', 'unnamed recipe')}: {', '.join(settings)}")
+        if "imported_from" in stage:
+            order = f", block order: {stage['block_order_from']}" if "block_order_from" in stage else ""
+            parts.append(f"imported from {stage['imported_from']}{order}")
         if "training_images" in stage:
             parts.append(f"{stage['training_images']} images")
         if stage.get("data"):
             parts.append("the same images" if stage["data"] == data else str(stage["data"]))
             data = stage["data"]
+        parts += _integer_cost(stage.get("calibration"))
         yield "; ".join(parts) or json.dumps({key: value for key, value in stage.items() if key != "start"})
         stage = stage.get("start")
+
+
+def _integer_cost(calibration: object) -> list[str]:
+    """What becoming integer cost at each depth; nothing if that is not told, or in another form."""
+    try:
+        depths = calibration["depths"] if isinstance(calibration, Mapping) else []
+        costs = [
+            f"{entry['depth']}: {entry['psnr_db']['as_trained'] - entry['psnr_db']['whole']:.3f} dB" for entry in depths
+        ]
+    except (KeyError, TypeError):
+        return []
+    return [f"integers cost at depth {', '.join(costs)}"] if costs else []
 
 
 def _print(report: Report) -> None:

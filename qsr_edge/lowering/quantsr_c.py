@@ -44,6 +44,7 @@ _MANTISSA = 127
 """Weight of a requantization: the larger, the finer its bias resolves a shift."""
 _LARGEST_SUM = (1 << 22) - 1
 """That the magnitudes of a channel's weights times the largest code may reach; the bias has as much again."""
+_SMALLEST_MULTIPLIER = 2.0**-24
 _SMALLEST_SHORTCUT = 1e-6
 
 Real = NDArray[np.float64]
@@ -106,7 +107,9 @@ class _Writer:
         flat = weight.reshape(len(weight), -1)
         reach = max(abs(input_range.q_min), abs(input_range.q_max))
         codes = CodeRange.signed(_WEIGHT_BITS)
-        step = np.maximum(np.abs(flat).max(axis=1) / codes.q_max, 1e-12)
+        # A channel of (almost) nothing but its bias keeps to a bias and a multiplier that fit.
+        least = np.maximum(np.abs(bias) / _LARGEST_SUM, _SMALLEST_MULTIPLIER * np.asarray(step_out))
+        step = np.maximum(np.abs(flat).max(axis=1) / codes.q_max, least)
         # A bound that the accumulator may not pass; hardly a trained channel comes near.
         step *= np.maximum(1, reach * np.abs(flat / step[:, None]).sum(axis=1) / _LARGEST_SUM)
         quantized = np.clip(_rounded(weight / step.reshape(-1, 1, 1, 1)), codes.q_min, codes.q_max)

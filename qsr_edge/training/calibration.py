@@ -42,6 +42,8 @@ CROP_PX = 64
 _SMALLEST_PX = 16
 _MEASURED_EVERY = 3
 """Of so many images one is measured on, the others are calibrated on."""
+_SMALLEST_SHARE = 2.0**-8
+"""Of a silent channel: requantization to a grid as fine as zero would need a multiplier beyond any runtime's."""
 STREAM_FACTORS = (0.5, 2**-0.5, 1.0, 2**0.5, 2.0)
 """Of the stream's step sizes, tried one by one."""
 _SAMPLES = 256
@@ -85,8 +87,9 @@ class _Samples:
         self.parts.append(flat[:, chosen])
 
     def step(self) -> Tensor:
-        """(C,) step sizes of int8 codes."""
-        return least_error_step(torch.cat(self.parts, dim=1), STREAM_RANGE, dim=(1,))
+        """(C,) step sizes of int8 codes; of a channel that is (almost) silent, a small share of the largest."""
+        step = least_error_step(torch.cat(self.parts, dim=1), STREAM_RANGE, dim=(1,))
+        return torch.maximum(step, step.max() * _SMALLEST_SHARE)
 
 
 @torch.no_grad()

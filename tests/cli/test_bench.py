@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from qsr_edge.bench.job import Effort
-from qsr_edge.bench.log import RESULTS_NAME
+from qsr_edge.bench.log import RESULTS_NAME, RunLog
 from qsr_edge.cli import bench
 from qsr_edge.data.images import read_picture, write_picture
 from qsr_edge.data.picture import Picture
@@ -108,6 +108,13 @@ def test_a_killed_run_goes_on(run_cli, tiny_bundle: Path, tmp_path: Path) -> Non
     text = results.read_text()
     assert text.count('"steady"') == before  # each had its 20 queries already
     assert '"part": 2, "reason": "resumed"' in text
+
+
+def test_a_run_goes_on_with_the_runner_that_it_began_with(run_cli, tmp_path: Path) -> None:
+    RunLog(tmp_path / RESULTS_NAME).append("run", schema=2, runner="app", device={"id": "host", "name": "here"})
+    result = run_cli("bench", "--resume", tmp_path, "--runner", "benchmark_model", "--runner-binary", "program")
+    assert result.exit_code == 1
+    assert "was begun with --runner app; go on with the same" in result.stderr
 
 
 def test_ctrl_c_keeps_what_was_measured(tiny_bundle: Path, tmp_path: Path) -> None:

@@ -85,6 +85,10 @@ def test_an_official_file_becomes_a_verified_bundle(
         found = json.loads(inspected.stdout)
         assert found["integer_only"] is True
         assert [entry["depth"] for entry in found["depths"]] == [2, 3, 4]
+        [line] = found["training"]
+        assert line.startswith(f"imported from {official.name}, block order: magnitude of shortcuts; integers cost at")
+        lost_db = report["calibration"]["depths"][2]["psnr_db"]
+        assert f"4: {lost_db['as_trained'] - lost_db['whole']:.3f} dB" in line
     upscaled = run_cli("upscale", "--bundle", str(output), str(photos / "0.png"), "-o", str(tmp_path / "up.png"))
     assert upscaled.exit_code == 0, upscaled.stderr
     with Image.open(tmp_path / "up.png") as image:

@@ -138,7 +138,12 @@ OUTLIVED: dict[str, tuple[Callable[[Phone, AdbServer], None], set[str], str]] = 
     ),
     "cable pulled while measuring": (lambda one, _: one.on_results(8, back(one)), {"measure", "pull"}, ""),
     "cable pulled at a picture": (lambda one, _: one.on_command("^cat .*/outputs/", back(one)), {"pull"}, ""),
-    "connection cut while measuring": (lambda one, _: one.on_results(8, one.cut_connections), {"measure", "pull"}, ""),
+    # Under a command: between two of them nobody would notice.
+    "connection cut while measuring": (
+        lambda one, _: one.on_results(8, lambda: one.on_command("tail -c", one.cut_connections)),
+        {"measure"},
+        "",
+    ),
     "connection cut in the push": (lambda one, _: one.on_push(2000, one.cut_connections), {"push"}, ""),
     "phone hangs while measuring": (lambda one, _: one.on_results(8, lambda: hang(one)), {"measure", "pull"}, ""),
     "reboot in the push": (lambda one, _: one.on_push(3000, lambda: one.reboot(seconds=0.5)), {"push"}, "rebooted"),

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from qsr_edge.bench.android import AndroidDevice
-from qsr_edge.bench.devices import DeviceOptions, Runner, find_devices
+from qsr_edge.bench.device import Runner
+from qsr_edge.bench.devices import DeviceOptions, find_devices
 from qsr_edge.bench.host import HostDevice
 from qsr_edge.errors import BenchError
 from tests.phone_simulator.adb_server import AdbServer

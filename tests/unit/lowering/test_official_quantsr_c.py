@@ -216,3 +216,25 @@ def test_nothing_in_a_file_is_executed(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="not a torch file of tensors"):
         import_official(path)
     assert not trace.exists()
+
+
+def test_flipped_bytes_are_told_or_change_a_number(tmp_path: Path) -> None:
+    path = tmp_path / "c_4bit.pth"
+    torch.save({"params": official_state(scale=2, bits=4, channels=2, blocks=1)}, path)
+    content = bytearray(path.read_bytes())
+    rng = np.random.default_rng(0)
+    messages, read = [], 0
+    for _ in range(60):
+        damaged = bytearray(content)
+        damaged[int(rng.integers(len(damaged)))] ^= int(rng.integers(1, 256))
+        path.write_bytes(damaged)
+        try:
+            found = import_official(path).checkpoint
+        except CheckpointError as error:
+            messages.append(str(error))
+        else:
+            assert found.config.channels == 2
+            read += 1
+    assert len(messages) > 5
+    assert len(messages) + read == 60
+    assert all(message.startswith(str(path)) and "\n" not in message for message in messages)

@@ -14,10 +14,12 @@ from qsr_edge.graph.ir import Add, Conv2d, DepthToSpace, TensorId
 from qsr_edge.graph.serde import dump_graph, load_graph
 from qsr_edge.lowering.checkpoint import lower_checkpoint
 from qsr_edge.lowering.network import LoweredNetwork
+from qsr_edge.lowering.official_quantsr_c import import_official
 from qsr_edge.nn.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from qsr_edge.nn.quantsr_c_config import QuantsrCConfig, nested_depths
 from qsr_edge.runtime.tiler import upscale_tiled
-from qsr_edge.training.calibration import Stage, as_codes, quantsr_c_network, stage_images
+from qsr_edge.training.calibration import Stage, as_codes, calibrate, quantsr_c_network, stage_images
+from tests.official_quantsr_c import official_state
 from tests.quantsr_c_networks import calibrated_network, noise
 
 CASES = [
@@ -177,6 +179,24 @@ def test_what_cannot_be_lowered_is_refused() -> None:
     tiny = {**checkpoint.tensors, "body.2.conv2.weight_quantizer.step": np.float32(1e-12)}
     with pytest.raises(LoweringError, match=r"body\.2\.conv2: bias .* do not fit int32"):
         lower_checkpoint(_changed(checkpoint, tensors=tiny))
+
+
+def test_silent_channels_are_lowered_and_stay_silent(tmp_path) -> None:  # type: ignore[no-untyped-def]
+    state = official_state(scale=2, bits=4)
+    for name in ("conv_first", *(f"body.{i}.conv2" for i in range(4)), "conv_after_body"):
+        state[f"{name}.weight"][0] = 0
+        state[f"{name}.bias"][0] = 0
+    state["conv_after_body.bias"][0] = 3.0
+    state["upsample.0.weight"][4:8] = 0  # all four positions of channel 1, nothing but a bias
+    state["upsample.0.bias"][4:8] = 50.0
+    torch.save({"params": state}, tmp_path / "c_4bit.pth")
+    checkpoint = calibrate(import_official(tmp_path / "c_4bit.pth").checkpoint, noise((20, 24)))
+    found = stage_images(quantsr_c_network(checkpoint), checkpoint, noise((18, 22))[0], 4)
+    trained = found[Stage.TRAINED].astype(np.int16)
+    assert np.abs(found[Stage.WHOLE] - trained).mean() <= WHOLE_LEVELS
+    multipliers = [array for key, array in _constants(checkpoint).items() if key.endswith("multipliers")]
+    # What XNNPACK requantizes by.
+    assert all((array >= 2.0**-32).all() and (array < 256).all() for array in multipliers)
 
 
 def test_depths_of_the_official_versions() -> None:
