@@ -1,5 +1,6 @@
 """Runs models for a program without Python: ``python runtime_worker.py TARGET``; see ProcessBackend.kt."""
 
+import itertools
 import json
 import os
 import sys
@@ -18,6 +19,7 @@ def main() -> None:
     os.dup2(2, 1)  # what a runtime prints must not get among the answers
     backend = find_backend(sys.argv[1])
     models: dict[int, Runner] = {}
+    numbers = itertools.count()
 
     def answer(content: bytes = b"", **values: Any) -> None:
         answers.write(json.dumps(values).encode() + b"\n" + content)
@@ -26,7 +28,7 @@ def main() -> None:
     def serve(request: dict[str, Any]) -> None:
         match request["do"]:
             case "load":
-                number = len(models)
+                number = next(numbers)
                 models[number] = backend.open_model(
                     Path(request["file"]),
                     depth=request["depth"],
@@ -35,7 +37,7 @@ def main() -> None:
                 )
                 answer(model=number)
             case "close":
-                models[request["model"]] = None  # type: ignore[assignment]
+                del models[request["model"]]
                 answer()
             case "run":
                 size = request["height_px"], request["width_px"], 3
