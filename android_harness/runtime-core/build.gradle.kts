@@ -6,6 +6,7 @@ kotlin {
     explicitApi()
     compilerOptions {
         allWarningsAsErrors = true
+        optIn.add("io.qsredge.core.InternalQsrApi")
         jvmTarget = org.jetbrains.kotlin.gradle.dsl.JvmTarget.JVM_11
     }
 }
@@ -13,6 +14,10 @@ kotlin {
 java {
     sourceCompatibility = JavaVersion.VERSION_11
     targetCompatibility = JavaVersion.VERSION_11
+}
+
+sourceSets.test {
+    kotlin.srcDir("src/testFixtures/kotlin")
 }
 
 dependencies {

@@ -1,18 +1,57 @@
-"""The Android project's files that no tool here builds are at least well formed and agree with each other."""
+"""The Android project's files that no tool here builds are well formed and agree with each other and the protocol."""
 
 import re
 import tomllib
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
-HARNESS = Path(__file__).parents[3] / "android_harness"
+import pytest
+
+REPOSITORY = Path(__file__).parents[3]
+HARNESS = REPOSITORY / "android_harness"
+NAMESPACE = "{http://schemas.android.com/apk/res/android}"
+MODULES = [
+    "runtime-core",
+    "runtime-android",
+    "runtime-litert",
+    "runtime-executorch",
+    "bench-core",
+    "bench-jvm",
+    "bench-app",
+    "sample",
+]
+APPS = {"bench-app": "io.qsredge.bench", "sample": "io.qsredge.sample"}
+# Modules whose code is never run here, and how much of it there may be.
+ANDROID_ONLY = ["runtime-android", "runtime-litert", "runtime-executorch", "bench-app", "sample"]
+MAX_UNTESTED_LINES = 300
 
 
-def test_xml_is_well_formed() -> None:
-    files = [path for path in HARNESS.rglob("*.xml") if not {".toolchain", "build"} & set(path.parts)]
-    assert files
-    for path in files:
-        ElementTree.parse(path)
+def xml_files() -> list[Path]:
+    return sorted(path for path in HARNESS.rglob("*.xml") if not {".toolchain", "build"} & set(path.parts))
+
+
+def manifest(module: str) -> ElementTree.Element:
+    return ElementTree.parse(HARNESS / module / "src" / "main" / "AndroidManifest.xml").getroot()
+
+
+def build_file(module: str) -> str:
+    return (HARNESS / module / "build.gradle.kts").read_text()
+
+
+def kotlin_files(module: str) -> list[Path]:
+    return sorted(path for path in (HARNESS / module / "src").rglob("*.kt") if "test" not in path.parts)
+
+
+@pytest.mark.parametrize("path", xml_files(), ids=lambda path: str(path.relative_to(HARNESS)))
+def test_xml_is_well_formed_and_its_references_are_there(path: Path) -> None:
+    tree = ElementTree.parse(path)
+    module = HARNESS / path.relative_to(HARNESS).parts[0]
+    texts = [value for element in tree.iter() for value in [*element.attrib.values(), element.text or ""]]
+    for kind, name in (match for text in texts for match in re.findall(r"@(\w+)/(\w+)", text)):
+        values = [ElementTree.parse(file).getroot() for file in module.glob("src/main/res/values/*.xml")]
+        assert any(entry.tag == kind and entry.get("name") == name for root in values for entry in root), (
+            f"@{kind}/{name}"
+        )
 
 
 def test_gradle_and_the_script_use_one_kotlin() -> None:
@@ -22,11 +61,86 @@ def test_gradle_and_the_script_use_one_kotlin() -> None:
     scripts = " ".join(path.read_text() for path in HARNESS.rglob("*.gradle.kts"))
     used = set(re.findall(r"libs\.(?:plugins\.)?([\w.]+)", scripts))
     offered = {name.replace("-", ".") for table in ("libraries", "plugins") for name in catalog[table]}
-    assert {name.removesuffix(".apply") for name in used} <= offered
+    assert {name.removesuffix(".apply") for name in used} == offered
+    for table in ("libraries", "plugins"):
+        for entry in catalog[table].values():
+            assert entry["version"]["ref"] in catalog["versions"]
 
 
 def test_every_included_module_is_there() -> None:
     included = re.findall(r'":([\w-]+)"', (HARNESS / "settings.gradle.kts").read_text())
-    assert included == ["runtime-core", "runtime-android"]
+    assert sorted(included) == sorted(MODULES)
     for module in included:
-        assert (HARNESS / module / "build.gradle.kts").is_file()
+        for other in re.findall(r'project\(":([\w-]+)"\)', build_file(module)):
+            assert other in included
+        for consumed in re.findall(r'consumerProguardFiles\("(.+)"\)', build_file(module)):
+            assert (HARNESS / module / consumed).is_file()
+
+
+def test_an_app_ships_one_runtime() -> None:
+    for module in MODULES:
+        runtimes = set(re.findall(r"libs\.(litert|executorch)\b", build_file(module)))
+        assert runtimes == (
+            {module.removeprefix("runtime-")} if module in ("runtime-litert", "runtime-executorch") else set()
+        )
+    assert re.findall(r'project\(":runtime-(?:litert|executorch)"\)', build_file("sample")) == [
+        'project(":runtime-litert")'
+    ]
+    # The core is what an app takes whichever the runtime.
+    assert "implementation(" not in build_file("runtime-core").replace("testImplementation(", "")
+
+
+@pytest.mark.parametrize("module", [module for module in MODULES if "android {" in build_file(module)])
+def test_android_modules_are_for_android_8_and_ask_for_nothing(module: str) -> None:
+    assert re.findall(r"minSdk = (\d+)", build_file(module)) == ["26"]
+    permissions = [entry.get(f"{NAMESPACE}name") for entry in manifest(module).iter("uses-permission")]
+    assert permissions == (["android.permission.WAKE_LOCK"] if module == "bench-app" else [])
+
+
+@pytest.mark.parametrize(("module", "package"), APPS.items())
+def test_manifests_name_classes_that_are_there(module: str, package: str) -> None:
+    assert f'applicationId = "{package}"' in build_file(module)
+    sources = "".join(path.read_text() for path in kotlin_files(module))
+    named = [
+        entry.get(f"{NAMESPACE}name", "")
+        for tag in ("activity", "instrumentation")
+        for entry in manifest(module).iter(tag)
+    ]
+    assert named
+    for name in named:
+        assert re.search(rf"^class {name.removeprefix('.')} : (Activity|Instrumentation)\(\)", sources, re.MULTILINE), (
+            name
+        )
+    assert f"package {package}\n" in sources
+
+
+def test_the_app_is_started_as_the_protocol_says() -> None:
+    protocol = (REPOSITORY / "docs" / "device-protocol.md").read_text()
+    started = set(re.findall(r"io\.qsredge\.bench/\.(\w+)", protocol))
+    named = {
+        entry.get(f"{NAMESPACE}name", "").removeprefix(".")
+        for tag in ("activity", "instrumentation")
+        for entry in manifest("bench-app").iter(tag)
+    }
+    assert started == named
+    [instrumentation] = manifest("bench-app").iter("instrumentation")
+    assert instrumentation.get(f"{NAMESPACE}targetPackage") == APPS["bench-app"]
+    assert all(entry.get(f"{NAMESPACE}exported") == "true" for entry in manifest("bench-app").iter("activity"))
+    assert (
+        'const val JOB = "job"' in (HARNESS / "bench-app/src/main/kotlin/io/qsredge/bench/BenchActivity.kt").read_text()
+    )
+
+
+def lines_of_code(path: Path) -> int:
+    """Lines that hold code: neither blank, nor comment, nor package and imports, nor a bracket alone."""
+    text = re.sub(r"/\*.*?\*/", "", path.read_text(), flags=re.DOTALL)
+    lines = [line.split("//")[0].strip() for line in text.splitlines()]
+    return sum(bool(re.search(r"\w", line)) and not line.startswith(("import ", "package ")) for line in lines)
+
+
+def test_little_code_is_untested() -> None:
+    counted = {module: sum(map(lines_of_code, kotlin_files(module))) for module in ANDROID_ONLY}
+    total = sum(counted.values())
+    assert total <= MAX_UNTESTED_LINES, counted
+    told = (HARNESS / "README.md").read_text()
+    assert f"{total} lines" in told, counted

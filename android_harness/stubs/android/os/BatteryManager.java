@@ -4,6 +4,14 @@ package android.os;
 public class BatteryManager {
     public static final int BATTERY_PROPERTY_CAPACITY = 4;
 
+    public static final int BATTERY_PROPERTY_CURRENT_NOW = 2;
+
+    public static final String EXTRA_TEMPERATURE = "temperature";
+
+    public static final String EXTRA_VOLTAGE = "voltage";
+
+    public static final String EXTRA_PLUGGED = "plugged";
+
     public int getIntProperty(int id) { throw new UnsupportedOperationException(); }
 
     public boolean isCharging() { throw new UnsupportedOperationException(); }

@@ -4,9 +4,19 @@ import java.util.concurrent.Executor;
 
 /** Signatures only, to compile against; tests/unit/android checks them against Android's own. */
 public final class PowerManager {
+    public static final int PARTIAL_WAKE_LOCK = 1;
+
     public interface OnThermalStatusChangedListener {
         void onThermalStatusChanged(int status);
     }
+
+    public static final class WakeLock {
+        public void acquire(long timeout) { throw new UnsupportedOperationException(); }
+
+        public void release() { throw new UnsupportedOperationException(); }
+    }
+
+    public WakeLock newWakeLock(int levelAndFlags, String tag) { throw new UnsupportedOperationException(); }
 
     public int getCurrentThermalStatus() { throw new UnsupportedOperationException(); }
 

@@ -7,6 +7,7 @@ import android.os.PowerManager
 import android.os.SystemClock
 import io.qsredge.core.HeadroomReader
 import io.qsredge.core.Sample
+import io.qsredge.core.SensorSource
 import io.qsredge.core.SensorValues
 import java.util.concurrent.Executor
 
@@ -14,66 +15,55 @@ import java.util.concurrent.Executor
  * Battery, power-save mode and heat of this device as [Sample]s. Needs no permission. Thermal status needs Android 10,
  * headroom Android 11; before that they are unknown. Close it when the selector is no longer used.
  *
- * [sample] is for one thread; the status listener may be called on any.
+ * [sample] is for one thread at a time; the status listener may be called on any.
+ *
+ * @param onThermalStatus told of every change of the thermal status, 0 to 6.
  */
 public class DeviceSensors(
     context: Context,
-) : AutoCloseable {
+    private val onThermalStatus: (Int) -> Unit = {},
+) : SensorSource,
+    AutoCloseable {
     private val power: PowerManager? = context.getSystemService(PowerManager::class.java)
     private val battery: BatteryManager? = context.getSystemService(BatteryManager::class.java)
 
     @Volatile
     private var thermalStatus: Int? = null
-
+    private val stopListening: () -> Unit = listen()
     private val headroom: HeadroomReader? =
-        if (Build.VERSION.SDK_INT >= ANDROID_11 &&
-            power != null
-        ) {
-            HeadroomReader { power.getThermalHeadroom(FORECAST_S) }
-        } else {
-            null
+        power.takeIf { Build.VERSION.SDK_INT >= Build.VERSION_CODES.R }?.let {
+            HeadroomReader {
+                it.getThermalHeadroom(
+                    0,
+                )
+            }
         }
-    private val stopListening: () -> Unit
 
-    init {
-        if (Build.VERSION.SDK_INT >= ANDROID_10 && power != null) {
-            val listener =
-                PowerManager.OnThermalStatusChangedListener {
-                    thermalStatus =
-                        SensorValues.thermalStatus(
-                            it,
-                        )
-                }
-            thermalStatus = SensorValues.thermalStatus(power.currentThermalStatus)
-            power.addThermalStatusListener(Executor { it.run() }, listener)
-            stopListening = { power.removeThermalStatusListener(listener) }
-        } else {
-            stopListening = {}
-        }
+    private fun listen(): () -> Unit {
+        if (power == null || Build.VERSION.SDK_INT < Build.VERSION_CODES.Q) return {}
+        val listener =
+            PowerManager.OnThermalStatusChangedListener {
+                thermalStatus = SensorValues.thermalStatus(it)
+                thermalStatus?.let(onThermalStatus)
+            }
+        thermalStatus = SensorValues.thermalStatus(power.currentThermalStatus)
+        power.addThermalStatusListener(Executor { it.run() }, listener)
+        return { power.removeThermalStatusListener(listener) }
     }
 
-    /**
-     * What is known now.
-     *
-     * @param pixels of the input of a frame.
-     * @param budgetUs that a frame may take; null for no deadline.
-     * @param latencyRatioMilli of a [io.qsredge.core.LatencyTracker].
-     */
-    public fun sample(
+    override fun sample(
         pixels: Long,
         budgetUs: Long?,
         latencyRatioMilli: Int?,
     ): Sample {
         val nowMs = SystemClock.elapsedRealtime()
+        val capacity = battery?.getIntProperty(BatteryManager.BATTERY_PROPERTY_CAPACITY)
         return Sample(
             timeMs = nowMs,
             pixels = pixels,
             budgetUs = budgetUs,
             latencyRatioMilli = latencyRatioMilli?.toLong(),
-            batteryPercent =
-                battery?.let {
-                    SensorValues.batteryPercent(it.getIntProperty(BatteryManager.BATTERY_PROPERTY_CAPACITY))
-                },
+            batteryPercent = capacity?.let(SensorValues::batteryPercent),
             charging = battery?.isCharging,
             powerSave = power?.isPowerSaveMode,
             thermalStatus = thermalStatus,
@@ -81,13 +71,5 @@ public class DeviceSensors(
         )
     }
 
-    override fun close() {
-        stopListening()
-    }
-
-    private companion object {
-        const val ANDROID_10 = 29
-        const val ANDROID_11 = 30
-        const val FORECAST_S = 0
-    }
+    override fun close(): Unit = stopListening()
 }

@@ -22,7 +22,29 @@ public class TileException(
     message: String,
 ) : QsrException(message)
 
+/** A runtime cannot load or run a model. */
+public class BackendException(
+    message: String,
+    cause: Throwable? = null,
+) : QsrException(message, cause)
+
+/** Pixels do not fit what is done with them: an empty image, a buffer too small, strides that leave it. */
+public class PixelException(
+    message: String,
+) : QsrException(message)
+
+/** The work was cancelled, by its [CancelSignal] or because the upscaler was closed meanwhile. */
+public class CancelledException(
+    message: String,
+) : QsrException(message)
+
+/** An upscaler was used after it was closed. */
+public class ClosedException(
+    message: String,
+) : QsrException(message)
+
 /** Text that is not JSON as RFC 8259 has it; turned into one of the above where the text comes from is known. */
-internal class JsonException(
+@InternalQsrApi
+public class JsonException(
     message: String,
 ) : Exception(message)

@@ -5,33 +5,38 @@ import java.nio.ByteBuffer
 import java.nio.charset.CharacterCodingException
 import java.nio.charset.CodingErrorAction
 
-/** A JSON value. Numbers are exact decimals; those written with a point or exponent have a double's value. */
-internal sealed interface Json {
-    data object Null : Json
+/** Shared by qsr-edge's own modules; not for apps: it may change in any release. */
+@RequiresOptIn("shared by qsr-edge's own modules, not for apps", RequiresOptIn.Level.ERROR)
+public annotation class InternalQsrApi
 
-    data class Bool(
+/** A JSON value. Numbers are exact decimals; those written with a point or exponent have a double's value. */
+@InternalQsrApi
+public sealed interface Json {
+    public data object Null : Json
+
+    public data class Bool(
         val value: Boolean,
     ) : Json
 
-    data class Number(
+    public data class Number(
         val value: BigDecimal,
     ) : Json
 
-    data class Text(
+    public data class Text(
         val value: String,
     ) : Json
 
-    data class Array(
+    public data class Array(
         val values: List<Json>,
     ) : Json
 
-    data class Object(
+    public data class Object(
         val entries: Map<String, Json>,
     ) : Json {
-        operator fun get(key: String): Json? = entries[key]
+        public operator fun get(key: String): Json? = entries[key]
     }
 
-    companion object {
+    public companion object {
         private const val MAX_DEPTH = 200
 
         /**
@@ -39,14 +44,14 @@ internal sealed interface Json {
          *
          * @throws JsonException if it is not JSON.
          */
-        fun parse(text: String): Json = Parser(text, MAX_DEPTH).parse()
+        public fun parse(text: String): Json = Parser(text, MAX_DEPTH).parse()
 
         /**
          * Parse UTF-8, without a byte-order mark.
          *
          * @throws JsonException if it is not UTF-8 or not JSON.
          */
-        fun parse(content: ByteArray): Json {
+        public fun parse(content: ByteArray): Json {
             val decoder = Charsets.UTF_8.newDecoder()
             decoder.onMalformedInput(CodingErrorAction.REPORT).onUnmappableCharacter(CodingErrorAction.REPORT)
             val text =

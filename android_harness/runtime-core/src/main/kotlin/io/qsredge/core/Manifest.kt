@@ -2,6 +2,8 @@ package io.qsredge.core
 
 import java.io.File
 import java.io.IOException
+import java.io.InputStream
+import java.io.OutputStream
 import java.security.MessageDigest
 
 /** Quality of a depth on a data set: PSNR in dB and SSIM on luma. */
@@ -73,34 +75,37 @@ public data class Manifest(
     val golden: GoldenInput,
     val files: List<FileEntry>,
 ) {
+    /** The entry of a depth; a [BundleException] names those that there are. */
+    public fun depthEntry(depth: Int): DepthEntry =
+        depths.firstOrNull { it.depth == depth }
+            ?: throw BundleException("$name: has no depth $depth, only ${depths.map { it.depth }}")
+
     /**
      * Check every listed file: there, inside the folder, of its size and hash.
      *
+     * @param hashes false to leave the hashes out, if they were checked before.
      * @throws BundleException naming the first that is not.
      */
-    public fun verifyFiles(folder: File) {
+    public fun verifyFiles(
+        folder: File,
+        hashes: Boolean = true,
+    ) {
         val root = folder.canonicalFile
         for (entry in files) {
             val file = File(folder, entry.path)
-            if (!file.canonicalFile.startsWith(
-                    root,
-                )
-            ) {
+            if (!file.canonicalFile.startsWith(root)) {
                 throw BundleException("$file: a link that leaves the bundle; $REMEDY")
             }
             if (!file.isFile) throw BundleException("$file: missing; $REMEDY")
-            if (file.length() !=
-                entry.bytes
-            ) {
+            if (file.length() != entry.bytes) {
                 throw BundleException("$file: ${file.length()} bytes, expected ${entry.bytes}; $REMEDY")
             }
-            val hash =
-                try {
-                    file.inputStream().use { sha256(it.readBytes()) }
-                } catch (error: IOException) {
-                    throw BundleException("$file: cannot be read (${error.message})", error)
-                }
-            if (hash != entry.sha256) throw BundleException("$file: sha256 is $hash, expected ${entry.sha256}; $REMEDY")
+            if (!hashes) continue
+            try {
+                file.inputStream().use { copyVerified(it, entry, null, "$file") }
+            } catch (error: IOException) {
+                throw BundleException("$file: cannot be read (${error.message}); check its permissions", error)
+            }
         }
     }
 
@@ -109,8 +114,8 @@ public data class Manifest(
         public const val FILE_NAME: String = "manifest.json"
 
         private const val MAJOR = "1"
-        private const val LIMIT_BYTES = 1 shl 20
-        private const val REMEDY = "fetch the bundle anew"
+        internal const val LIMIT_BYTES = 1 shl 20
+        internal const val REMEDY = "fetch the bundle anew"
         private val PATH = Regex("[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)*")
         private val VERSION = Regex("[0-9]{1,6}\\.[0-9]{1,6}")
         private val DIGEST_LINE = Regex("\\{\n {2}\"manifest_sha256\": \"([0-9a-f]{64})\",\n")
@@ -278,5 +283,41 @@ public data class Manifest(
     }
 }
 
-internal fun sha256(content: ByteArray): String =
-    MessageDigest.getInstance("SHA-256").digest(content).joinToString("") { "%02x".format(it) }
+internal fun sha256(content: ByteArray): String = hex(MessageDigest.getInstance("SHA-256").digest(content))
+
+internal fun hex(digest: ByteArray): String = digest.joinToString("") { "%02x".format(it) }
+
+/**
+ * Copy a listed file and see that it has its size and hash; reads no more than a byte past the size.
+ *
+ * @param into where it goes; null to check only.
+ * @throws BundleException if it is another.
+ * @throws IOException if it cannot be read or written.
+ */
+internal fun copyVerified(
+    from: InputStream,
+    entry: FileEntry,
+    into: OutputStream?,
+    source: String,
+) {
+    val digest = MessageDigest.getInstance("SHA-256")
+    val chunk = ByteArray(COPY_CHUNK_BYTES)
+    var size = 0L
+    while (size <= entry.bytes) {
+        val count = from.read(chunk, 0, minOf(chunk.size.toLong(), entry.bytes + 1 - size).toInt())
+        if (count < 0) break
+        digest.update(chunk, 0, count)
+        into?.write(chunk, 0, count)
+        size += count
+    }
+    if (size != entry.bytes) {
+        val got = if (size > entry.bytes) "more" else "$size"
+        throw BundleException("$source: $got bytes, expected ${entry.bytes}: cut or replaced; ${Manifest.REMEDY}")
+    }
+    val hash = hex(digest.digest())
+    if (hash != entry.sha256) {
+        throw BundleException("$source: sha256 is $hash, expected ${entry.sha256}: damaged; ${Manifest.REMEDY}")
+    }
+}
+
+private const val COPY_CHUNK_BYTES = 1 shl 16

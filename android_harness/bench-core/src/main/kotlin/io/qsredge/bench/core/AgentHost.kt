@@ -1,0 +1,43 @@
+package io.qsredge.bench.core
+
+import io.qsredge.core.Backend
+import java.io.File
+
+/**
+ * The part that runs in a process, at most one; it goes on whatever becomes of screens. For any number of threads.
+ *
+ * @param name of the agent and its version.
+ */
+class AgentHost(
+    private val name: String,
+) {
+    /** What a screen shows. */
+    val screen = BenchScreen()
+
+    @Volatile
+    private var agent: BenchAgent? = null
+
+    /** Tell the running part of an event; nothing if none runs. */
+    fun event(
+        event: String,
+        vararg values: Pair<String, Any?>,
+    ) {
+        agent?.event(event, *values)
+    }
+
+    /** Measure a job on this thread; waits for a part that runs already. */
+    @Synchronized
+    fun measure(
+        job: File,
+        backend: Backend,
+        device: AgentDevice,
+    ): Outcome {
+        val running = BenchAgent(name, listOf(backend), device, screen)
+        agent = running
+        try {
+            return running.run(job, screen::onJob).also(screen::onOutcome)
+        } finally {
+            agent = null
+        }
+    }
+}

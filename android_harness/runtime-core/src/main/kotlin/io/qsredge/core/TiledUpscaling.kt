@@ -1,0 +1,136 @@
+package io.qsredge.core
+
+import java.nio.ByteBuffer
+import java.nio.ByteOrder
+
+/** Told after each tile how many are done, and how many there are. */
+public fun interface Progress {
+    /** Called on the thread that upscales; keep it short. */
+    public fun onTile(
+        done: Int,
+        total: Int,
+    )
+}
+
+/** Ends an upscaling between two tiles; from any thread. */
+public class CancelSignal {
+    @Volatile
+    private var cancelled = false
+
+    /** Whether [cancel] was called. */
+    public val isCancelled: Boolean get() = cancelled
+
+    /** The upscaling that was given this throws a [CancelledException] as soon as its present tile is done. */
+    public fun cancel() {
+        cancelled = true
+    }
+}
+
+/**
+ * Upscales images of any size in windows of bounded size, by one model; every byte is that of the whole image run at once.
+ * Keeps the windows' buffers, 3 bytes a pixel of a window and 3 scale^2 of its output. For one thread at a time.
+ *
+ * @param haloPx of the model.
+ * @param window the one size that the model takes; null for any.
+ * @param largestSidePx the longest side of a window that the runtime takes; null for any.
+ */
+@InternalQsrApi
+public class TiledUpscaling(
+    private val model: LoadedModel,
+    private val scale: Int,
+    private val haloPx: Int,
+    private val window: Size?,
+    private val largestSidePx: Int?,
+) {
+    private var size = Size(0, 0)
+    private var input: ByteBuffer = ByteBuffer.allocate(0)
+    private var output: ByteBuffer = input
+
+    /** Size of the last windows; (0, 0) before the first. */
+    public val windowSize: Size get() = size
+
+    /**
+     * Upscale.
+     *
+     * @param tilePx longest distance from one tile's start to the next one's; not used if the model takes one size only.
+     * @param check called before every tile; what it throws ends the work.
+     * @throws TileException if the image cannot be covered.
+     * @throws BackendException if the runtime fails.
+     */
+    public fun run(
+        source: PixelSource,
+        sink: PixelSink,
+        tilePx: Int,
+        progress: Progress? = null,
+        check: () -> Unit = {},
+    ) {
+        val image = source.size
+        checkSize(image)
+        val step = minOf(tilePx, (largestSidePx ?: Int.MAX_VALUE) - 2 * haloPx)
+        val windows =
+            window ?: Size(
+                TilePlanner.windowSize(image.heightPx, step, haloPx),
+                TilePlanner.windowSize(image.widthPx, step, haloPx),
+            )
+        val tiles = TilePlanner.tiles(image, windows, haloPx)
+        prepare(windows)
+        for ((done, tile) in tiles.withIndex()) {
+            check()
+            input.clear()
+            val columns = tile.columns
+            for (row in tile.rows.windowStart until tile.rows.windowStop) {
+                source.read(row, columns.windowStart, windows.widthPx, input)
+            }
+            runWindow()
+            write(tile, sink)
+            progress?.onTile(done + 1, tiles.size)
+        }
+    }
+
+    /** Run a window of zeros, so that the runtime has planned its memory when the first true one comes. */
+    public fun warmUp(windows: Size) {
+        prepare(windows)
+        runWindow()
+    }
+
+    private fun prepare(windows: Size) {
+        if (windows == size) return
+        val bytes = byteCount(windows)
+        byteCount(windows.times(scale))
+        // Direct and of exactly their size, as the runtimes want them.
+        input = ByteBuffer.allocateDirect(bytes).order(ByteOrder.nativeOrder())
+        output = ByteBuffer.allocateDirect(bytes * scale * scale).order(ByteOrder.nativeOrder())
+        size = windows
+    }
+
+    private fun runWindow() {
+        input.clear()
+        output.clear()
+        model.run(size, input, output)
+        output.clear()
+    }
+
+    private fun write(
+        tile: Tile,
+        sink: PixelSink,
+    ) {
+        val left = tile.columns.coreStart * scale
+        val bytes = (tile.columns.coreStop - tile.columns.coreStart) * scale * CHANNELS
+        val inWindow = left - tile.columns.windowStart * scale
+        for (row in tile.rows.coreStart * scale until tile.rows.coreStop * scale) {
+            val start = ((row - tile.rows.windowStart * scale) * size.widthPx * scale + inWindow) * CHANNELS
+            output.limit(start + bytes)
+            output.position(start)
+            sink.write(row, left, output)
+        }
+    }
+}
+
+internal fun Size.times(scale: Int): Size {
+    if (maxOf(heightPx, widthPx).toLong() * scale >
+        Int.MAX_VALUE
+    ) {
+        throw PixelException("$this times $scale is too large")
+    }
+    return Size(heightPx * scale, widthPx * scale)
+}

@@ -1,0 +1,373 @@
+package io.qsredge.core
+
+import org.junit.Assert.assertArrayEquals
+import org.junit.Assert.assertEquals
+import org.junit.Assert.assertFalse
+import org.junit.Assert.assertThrows
+import org.junit.Assert.assertTrue
+import org.junit.Test
+import java.io.File
+import java.nio.ByteBuffer
+import java.util.Collections
+import java.util.Random
+import java.util.concurrent.CountDownLatch
+import java.util.concurrent.TimeUnit
+import java.util.concurrent.atomic.AtomicReference
+import kotlin.concurrent.thread
+
+class UpscalerTest {
+    private fun noise(
+        size: Size,
+        seed: Long = 1,
+    ) = ByteArray(size.heightPx * size.widthPx * 3).also { Random(seed).nextBytes(it) }
+
+    private fun withUpscaler(
+        options: UpscalerOptions = UpscalerOptions(depth = 3, tilePx = 9),
+        sensors: SensorSource? = null,
+        listener: UpscalerListener? = null,
+        test: (QsrUpscaler, TestBackend, QsrBundle) -> Unit,
+    ) = inTemporaryFolder { folder ->
+        val bundle = QsrBundle.open(TestBundle.write(folder))
+        val backend = TestBackend()
+        val upscaler = QsrUpscaler(bundle, backend, options, sensors, listener)
+        try {
+            test(upscaler, backend, bundle)
+        } finally {
+            upscaler.close()
+        }
+        waitFor("all models to be closed") { synchronized(backend.models) { backend.models.all { it.closed } } }
+    }
+
+    private fun waitFor(
+        what: String,
+        condition: () -> Boolean,
+    ) {
+        val end = System.nanoTime() + TimeUnit.SECONDS.toNanos(20)
+        while (!condition()) {
+            check(System.nanoTime() < end) { "waited in vain for $what" }
+            Thread.sleep(1)
+        }
+    }
+
+    @Test
+    fun tilesGiveTheBytesOfTheWholeImage() =
+        withUpscaler { upscaler, _, bundle ->
+            val random = Random(2)
+            val sizes =
+                listOf(Size(1, 1), Size(3, 40), Size(41, 2), Size(27, 19)) +
+                    List(12) { Size(1 + random.nextInt(40), 1 + random.nextInt(40)) }
+            for (size in sizes) {
+                val image = noise(size, random.nextLong())
+                val whole = TestBundle.whole(bundle.root.resolve("d3.tflite"), 3, image, size)
+                val steps = ArrayList<Int>()
+                val found = upscaler.upscale(RgbImage(size, image)) { done, total -> steps += done + 1000 * total }
+                assertArrayEquals("$size", whole, found.toByteArray())
+                assertEquals(steps.indices.map { it + 1 + 1000 * steps.size }, steps)
+                val argb =
+                    ArgbImage(
+                        size,
+                        IntArray(size.heightPx * size.widthPx) { i ->
+                            ((i * 37) shl 24) or ((image[3 * i].toInt() and 0xFF) shl 16) or
+                                ((image[3 * i + 1].toInt() and 0xFF) shl 8) or (image[3 * i + 2].toInt() and 0xFF)
+                        },
+                    )
+                val ints = upscaler.upscale(argb)
+                for (i in ints.pixels.indices) {
+                    val row = i / ints.size.widthPx
+                    val column = i % ints.size.widthPx
+                    val alpha = argb.pixels[row / 2 * size.widthPx + column / 2] ushr 24
+                    assertEquals(alpha, ints.pixels[i] ushr 24)
+                    for (c in 0 until 3) {
+                        assertEquals(whole[3 * i + c].toInt() and 0xFF, (ints.pixels[i] shr (16 - 8 * c)) and 0xFF)
+                    }
+                }
+            }
+        }
+
+    @Test
+    fun windowsAreNoLargerThanTheRuntimeTakes() =
+        inTemporaryFolder { folder ->
+            val bundle = QsrBundle.open(TestBundle.write(folder))
+            val size = Size(50, 13)
+            val image = noise(size)
+            var widest = 0
+            val narrow =
+                object : Backend by TestBackend() {
+                    override val largestSidePx = 16
+
+                    override fun load(spec: ModelSpec): LoadedModel {
+                        val model = TestNetwork(spec.file, spec.depth)
+                        return object : LoadedModel by model {
+                            override fun run(
+                                size: Size,
+                                input: ByteBuffer,
+                                output: ByteBuffer,
+                            ) {
+                                widest = maxOf(widest, size.heightPx, size.widthPx)
+                                model.run(size, input, output)
+                            }
+                        }
+                    }
+                }
+            QsrUpscaler(bundle, narrow).use { upscaler ->
+                val found = upscaler.upscale(RgbImage(size, image)).toByteArray()
+                assertArrayEquals(TestBundle.whole(folder.resolve("d3.tflite"), 3, image, size), found)
+            }
+            assertTrue("$widest", widest in 14..16)
+        }
+
+    @Test
+    fun aHaloTooSmallLeavesSeams() =
+        inTemporaryFolder { folder ->
+            // Shows that the test above can fail.
+            val file = TestBundle.write(folder).resolve("d3.tflite")
+            val size = Size(30, 30)
+            val image = noise(size)
+            val output = RgbImage(Size(60, 60))
+            TiledUpscaling(TestNetwork(file, 3), 2, 3, null, null).run(RgbImage(size, image), output, 9)
+            assertFalse(TestBundle.whole(file, 3, image, size).contentEquals(output.toByteArray()))
+        }
+
+    @Test
+    fun theSelfTestComparesEveryDepth() {
+        withUpscaler { upscaler, backend, _ ->
+            val results = upscaler.selfTest()
+            assertEquals(listOf(1, 3), results.map { it.depth })
+            assertTrue(results.all { it.equal && it.sha256 == it.expectedSha256 })
+            assertEquals(3, backend.models.size)
+        }
+        inTemporaryFolder { folder ->
+            val bundle = QsrBundle.open(TestBundle.write(folder, goldenSha256 = "0".repeat(64)))
+            QsrUpscaler(bundle, TestBackend()).use { upscaler ->
+                assertTrue(upscaler.selfTest().none { it.equal })
+                assertEquals(3, upscaler.depth)
+            }
+        }
+    }
+
+    @Test
+    fun framesGoOnWhileAnotherDepthIsLoaded() {
+        val told = Collections.synchronizedList(ArrayList<Int>())
+        val listener =
+            object : UpscalerListener {
+                override fun onDepth(
+                    depth: Int,
+                    reasons: List<String>,
+                ) {
+                    told += depth
+                }
+            }
+        withUpscaler(UpscalerOptions(depth = 1, tilePx = 9), listener = listener) { upscaler, backend, bundle ->
+            val size = Size(20, 23)
+            val image = noise(size)
+            val shallow = TestBundle.whole(bundle.root.resolve("d1.tflite"), 1, image, size)
+            val deep = TestBundle.whole(bundle.root.resolve("d3.tflite"), 3, image, size)
+            val held = CountDownLatch(1)
+            backend.gate = held
+            upscaler.requestDepth(3)
+            waitFor("the load") { backend.loads.get() == 2 }
+            repeat(5) { assertArrayEquals(shallow, upscaler.upscale(RgbImage(size, image)).toByteArray()) }
+            assertEquals(1, upscaler.depth)
+            held.countDown()
+            waitFor("the change") {
+                val found = upscaler.upscale(RgbImage(size, image)).toByteArray()
+                assertArrayEquals(if (upscaler.depth == 3) deep else shallow, found)
+                upscaler.depth == 3
+            }
+            assertEquals(listOf(3), told)
+            waitFor("the shallow model to be closed") { backend.models[0].closed }
+        }
+    }
+
+    @Test
+    fun aRequestThatIsReplacedNeverRuns() =
+        withUpscaler(UpscalerOptions(depth = 1)) { upscaler, backend, _ ->
+            val held = CountDownLatch(1)
+            backend.gate = held
+            upscaler.requestDepth(3)
+            waitFor("the load") { backend.loads.get() == 2 }
+            upscaler.requestDepth(1)
+            held.countDown()
+            waitFor("the unused model to be closed") { backend.models.size == 2 && backend.models[1].closed }
+            upscaler.upscale(RgbImage(Size(4, 4), noise(Size(4, 4))))
+            assertEquals(1, upscaler.depth)
+        }
+
+    @Test
+    fun aDepthThatCannotBeLoadedIsReportedOnceAndFramesGoOn() {
+        val errors = Collections.synchronizedList(ArrayList<QsrException>())
+        val listener =
+            object : UpscalerListener {
+                override fun onDepthFailed(
+                    depth: Int,
+                    error: QsrException,
+                ) {
+                    errors += error
+                }
+            }
+        withUpscaler(UpscalerOptions(depth = 1), listener = listener) { upscaler, backend, _ ->
+            backend.failure = UnsatisfiedLinkError("no library")
+            upscaler.requestDepth(3)
+            waitFor("the error") { errors.size == 1 }
+            assertTrue(errors.single() is BackendException)
+            repeat(3) {
+                upscaler.requestDepth(3)
+                upscaler.upscale(RgbImage(Size(4, 4), noise(Size(4, 4))))
+            }
+            assertEquals(1, errors.size)
+            assertEquals(2, backend.loads.get())
+            backend.failure = null
+            upscaler.requestDepth(1)
+            upscaler.requestDepth(3)
+            waitFor("the change") {
+                upscaler.upscale(RgbImage(Size(4, 4), noise(Size(4, 4))))
+                upscaler.depth == 3
+            }
+        }
+    }
+
+    @Test
+    fun theSelectorDecidesByWhatTheSensorsTell() {
+        var thermal = 0
+        var asked = 0
+        val sensors =
+            SensorSource { pixels, budget, ratio ->
+                asked++
+                Sample(System.nanoTime() / 1_000_000, pixels, budget, ratio?.toLong(), thermalStatus = thermal)
+            }
+        val told = ArrayList<List<String>>()
+        val listener =
+            object : UpscalerListener {
+                override fun onDepth(
+                    depth: Int,
+                    reasons: List<String>,
+                ) {
+                    told += reasons
+                }
+            }
+        withUpscaler(UpscalerOptions(tilePx = 9), sensors, listener) { upscaler, _, _ ->
+            val image = RgbImage(Size(4, 4), noise(Size(4, 4)))
+            assertEquals(1, upscaler.depth)
+            waitFor("the deeper network") { upscaler.upscale(image).let { upscaler.depth == 3 } }
+            val before = asked
+            repeat(50) { upscaler.upscale(image) }
+            assertTrue("asked ${asked - before} times", asked - before <= 2)
+            thermal = 4
+            waitFor("the shallow network") { upscaler.upscale(image).let { upscaler.depth == 1 } }
+            assertEquals(listOf(emptyList(), listOf("hot")), told)
+        }
+    }
+
+    @Test
+    fun whatIsClosedIsNotUsed() =
+        withUpscaler { upscaler, backend, bundle ->
+            upscaler.close()
+            upscaler.close()
+            val image = RgbImage(Size(4, 4), noise(Size(4, 4)))
+            assertThrows(ClosedException::class.java) { upscaler.upscale(image) }
+            assertThrows(ClosedException::class.java) { upscaler.selfTest() }
+            assertThrows(ClosedException::class.java) { upscaler.requestDepth(1) }
+            assertEquals(1, backend.models.size)
+            backend.failure = BackendException("broken")
+            assertThrows(BackendException::class.java) { QsrUpscaler(bundle, backend) }
+        }
+
+    @Test
+    fun workIsCancelledBetweenTwoTiles() =
+        withUpscaler { upscaler, _, _ ->
+            val image = RgbImage(Size(40, 40), noise(Size(40, 40)))
+            val cancel = CancelSignal()
+            var tiles = 0
+            assertThrows(CancelledException::class.java) {
+                upscaler.upscale(image, cancel) { _, _ -> if (++tiles == 3) cancel.cancel() }
+            }
+            assertEquals(3, tiles)
+            upscaler.upscale(image)
+            val error = AtomicReference<Throwable>()
+            val began = CountDownLatch(1)
+            val go = CountDownLatch(1)
+            val worker =
+                thread {
+                    try {
+                        upscaler.upscale(image, null) { _, _ ->
+                            began.countDown()
+                            go.await()
+                        }
+                    } catch (caught: QsrException) {
+                        error.set(caught)
+                    }
+                }
+            began.await()
+            val closer = thread { upscaler.close() }
+            waitFor("close() to be called") { runCatching { upscaler.requestDepth(1) }.isFailure }
+            go.countDown()
+            worker.join()
+            closer.join()
+            assertTrue("${error.get()}", error.get() is CancelledException)
+        }
+
+    @Test
+    fun manyThreadsShareAnUpscaler() =
+        withUpscaler { upscaler, _, bundle ->
+            val failures = Collections.synchronizedList(ArrayList<Throwable>())
+            val threads =
+                List(4) { n ->
+                    thread {
+                        try {
+                            val size = Size(10 + n, 25 - n)
+                            val image = noise(size, n.toLong())
+                            val expected =
+                                listOf(
+                                    1,
+                                    3,
+                                ).map { TestBundle.whole(bundle.root.resolve("d$it.tflite"), it, image, size) }
+                            repeat(15) {
+                                upscaler.requestDepth(if ((it + n) % 2 == 0) 1 else 3)
+                                val found = upscaler.upscale(RgbImage(size, image)).toByteArray()
+                                check(expected.any { it.contentEquals(found) }) { "neither depth's bytes" }
+                            }
+                        } catch (error: Throwable) {
+                            failures += error
+                        }
+                    }
+                }
+            threads.forEach { it.join() }
+            assertEquals(emptyList<Throwable>(), failures)
+        }
+
+    @Test
+    fun whatARuntimeThrowsIsABackendException() {
+        val spec = ModelSpec(File("m.tflite"), 1, null, 2, null, 1, null)
+        assertEquals(5, guarded("LiteRT", spec) { 5 })
+        val wrong =
+            assertThrows(
+                BackendException::class.java,
+            ) { guarded("LiteRT", spec) { throw IllegalStateException("odd") } }
+        assertEquals("m.tflite: LiteRT cannot load or run it (odd)", wrong.message)
+        val missing =
+            assertThrows(BackendException::class.java) { guarded("LiteRT", spec) { throw UnsatisfiedLinkError("x") } }
+        assertTrue(missing.message!!.startsWith("LiteRT's native library cannot be loaded"))
+        assertThrows(PixelException::class.java) { guarded("LiteRT", spec) { throw PixelException("ours") } }
+    }
+
+    @Test
+    fun wrongUseIsRefused() =
+        withUpscaler { upscaler, backend, bundle ->
+            assertThrows(PixelException::class.java) { RgbImage(Size(2, 2), ByteArray(11)) }
+            assertThrows(PixelException::class.java) { RgbImage(Size(0, 2), ByteArray(11)) }
+            assertThrows(PixelException::class.java) { ArgbImage(Size(2, 2), IntArray(3)) }
+            assertThrows(PixelException::class.java) { RgbImage(Size(40_000, 40_000)) }
+            val image = RgbImage(Size(4, 4), noise(Size(4, 4)))
+            assertThrows(PixelException::class.java) { upscaler.upscale(image, RgbImage(Size(8, 9))) }
+            assertThrows(BundleException::class.java) { upscaler.requestDepth(2) }
+            assertThrows(BundleException::class.java) { QsrUpscaler(bundle, backend, UpscalerOptions(depth = 2)) }
+            assertThrows(BackendException::class.java) { QsrUpscaler(bundle, backend, UpscalerOptions(kernels = "x")) }
+            assertThrows(BackendException::class.java) { QsrUpscaler(bundle, backend, UpscalerOptions(threads = 0)) }
+            val other =
+                object : Backend by backend {
+                    override val target = "executorch"
+                }
+            val error = assertThrows(BundleException::class.java) { QsrUpscaler(bundle, other) }
+            assertTrue(error.message!!.contains("--target executorch"))
+        }
+}

@@ -1,0 +1,57 @@
+package io.qsredge.executorch
+
+import io.qsredge.core.Backend
+import io.qsredge.core.BackendException
+import io.qsredge.core.LoadedModel
+import io.qsredge.core.ModelSpec
+import io.qsredge.core.Size
+import io.qsredge.core.guarded
+import org.pytorch.executorch.EValue
+import org.pytorch.executorch.Module
+import org.pytorch.executorch.Tensor
+import java.io.File
+import java.nio.ByteBuffer
+
+/** ExecuTorch with XNNPACK. The number of threads is one setting for all models of a process. */
+public class ExecuTorchBackend : Backend {
+    override val target: String = "executorch"
+    override val runtime: String = EXECUTORCH
+    override val kernels: List<String> = listOf("xnnpack")
+    override val largestSidePx: Int = 1024
+
+    override fun load(spec: ModelSpec): LoadedModel {
+        if (File(spec.file.parentFile, "${spec.file.nameWithoutExtension}.ptd").exists()) {
+            throw BackendException(
+                "${spec.file}: ExecuTorch's Java interface takes no weights apart; convert with --pack per-depth",
+            )
+        }
+        return guarded(EXECUTORCH, spec) { ExecuTorchModel(spec) }
+    }
+}
+
+private const val EXECUTORCH = "ExecuTorch"
+
+private class ExecuTorchModel(
+    private val spec: ModelSpec,
+) : LoadedModel {
+    private val module = Module.load(spec.file.path, Module.LOAD_MODE_MMAP, spec.threads)
+    private val method = (spec.signature ?: "forward").also { check(it in module.methods) { "it has no method $it" } }
+
+    override fun run(
+        size: Size,
+        input: ByteBuffer,
+        output: ByteBuffer,
+    ): Unit =
+        guarded(EXECUTORCH, spec) {
+            // The program reads and writes rows of RGB, channels last; the shape is told channels first, as torch has it.
+            val shape = longArrayOf(1, CHANNELS, size.heightPx.toLong(), size.widthPx.toLong())
+            val (upscaled) = module.execute(method, EValue.from(Tensor.fromBlobUnsigned(input, shape)))
+            output.put(upscaled.toTensor().dataAsUnsignedByteArray)
+        }
+
+    override fun close() = module.destroy()
+
+    private companion object {
+        const val CHANNELS = 3L
+    }
+}

@@ -1,0 +1,10 @@
+package android.content;
+
+import android.net.Uri;
+import androidx.annotation.Nullable;
+import java.io.InputStream;
+
+/** Signatures only, to compile against; tests/unit/android checks them against Android's own. */
+public abstract class ContentResolver {
+    @Nullable public final InputStream openInputStream(Uri uri) { throw new UnsupportedOperationException(); }
+}

@@ -1,0 +1,5 @@
+package androidx.annotation;
+
+/** Signatures only, to compile against; tests/unit/android checks them against Android's own. */
+public @interface Nullable {
+}
