@@ -21,6 +21,7 @@ from qsr_edge.lowering.official_quantsr_c import (
 )
 from qsr_edge.nn.checkpoint import read_checkpoint, write_checkpoint
 from qsr_edge.nn.quantsr_c import QuantsrC
+from qsr_edge.nn.quantsr_c_config import QuantsrCConfig
 from qsr_edge.training.calibration import quantsr_c_network
 from tests.official_quantsr_c import StateDict, official_forward, official_state
 
@@ -233,6 +234,7 @@ def test_flipped_bytes_are_told_or_change_a_number(tmp_path: Path) -> None:
         except CheckpointError as error:
             messages.append(str(error))
         else:
+            assert isinstance(found.config, QuantsrCConfig)
             assert found.config.channels == 2
             read += 1
     assert len(messages) > 5
