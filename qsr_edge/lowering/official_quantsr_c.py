@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 
 from qsr_edge.errors import CheckpointError
-from qsr_edge.nn.checkpoint import Checkpoint
+from qsr_edge.nn.checkpoint import CHECKPOINT_FORMAT, Checkpoint
 from qsr_edge.nn.quantsr_c_config import QuantsrCConfig, nested_depths, shortcut_order
 from qsr_edge.quant.codes import BIT_WIDTHS
 
@@ -62,7 +62,8 @@ def is_official(path: Path) -> bool:
         return True
     try:
         with safe_open(path, framework="numpy") as file:
-            return "conv_first.weight" in file.keys() and "format" not in (file.metadata() or {})
+            # Other tools write metadata too, above all {"format": "pt"}.
+            return "conv_first.weight" in file.keys() and (file.metadata() or {}).get("format") != CHECKPOINT_FORMAT
     except (OSError, SafetensorError):
         return False
 

@@ -15,7 +15,8 @@ from qsr_edge.errors import CheckpointError
 from qsr_edge.nn.config import NetworkConfig, Profile, Shapes
 from qsr_edge.nn.registry import ARCHITECTURES
 
-_FORMAT = "qsr-edge-checkpoint"
+CHECKPOINT_FORMAT = "qsr-edge-checkpoint"
+"""Under ``format`` in the metadata of every checkpoint."""
 _VERSION = 1
 _REMEDY = "give a checkpoint written by 'qsr-edge train'"
 
@@ -110,7 +111,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
     try:
         with safe_open(path, framework="numpy") as file:
             metadata = file.metadata() or {}
-            if metadata.get("format") != _FORMAT:
+            if metadata.get("format") != CHECKPOINT_FORMAT:
                 raise CheckpointError(f"{path}: not a qsr-edge checkpoint; {_REMEDY}")
             if metadata.get("version") != str(_VERSION):
                 raise CheckpointError(
@@ -141,7 +142,7 @@ def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     _check(checkpoint.config, checkpoint.tensors, str(path))
     config = {"architecture": checkpoint.config.architecture, **asdict(checkpoint.config)}
     metadata = {
-        "format": _FORMAT,
+        "format": CHECKPOINT_FORMAT,
         "version": str(_VERSION),
         "config": json.dumps(config, sort_keys=True),
         "provenance": json.dumps(checkpoint.provenance, sort_keys=True),

@@ -68,7 +68,7 @@ def test_levels_and_the_official_image_are_one_thing(tmp_path: Path) -> None:
     assert torch.allclose(got, official_forward(state, levels / 255, 4, set()) * 255 - 128, atol=1e-3)
 
 
-@pytest.mark.parametrize("layout", ["params", "params_ema", "bare", "module", "both", "safetensors"])
+@pytest.mark.parametrize("layout", ["params", "params_ema", "bare", "module", "both", "safetensors", "tagged"])
 def test_every_layout_of_a_file_is_read(tmp_path: Path, layout: str) -> None:
     state = official_state(scale=4, bits=3)
     path = tmp_path / "net_w3a3.pth"
@@ -80,15 +80,15 @@ def test_every_layout_of_a_file_is_read(tmp_path: Path, layout: str) -> None:
             torch.save({"params": {f"module.{name}": tensor for name, tensor in state.items()}}, path)
         case "both":  # as BasicSR's tests read it
             torch.save({"params_ema": other, "params": state}, path)
-        case "safetensors":
+        case "safetensors" | "tagged":
             path = path.with_suffix(".safetensors")
-            save_file(state, path)
+            save_file(state, path, {"format": "pt"} if layout == "tagged" else None)
         case _:
             torch.save({layout: state}, path)
     assert is_official(path)
     found = import_official(path)
     assert found.checkpoint.config.bits == 3
-    assert found.key == {"params_ema": "params_ema", "bare": "", "safetensors": ""}.get(layout, "params")
+    assert found.key == {"params_ema": "params_ema", "bare": "", "safetensors": "", "tagged": ""}.get(layout, "params")
     assert np.array_equal(found.checkpoint.tensors["conv_first.weight"], state["conv_first.weight"].numpy())
     assert np.array_equal(found.checkpoint.tensors["upsample.1.bias"], state["upsample.2.bias"].numpy())
     write_checkpoint(tmp_path / "ours.safetensors", found.checkpoint)
