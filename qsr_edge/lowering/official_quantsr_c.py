@@ -148,6 +148,8 @@ def _size(arrays: Arrays, source: str) -> tuple[int, int, int]:
             raise CheckpointError(f"{source}: the tensor {name!r} is missing; {_REMEDY}")
         if arrays[name].ndim != 4:
             raise CheckpointError(f"{source}: {name} has the shape {arrays[name].shape}, expected 4 dimensions")
+        if arrays[name].size == 0:
+            raise CheckpointError(f"{source}: {name} has the shape {arrays[name].shape}, expected weights; {_REMEDY}")
     channels = arrays["conv_first.weight"].shape[0]
     indices = [int(found[1]) for name in arrays if (found := re.match(r"body\.([0-9]{1,3})\.", name))]
     outputs = arrays["upsample.0.weight"].shape[0]

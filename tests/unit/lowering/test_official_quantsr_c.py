@@ -163,6 +163,7 @@ def _with(name: str, tensor: object):  # type: ignore[no-untyped-def]
         (_with("upsample.4.weight", torch.ones(1)), r"unexpected tensor 'upsample\.4\.weight'"),
         (_with("body.1.conv1.weight", torch.ones(8, 8, 1, 1)), r"body\.1\.conv1\.weight .*\(8, 8, 1, 1\), expected"),
         (_with("conv_first.weight", torch.ones(8)), "expected 4 dimensions"),
+        (_with("conv_first.weight", torch.ones(0, 3, 3, 3)), r"conv_first\.weight .*\(0, 3, 3, 3\), expected weights"),
         (_with("upsample.0.weight", torch.ones(8, 8, 3, 3)), r"upsample\.0\.weight has the shape \(8, 8, 3, 3\)"),
         (_with("conv_after_body.bias", torch.full((8,), torch.nan)), r"conv_after_body\.bias holds NaN"),
         (_with("body.0.conv1.alpha", torch.zeros(1)), r"body\.0\.conv1\.alpha is 0, expected a positive step size"),
