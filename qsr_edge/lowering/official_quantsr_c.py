@@ -4,6 +4,7 @@ torch is imported only to read a ``.pth`` file, and reads tensors alone: nothing
 """
 
 import io
+import pickle
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -89,6 +90,12 @@ def _read_torch(path: Path) -> tuple[Arrays, str]:
         ) from error
     try:
         content = torch.load(io.BytesIO(raw), weights_only=True, map_location="cpu")
+    except pickle.UnpicklingError as error:
+        # torch's own message tells how to have the file's code executed.
+        raise CheckpointError(
+            f"{path}: holds more than tensors, or is damaged; nothing in it was executed; {_REMEDY}, saved by "
+            "torch.save from tensors alone"
+        ) from error
     except Exception as error:  # torch raises many kinds for a damaged file; all mean the same to the user
         text = " ".join(str(error).split())[:200]
         raise CheckpointError(f"{path}: not a torch file of tensors ({text}); {_REMEDY}") from error
