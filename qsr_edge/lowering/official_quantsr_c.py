@@ -6,6 +6,7 @@ torch is imported only to read a ``.pth`` file, and reads tensors alone: nothing
 import io
 import pickle
 import re
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -15,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 
-from qsr_edge.errors import CheckpointError
+from qsr_edge.errors import CheckpointError, QsrWarning
 from qsr_edge.nn.checkpoint import CHECKPOINT_FORMAT, Checkpoint
 from qsr_edge.nn.quantsr_c_config import QuantsrCConfig, nested_depths, shortcut_order
 from qsr_edge.quant.codes import BIT_WIDTHS
@@ -210,7 +211,7 @@ def import_official(path: Path, *, bits: int | None = None, block_order: tuple[i
 
     Args:
         path: ``.pth`` (a table under ``params`` or ``params_ema``, or bare) or safetensors.
-        bits: bit width of the body; by default what the file's name tells.
+        bits: bit width of the body; by default what the file's name tells, warned of if that is another.
         block_order: block indices by importance, most important first. By default the published order for the released
             4-bit x4 file, and else by the magnitude of the learnable shortcuts.
 
@@ -224,7 +225,15 @@ def import_official(path: Path, *, bits: int | None = None, block_order: tuple[i
         arrays, key = _read_safetensors(path), ""
     channels, blocks, scale = _size(arrays, str(path))
     _check(arrays, official_shapes(channels=channels, blocks=blocks, scale=scale), str(path))
-    bits = bits_of_name(path.name) if bits is None else bits
+    told_bits = bits_of_name(path.name)
+    if bits is not None and told_bits not in (None, bits):
+        warnings.warn(
+            f"{path}: its name tells {told_bits} bits, --bits {bits} was given and is taken; nothing in the file tells "
+            "which is right, and at the wrong one the network is another",
+            QsrWarning,
+            stacklevel=2,
+        )
+    bits = told_bits if bits is None else bits
     if bits not in BIT_WIDTHS:
         told = "its name does not tell the bit width" if bits is None else f"{bits} is no bit width of ours"
         raise CheckpointError(f"{path}: {told}; give --bits, one of {', '.join(map(str, BIT_WIDTHS))}")

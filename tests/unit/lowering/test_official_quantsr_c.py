@@ -10,7 +10,7 @@ torch = pytest.importorskip("torch")
 
 from safetensors.torch import save_file
 
-from qsr_edge.errors import CheckpointError
+from qsr_edge.errors import CheckpointError, QsrWarning
 from qsr_edge.lowering.official_quantsr_c import (
     RELEASED_NAME,
     RELEASED_ORDER,
@@ -117,6 +117,10 @@ def test_bits_that_nothing_tells_are_asked_for(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="5 is no bit width of ours"):
         import_official(path, bits=5)
     assert import_official(path, bits=4).checkpoint.config.bits == 4
+    named = path.rename(tmp_path / "network_4bit.pth")
+    assert import_official(named, bits=4).checkpoint.config.bits == 4
+    with pytest.warns(QsrWarning, match=r"network_4bit\.pth: its name tells 4 bits, --bits 3 was given"):
+        assert import_official(named, bits=3).checkpoint.config.bits == 3
 
 
 def test_the_order_of_blocks_is_given_released_or_by_shortcut(tmp_path: Path) -> None:
