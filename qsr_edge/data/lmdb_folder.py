@@ -1,14 +1,14 @@
 """Training images in an LMDB as BasicSR writes it: a folder ``NAME.lmdb`` with ``data.mdb`` and ``meta_info.txt``.
 
 A line of ``meta_info.txt`` names one image, its shape and how its PNG was compressed: ``0001_s001.png (480,480,3) 1``.
-The image's key is the name without its suffix, the value the bytes of an image file.
+The image's key is the name without its suffix, folders included; the value the bytes of an image file.
 """
 
 import io
 import os
 import re
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 from numpy.typing import NDArray
@@ -71,7 +71,7 @@ def lmdb_images(folder: Path) -> tuple[LmdbImage, ...]:
                 f"'0001.png (480,480,3) 1'; {_REMEDY}"
             )
         size_px = (int(found["height"]), int(found["width"]))
-        images.append(LmdbImage(folder=folder, key=Path(found["name"]).stem, size_px=size_px))
+        images.append(LmdbImage(folder=folder, key=str(PurePosixPath(found["name"]).with_suffix("")), size_px=size_px))
     if not images:
         raise DatasetError(f"{path}: lists no image; {_REMEDY}")
     if len({image.key for image in images}) != len(images):

@@ -13,7 +13,7 @@ from qsr_edge.data.lmdb_folder import LmdbReader, is_lmdb, lmdb_images
 from qsr_edge.errors import DatasetError
 from qsr_edge.training.patches import load_pairs
 
-NAMES = ("0001_s001", "0001_s002", "b with space")
+NAMES = ("0001_s001", "0001_s002", "b with space", "clip/0001_s001")
 
 
 def pictures() -> dict[str, np.ndarray]:
@@ -24,6 +24,7 @@ def pictures() -> dict[str, np.ndarray]:
 def write_folder(folder: Path) -> Path:
     folder.mkdir()
     for name, pixels in pictures().items():
+        (folder / name).parent.mkdir(exist_ok=True)
         Image.fromarray(pixels).save(folder / f"{name}.png")
     return folder
 
@@ -59,9 +60,9 @@ def test_images_of_an_lmdb_are_those_of_the_folder(tmp_path: Path) -> None:
         from_folder = load_pairs((folder,), 2, min_px=4, progress=lambda *done: None, cache=cache)
         assert from_lmdb.digest == from_folder.digest
         assert np.array_equal(from_lmdb[1].lr, from_folder[1].lr)
-    assert seen == [(1, 3), (2, 3), (3, 3)] * 2  # the third time from the cache
+    assert seen == [(1, 4), (2, 4), (3, 4), (4, 4)] * 2  # the third time from the cache
     both = load_pairs((folder, database, database), 2, min_px=4, progress=lambda *done: None)
-    assert len(both) == 6
+    assert len(both) == 8
 
 
 @pytest.mark.parametrize(
