@@ -25,9 +25,9 @@ from qsr_edge.bundle.conversion import Conversion, convert_checkpoint
 from qsr_edge.bundle.manifest import ParityEntry
 from qsr_edge.bundle.parity import Image, is_large
 from qsr_edge.bundle.writer import check_output
-from qsr_edge.errors import CheckpointError, QsrError, QsrWarning, RecipeError
+from qsr_edge.errors import CheckpointError, OutputExistsError, QsrError, QsrWarning, RecipeError
 from qsr_edge.lowering.network import model_name
-from qsr_edge.lowering.official_quantsr_c import import_official, is_official
+from qsr_edge.lowering.official_quantsr_c import TORCH_SUFFIXES, import_official, is_official
 from qsr_edge.nn.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from qsr_edge.selector.policy import findings
 from qsr_edge.selector.reading import read_policy
@@ -165,6 +165,20 @@ def _calibrated(checkpoint: Checkpoint, folder: Path) -> "Calibrated":
         )
 
 
+def _check_written(output: Path, saved_checkpoint: Path | None, *, force: bool) -> None:
+    """Refuse before minutes of calibration what could not be written after them."""
+    check_output(output, force=force)
+    for path in (output, saved_checkpoint):
+        if path is not None and not path.parent.is_dir():
+            raise QsrError(f"{path}: there is no folder {path.parent}; make it first")
+    if saved_checkpoint is None:
+        return
+    if saved_checkpoint.suffix in TORCH_SUFFIXES:
+        raise QsrError(f"{saved_checkpoint}: would be taken for a torch file; give a name that ends in .safetensors")
+    if saved_checkpoint.exists() and not force:
+        raise OutputExistsError(f"{saved_checkpoint}: exists already; choose another, or use --force to replace it")
+
+
 def show_conversion(console: Console, conversion: Conversion, output: Path) -> None:
     """Print the parity table, the files and where they are."""
     if conversion.parity:
@@ -239,7 +253,7 @@ def show_conversion(console: Console, conversion: Conversion, output: Path) -> N
 @click.option(
     "--verify/--no-verify", default=True, show_default=True, help="Run what was written and compare every byte."
 )
-@click.option("--force", is_flag=True, help="Replace an existing bundle.")
+@click.option("--force", is_flag=True, help="Replace an existing bundle, and what --save-checkpoint names.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def command(
     target: str,
@@ -303,7 +317,7 @@ def command(
     console = Console(stderr=True)
     calibrated = None
     if calibration_folder is not None:
-        check_output(output, force=force)
+        _check_written(output, saved_checkpoint, force=force)
         calibrated = _calibrated(checkpoint, calibration_folder)
         checkpoint = calibrated.checkpoint
         if not as_json:

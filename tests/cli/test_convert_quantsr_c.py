@@ -132,6 +132,31 @@ def test_what_is_missing_is_asked_for(run_cli: RunCli, tmp_path: Path, official:
     assert converted(*own, "--block-order", "a,b").exit_code == 2
 
 
+def test_what_could_not_be_written_is_told_before_calibration(
+    run_cli: RunCli, tmp_path: Path, official: Path, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def calibrated(*_: object) -> None:
+        raise AssertionError("calibrated in vain")
+
+    monkeypatch.setattr("qsr_edge.cli.convert._calibrated", calibrated)
+    kept = tmp_path / "kept.safetensors"
+    kept.write_bytes(b"mine")
+    bundle = tmp_path / "bundle"
+    for output, saved, message in (
+        (bundle, kept, "exists already"),
+        (bundle, tmp_path / "kept.pth", "a name that ends in .safetensors"),
+        (bundle, tmp_path / "none" / "kept.safetensors", "there is no folder"),
+        (tmp_path / "none" / "bundle", tmp_path / "new.safetensors", "there is no folder"),
+    ):
+        result = run_cli(
+            "convert", "--target", "tflite", "--checkpoint", str(official), "--calibration", str(photos), *ABOUT,
+            "-o", str(output), "--save-checkpoint", str(saved),
+        )  # fmt: skip
+        assert result.exit_code == 1, result.stderr
+        assert message in result.stderr
+    assert kept.read_bytes() == b"mine"
+
+
 def test_a_network_trained_here_becomes_a_bundle(run_cli: RunCli, tmp_path: Path, photos: Path) -> None:
     start = None
     for bits, iterations in ((0, 4), (3, 2)):
