@@ -27,7 +27,7 @@ from qsr_edge.bundle.parity import Image, is_large
 from qsr_edge.bundle.writer import check_output
 from qsr_edge.errors import CheckpointError, OutputExistsError, QsrError, QsrWarning, RecipeError
 from qsr_edge.lowering.network import model_name
-from qsr_edge.lowering.official_quantsr_c import TORCH_SUFFIXES, import_official, is_official
+from qsr_edge.lowering.official_quantsr_c import TORCH_SUFFIXES, OrderSource, import_official, is_official
 from qsr_edge.nn.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from qsr_edge.selector.policy import findings
 from qsr_edge.selector.reading import read_policy
@@ -315,6 +315,12 @@ def command(
         for finding in findings(policy, checkpoint.config.depths):
             warnings.warn(f"{policy_file}: {finding}", QsrWarning, stacklevel=1)
     console = Console(stderr=True)
+    if checkpoint.provenance.get("block_order_from") == OrderSource.SHORTCUT:
+        console.print(
+            f"[yellow]which blocks depths {', '.join(map(str, checkpoint.config.depths[:-1]))} keep is a guess[/] from "
+            "the magnitude of the shortcuts: compare their PSNR, and give --block-order if you know the order",
+            soft_wrap=True,
+        )
     calibrated = None
     if calibration_folder is not None:
         _check_written(output, saved_checkpoint, force=force)

@@ -59,6 +59,7 @@ def test_an_official_file_becomes_a_verified_bundle(
         "convert", "--target", "tflite", *arguments, "-o", str(output), "--save-checkpoint", str(kept), "--json"
     )
     assert result.exit_code == 0, result.stderr
+    assert "which blocks depths 2, 3 keep is a guess" in result.stderr
     report = json.loads(result.stdout)
     assert (report["calibration"]["images"], report["calibration"]["measured_images"]) == (3, 2)
     for entry, depth in zip(report["calibration"]["depths"], (2, 3, 4), strict=True):
@@ -103,6 +104,7 @@ def test_the_table_of_costs_is_printed(run_cli: RunCli, tmp_path: Path, official
         "--no-verify", "-o", str(tmp_path / "bundle"), "--block-order", "3,0,1,2",
     )  # fmt: skip
     assert result.exit_code == 0, result.stderr
+    assert "guess" not in result.stderr
     for text in ("depth 2", "depth 4", "body in integers", "residual stream", "PSNR on 2 images"):
         assert text in result.stdout
     manifest = json.loads((tmp_path / "bundle" / MANIFEST_NAME).read_text())
