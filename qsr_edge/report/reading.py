@@ -5,21 +5,16 @@ import math
 import statistics
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
-from functools import cache
 from pathlib import Path
 from typing import Any
 
-from jsonschema import Draft202012Validator
-from jsonschema.exceptions import best_match
-
 from qsr_edge.bench.log import RESULTS_NAME, Record, read_log
+from qsr_edge.bench.record_form import check_record
 from qsr_edge.bench.result import SCHEMA, VariantResult, evaluate_run
 from qsr_edge.errors import BenchError
 from qsr_edge.report.run import Device, Fault, Gate, RecordedQuality, Run, State, Variant
 
 MAX_TEXT = 200
-MAX_LATENCY_US = 1 << 40
-"""Twelve days: what is longer is no latency."""
 _NO_TEXT = frozenset({"picture", "bundle", "latencies_us", "cpu_us"})
 """Paths, which must stay what they are, and long lists of numbers."""
 
@@ -41,7 +36,10 @@ def read_run(folder: Path) -> Run:
     if schema != SCHEMA:
         raise BenchError(f"{path}: has schema {_shown(schema)}, expected {SCHEMA}; measure anew with this release")
     for number, record in enumerate(records, start=1):
-        _check(record, f"{path}, record {number}")
+        try:
+            check_record(record, f"record {number}")
+        except BenchError as error:
+            raise BenchError(f"{path}, {text(error)}; measure anew") from error
     records = tuple(_cleaned(record) for record in records)
     header = records[0]
     labels = [entry["label"] for entry in header["variants"]]
@@ -117,34 +115,6 @@ def _clean(value: Any) -> Any:
 
 def _shown(value: object) -> str:
     return text(repr(value))[:60]
-
-
-@cache
-def _validators() -> dict[str, Draft202012Validator]:
-    document = json.loads(Path(__file__).with_name("run.schema.json").read_text(encoding="utf-8"))
-    kinds = ("run", "part", "agent", "condition", "start", "placement", "steady", "sustained", "quality", "event")
-    return {
-        kind: Draft202012Validator({"$ref": f"#/$defs/{kind}", "$defs": document["$defs"]})
-        for kind in (*kinds, "error", "fault", "end")
-    }
-
-
-def _check(record: Record, where: str) -> None:
-    """Raise BenchError for a record of a known kind that is not what the protocol says."""
-    validator = _validators().get(record["kind"])
-    if validator is None:
-        return
-    error = best_match(validator.iter_errors(record))
-    if error is not None:
-        place = "".join(f".{part}" if isinstance(part, str) else f"[{part}]" for part in error.absolute_path)
-        raise BenchError(f"{where}: {text(record['kind'])}{text(place)}: {text(error.message)}; measure anew")
-    for key in ("latencies_us", "cpu_us"):
-        for value in record.get(key, ()):
-            if type(value) is not int or not 0 <= value <= MAX_LATENCY_US:
-                raise BenchError(f"{where}: {key} holds {_shown(value)}, expected microseconds; measure anew")
-    for key in ("psnr_db", "ssim"):
-        if not math.isfinite(record.get(key) or 0):
-            raise BenchError(f"{where}: {key} is {record[key]}, expected a finite number or null; measure anew")
 
 
 def _int(value: float | None) -> int | None:

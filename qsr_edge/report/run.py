@@ -1,6 +1,6 @@
 """A run of the bench as the report sees it: typed, checked, with every text made fit to be shown.
 
-A run's folder may come from anywhere. Its records are checked against ``run.schema.json``; texts lose control and
+A run's folder may come from anywhere. Its records are checked against ``records.schema.json``; texts lose control and
 direction characters, which could hide or reorder what a reader sees; escaping is left to whoever writes the page.
 """
 

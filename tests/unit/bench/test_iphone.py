@@ -225,8 +225,9 @@ def plan(tiny_bundle: Path, tmp_path: Path) -> PartPlan:
 
 
 LINES = [
-    b'{"kind": "agent"}\n{"kind": "image", "output": "0-grey.rgb"}\n{"kind": "ste',
-    b'ady", "latencies_us": [5]}\n',
+    b'{"kind": "agent"}\n{"kind": "image", "variant": "a", "image": "grey", "sha256": "00", "output": "0-grey.rgb"}\n'
+    b'{"kind": "ste',
+    b'ady", "variant": "a", "latencies_us": [5]}\n',
     b'{"kind": "end", "complete": true}\n',
 ]
 

@@ -158,7 +158,7 @@ def test_golden_bytes_over_parts(tmp_path: Path, golden: tuple[bool | None, ...]
         (lambda r: r[-2].update(latencies_us=[True]), "latencies_us holds True"),
         (lambda r: r[-2].update(cpu_us=[1.5]), "cpu_us holds 1.5"),
         (lambda r: r[-2].update(latencies_us=7), "steady.latencies_us: 7 is not of type 'array'"),
-        (lambda r: r.append({"kind": "quality", "variant": "a", "image": "b", "psnr_db": math.nan}), "psnr_db is nan"),
+        (lambda r: r.append({"kind": "quality", "variant": "a", "image": "b", "psnr_db": math.nan}), "NaN is no"),
         (lambda r: r.append({"kind": "quality", "variant": "a", "image": "../b"}), "'../b' does not match"),
     ],
 )  # fmt: skip
