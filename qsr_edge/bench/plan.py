@@ -1,5 +1,6 @@
 """What a run measures: its header, made once and kept in the log, so that a resumed run measures the same."""
 
+import hashlib
 import re
 import secrets
 import time
@@ -18,6 +19,7 @@ from qsr_edge.bench.job import Effort, Gate
 from qsr_edge.bench.log import Record, done_of
 from qsr_edge.bench.result import SCHEMA
 from qsr_edge.bundle.backend import find_backend
+from qsr_edge.bundle.manifest import Manifest
 from qsr_edge.bundle.reader import Bundle, open_bundle
 from qsr_edge.data.bicubic import resize_bicubic
 from qsr_edge.data.images import read_picture, write_picture
@@ -113,6 +115,7 @@ def _bundle_variants(request: RunRequest, device: Device, path: Path, bundle: Bu
                 {
                     "label": f"{path.name or path} d{depth} {family}",
                     "bundle": str(path.resolve()),
+                    "bundle_sha256": bundle_sha256(manifest),
                     "name": manifest.name,
                     "target": manifest.target,
                     "depth": depth,
@@ -129,6 +132,12 @@ def _bundle_variants(request: RunRequest, device: Device, path: Path, bundle: Bu
                 }
             )
     return variants
+
+
+def bundle_sha256(manifest: Manifest) -> str:
+    """Of paths and contents, the manifest itself left out: a latency table that is written into it changes nothing."""
+    lines = sorted(f"{entry.sha256} {entry.path}\n" for entry in manifest.files)
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
 def _size(wanted: tuple[int, int] | None, fixed: tuple[int, int] | None, path: Path) -> tuple[int, int]:
@@ -204,7 +213,7 @@ def open_run(header: Record, folder: Path, scratch: Path, stack: ExitStack) -> O
         stack: closes the bundles.
 
     Raises:
-        BenchError: if the header is damaged.
+        BenchError: if the header is damaged, or a bundle is another one by now.
         QsrError: if a bundle or picture is gone or damaged.
     """
     opened: dict[str, Bundle] = {}
@@ -216,6 +225,8 @@ def open_run(header: Record, folder: Path, scratch: Path, stack: ExitStack) -> O
             path = entry["bundle"]
             if path not in opened:
                 opened[path] = stack.enter_context(open_bundle(Path(path)))
+                if bundle_sha256(opened[path].manifest) != entry["bundle_sha256"]:
+                    raise BenchError(f"{path}: is another bundle than the one that the run has measured; measure anew")
             variants.append(
                 PlannedVariant(
                     label=entry["label"],

@@ -5,8 +5,10 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import click
+from click.core import ParameterSource
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
@@ -17,14 +19,14 @@ from qsr_edge.bench.devices import ALL, HOST, DeviceOptions, Runner, find_device
 from qsr_edge.bench.duration import parse_duration_ms
 from qsr_edge.bench.fleet import run_fleet
 from qsr_edge.bench.job import FULL, QUICK, Gate
-from qsr_edge.bench.latency_table import update_bundles
-from qsr_edge.bench.log import RESULTS_NAME, RunLog, read_log
+from qsr_edge.bench.latency_table import check_update, update_bundles
+from qsr_edge.bench.log import RESULTS_NAME, Record, RunLog, read_log
 from qsr_edge.bench.plan import RunRequest, add_images, new_header
 from qsr_edge.bench.result import RunResult, evaluate_run, result_json, run_header
 from qsr_edge.bench.run import measure_run
 from qsr_edge.bench.table import COLUMNS, average_lines, caption, depth_ratios, markdown, rows
 from qsr_edge.cli.convert import demo_photo
-from qsr_edge.errors import BenchError, OutputExistsError
+from qsr_edge.errors import BenchError, OutputExistsError, QsrError
 
 _WIDE = 120
 _PATH = click.Path(path_type=Path, readable=False)
@@ -102,6 +104,7 @@ def command(
     )
     if resumed is not None:
         header = run_header(read_log(resumed))
+        _check_resumed(resumed, header, options)
         devices = find_devices(query or header["device"]["id"], options)
         if len(devices) != 1 or devices[0].id != header["device"]["id"]:
             raise BenchError(
@@ -110,6 +113,8 @@ def command(
         folder, device = resumed, devices[0]
     else:
         devices = find_devices(query or HOST, options)
+        if update_bundle and len(devices) > 1:
+            raise BenchError("--update-bundle with several devices: a bundle has one latency table; choose the device")
         effort = replace(
             QUICK if quick else FULL,
             sustained_ms=0 if sustained is None else parse_duration_ms(sustained, "--sustained"),
@@ -128,11 +133,20 @@ def command(
             _fleet(devices, output, as_json)
             return
         [device] = devices
-        folder = _begin(request, device, output)
+        header = new_header(request, device)
+        header["runner"] = options.runner.value
+        if update_bundle:
+            check_update(header)
+        folder = _begin(header, request.originals, output)
     console = Console(stderr=True)
     _measure(folder, device, console)
     result = evaluate_run(read_log(folder))
-    updated = update_bundles(result) if update_bundle else []
+    updated, problem = [], None
+    if update_bundle:
+        try:
+            updated = update_bundles(result)
+        except QsrError as error:
+            problem = error  # the figures are shown first
     if as_json:
         click.echo(json.dumps({**result_json(result), "folder": str(folder), "updated": updated}, indent=2))
     elif as_markdown:
@@ -142,6 +156,8 @@ def command(
         for path in updated:
             click.echo(f"wrote the latencies into {path}")
         click.echo(f"wrote {folder / RESULTS_NAME}; a page of it: qsr-edge report {folder} -o report.html")
+    if problem is not None:
+        raise problem
 
 
 def _size(wanted: str | None) -> tuple[int, int] | None:
@@ -160,13 +176,28 @@ def _gate(start_below: float | None, cool_down: str) -> Gate:
     )
 
 
-def _begin(request: RunRequest, device: Device, output: Path | None) -> Path:
+_HEADERS_OWN = ("depths", "kernels", "threads", "size", "quick", "sustained", "images", "no_images", "start_below",
+                "cool_down", "output")  # fmt: skip
+
+
+def _check_resumed(folder: Path, header: Record, options: DeviceOptions) -> None:
+    """Refuse what a run that was begun cannot take any more."""
+    context = click.get_current_context()
+    for parameter in context.command.params:
+        name = parameter.name or ""
+        if name in _HEADERS_OWN and context.get_parameter_source(name) is not ParameterSource.DEFAULT:
+            raise BenchError(f"--resume measures what the run was begun with, so {parameter.opts[0]} cannot be given")
+    runner = header.get("runner", Runner.APP.value)
+    if runner != options.runner.value:
+        raise BenchError(f"{folder}: was begun with --runner {runner}; go on with the same")
+
+
+def _begin(header: dict[str, Any], originals: Sequence[Path], output: Path | None) -> Path:
     """A new run's folder, its header written."""
-    header = new_header(request, device)
     folder = output or Path("runs") / header["run"]
     if (folder / RESULTS_NAME).exists():
         raise OutputExistsError(f"{folder}: holds a run already; --resume goes on with it, or choose another --output")
-    add_images(header, request.originals, folder)
+    add_images(header, originals, folder)
     RunLog(folder / RESULTS_NAME).append("run", **header)
     return folder
 

@@ -1,5 +1,6 @@
 """``qsr-edge bench`` on this machine."""
 
+import itertools
 import json
 import os
 import shutil
@@ -7,13 +8,18 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from qsr_edge.bench import host
+from qsr_edge.bench.condition import Condition
 from qsr_edge.bench.job import Effort
 from qsr_edge.bench.log import RESULTS_NAME
+from qsr_edge.bundle.reader import open_bundle
+from qsr_edge.bundle.writer import write_bundle
 from qsr_edge.cli import bench
 from qsr_edge.data.images import read_picture, write_picture
 from qsr_edge.data.picture import Picture
@@ -126,6 +132,41 @@ def test_ctrl_c_keeps_what_was_measured(tiny_bundle: Path, tmp_path: Path) -> No
     assert (last["kind"], last["complete"], last["reason"]) == ("end", False, "KeyboardInterrupt")
 
 
+def test_a_run_goes_on_with_the_same_bundle_only(run_cli, tiny_bundle: Path, tmp_path: Path) -> None:
+    bundle, run = Path(shutil.copytree(tiny_bundle, tmp_path / "mine")), tmp_path / "run"
+    options = ("bench", "--bundle", bundle, "--quick", "--no-images", "--size", "40x24")
+    assert run_cli(*options, "--update-bundle", "-o", run).exit_code == 0
+    assert run_cli("bench", "--resume", run).exit_code == 0  # the new latency table makes it no other bundle
+    with open_bundle(bundle) as opened:
+        manifest = opened.manifest
+        contents = {entry.path: (bundle / entry.path).read_bytes() for entry in manifest.files}
+    write_bundle(bundle, replace(manifest, files=()), contents | {"MODEL_CARD.md": b"other"}, force=True)
+    before = (run / RESULTS_NAME).read_bytes()
+    longer = run_cli("bench", "--resume", run, "--sustained", "1m")
+    assert "measures what the run was begun with, so --sustained cannot be given" in longer.stderr
+    other = run_cli("bench", "--resume", run, "--runner", "benchmark_model", "--runner-binary", sys.executable)
+    assert "was begun with --runner app; go on with the same" in other.stderr
+    result = run_cli("bench", "--resume", run)
+    assert result.exit_code == 1
+    assert f"{bundle}: is another bundle than the one that the run has measured; measure anew" in result.stderr
+    assert (run / RESULTS_NAME).read_bytes() == before
+
+
+def test_an_invalid_run_leaves_the_table_and_shows_its_figures(
+    run_cli, tiny_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bundle = Path(shutil.copytree(tiny_bundle, tmp_path / "mine"))
+    readings = itertools.count(40_000, 20_000)
+    monkeypatch.setattr(host, "host_condition", lambda: Condition(temperature_mc=next(readings)))
+    before = (bundle / "manifest.json").read_bytes()
+    result = run_cli("bench", "--bundle", bundle, "--quick", "--no-images", "--size", "40x24", "--update-bundle",
+                     "-o", tmp_path / "run", "--markdown")  # fmt: skip
+    assert result.exit_code == 1
+    assert "| mine d1 xnnpack |" in result.stdout
+    assert "the run is invalid (the temperature went from" in result.stderr
+    assert (bundle / "manifest.json").read_bytes() == before
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -140,6 +181,9 @@ def test_ctrl_c_keeps_what_was_measured(tiny_bundle: Path, tmp_path: Path) -> No
         (("--bundle", "{bundle}", "--image", "x.png"), "x.png"),
         (("--bundle", "{fixed}", "--size", "41x24"), "takes 40x24 only"),
         (("--resume", "nowhere"), "is no run"),
+        (("--bundle", "{bundle}", "--depth", "1", "--update-bundle"), "needs every depth (1, 2) under one family"),
+        (("--bundle", "{bundle}", "--runner", "benchmark_model", "--runner-binary", sys.executable), "phones by adb"),
+        (("--bundle", "{bundle}", "--runner", "benchmark_model", "--runner-binary", "x"), "x: there is no such file"),
     ],
 )
 def test_wrong_use_is_named(
