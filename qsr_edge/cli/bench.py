@@ -234,10 +234,16 @@ def _fleet(devices: Sequence[Device], output: Path | None, as_json: bool) -> Non
         for device in devices
     }
     console = Console(stderr=True)
-    with console.status(f"measuring {len(devices)} devices", spinner="dots") as status:
-        ends = run_fleet(
-            commands, on_change=lambda running: status.update(f"measuring {len(running)}: {', '.join(running)}")
-        )
+    try:
+        with console.status(f"measuring {len(devices)} devices", spinner="dots") as status:
+            ends = run_fleet(
+                commands, on_change=lambda running: status.update(f"measuring {len(running)}: {', '.join(running)}")
+            )
+    except KeyboardInterrupt:
+        click.echo(f"measured so far: {parent}; go on with each: qsr-edge bench --resume FOLDER, of", err=True)
+        for device in devices:
+            click.echo(f"  {parent / _folder_name(device.id)}", err=True)
+        raise
     failed = [f"{device}: {end.message}" for device, end in ends.items() if end.exit_code]
     if as_json:
         runs = {device: json.loads(end.output) for device, end in ends.items() if not end.exit_code}
@@ -260,7 +266,9 @@ def _given_options(context: click.Context) -> list[str]:
     arguments: list[str] = []
     for parameter in context.command.params:
         value = context.params.get(parameter.name or "")
-        if parameter.name in ("query", "output", "as_json", "as_markdown") or value in (None, False, ()):
+        own = parameter.name in ("query", "output", "as_json", "as_markdown")
+        # Not `in (None, False)`: a temperature of 0.0 is equal to False.
+        if own or value is None or value is False:
             continue
         for entry in value if isinstance(value, tuple) else (value,):
             arguments += [parameter.opts[0]] if entry is True else [parameter.opts[0], str(entry)]

@@ -152,6 +152,16 @@ def test_a_run_goes_on_with_the_same_bundle_only(run_cli, tiny_bundle: Path, tmp
     assert (run / RESULTS_NAME).read_bytes() == before
 
 
+def test_every_device_gets_the_options_that_were_given() -> None:
+    arguments = ["--bundle", "a", "--bundle", "b", "--start-below", "0.0", "--quick", "--device", "all", "-o", "runs"]
+    with bench.command.make_context("bench", arguments) as context:
+        given = bench._given_options(context)
+    with bench.command.make_context("bench", given) as again:
+        changed = {key for key, value in again.params.items() if value != context.params[key]}
+    assert changed == {"query", "output"}
+    assert again.params["start_below"] == 0.0
+
+
 def test_an_invalid_run_leaves_the_table_and_shows_its_figures(
     run_cli, tiny_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
