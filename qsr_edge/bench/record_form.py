@@ -45,7 +45,7 @@ def check_record(record: Record, where: str) -> None:
 
 
 def check_agent_record(record: Record, where: str) -> None:
-    """Refuse, besides, what no agent may say: the run's own records, and conditions in adb's name.
+    """Refuse, besides, what no agent may say: the run's own records, adb's conditions, a start without times.
 
     Raises:
         BenchError: as :func:`check_record`.
@@ -55,3 +55,5 @@ def check_agent_record(record: Record, where: str) -> None:
     if record.get("source") == "adb":
         raise BenchError(f"{where}: an agent's record has the source adb")
     check_record(record, where)
+    if record["kind"] == "start" and None in (record["load_us"], record["first_us"]):
+        raise BenchError(f"{where}: a start without its times")  # only stock programs may not tell them

@@ -115,6 +115,8 @@ def command(
         devices = find_devices(query or HOST, options)
         if update_bundle and len(devices) > 1:
             raise BenchError("--update-bundle with several devices: a bundle has one latency table; choose the device")
+        if update_bundle and options.runner is Runner.BENCHMARK_MODEL:
+            raise BenchError("--update-bundle needs percentiles, and benchmark_model tells averages only; use the app")
         effort = replace(
             QUICK if quick else FULL,
             sustained_ms=0 if sustained is None else parse_duration_ms(sustained, "--sustained"),

@@ -90,6 +90,8 @@ def read_run(folder: Path) -> Run:
         load=statistics.median(loads) / 1000 if loads else None,
         power_save=any(entry.get("power_save") for entry in conditions),
         low_memory=any(record["event"] == "low-memory" for record in events),
+        averages=result.averages,
+        cooled=tuple(label for label in labels if _sustained_parts(label, records) > 1),
     )
 
 
@@ -187,6 +189,11 @@ def _with_parts(records: Iterable[Record]) -> Iterable[tuple[int, Record]]:
     for record in records:
         part += record["kind"] == "agent"
         yield part, record
+
+
+def _sustained_parts(label: str, records: Sequence[Record]) -> int:
+    own = [(part, record) for part, record in _with_parts(records) if record.get("variant") == label]
+    return len({part for part, record in own if record["kind"] == "sustained"})
 
 
 def _states(label: str, records: Sequence[Record]) -> tuple[State, ...]:

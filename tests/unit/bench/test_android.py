@@ -124,6 +124,7 @@ def test_a_damaged_line_is_counted_and_left_out() -> None:
         line("steady", time_ms="yesterday"),
         line("sustained", variant="a", latencies_us=[1], since_ms="0"),
         line("quality", variant="a", image="b", picture="../../etc/passwd"),
+        line("start", variant="a", load_us=None, first_us=1, golden_equal=None),
         line("part", part=7),
         line("run", schema=2),
         line("condition", source="adb", condition={}),
