@@ -243,8 +243,8 @@ def _fleet(devices: Sequence[Device], output: Path | None, as_json: bool) -> Non
             )
     except KeyboardInterrupt:
         click.echo(f"measured so far: {parent}; go on with each: qsr-edge bench --resume FOLDER, of", err=True)
-        for device in devices:
-            click.echo(f"  {parent / _folder_name(device.id)}", err=True)
+        for each in devices:
+            click.echo(f"  {parent / _folder_name(each.id)}", err=True)
         raise
     failed = [f"{device}: {end.message}" for device, end in ends.items() if end.exit_code]
     if as_json:
@@ -284,12 +284,13 @@ def _print(console: Console, result: RunResult) -> None:
         header, *lines = [tuple(column) for column in zip(COLUMNS, *lines, strict=True)]
     else:
         header = COLUMNS
-    table = Table(caption=caption(result))
+    table = Table()
     for i, column in enumerate(header):
         table.add_column(column, justify="right" if i else "left", overflow="fold")
     for line in lines:
         table.add_row(*line)
     console.print(table)
+    console.print(caption(result), markup=False, highlight=False)
     for average in average_lines(result):
         console.print(average)
     ratios = depth_ratios(result)
