@@ -113,7 +113,7 @@ def command(
         folder, device = resumed, devices[0]
     else:
         devices = find_devices(query or HOST, options)
-        if update_bundle and len(devices) > 1:
+        if update_bundle and devices[1:]:
             raise BenchError("--update-bundle with several devices: a bundle has one latency table; choose the device")
         if update_bundle and options.runner is Runner.BENCHMARK_MODEL:
             raise BenchError("--update-bundle needs percentiles, and benchmark_model tells averages only; use the app")
@@ -132,7 +132,7 @@ def command(
             originals=() if no_images else images or (demo_photo(),),
         )
         if query == ALL:
-            _fleet(devices, output, as_json)
+            _fleet(devices, output, as_json, as_markdown)
             return
         [device] = devices
         header = new_header(request, device)
@@ -226,7 +226,7 @@ def _measure(folder: Path, device: Device, console: Console) -> None:
             click.echo(f"measured so far: {folder / RESULTS_NAME}; go on: qsr-edge bench --resume {folder}", err=True)
 
 
-def _fleet(devices: Sequence[Device], output: Path | None, as_json: bool) -> None:
+def _fleet(devices: Sequence[Device], output: Path | None, as_json: bool, as_markdown: bool) -> None:
     """Every device by a process with the same options."""
     context = click.get_current_context()
     parent = output or Path("runs") / time.strftime("%Y%m%d-%H%M%S-all")
@@ -253,8 +253,12 @@ def _fleet(devices: Sequence[Device], output: Path | None, as_json: bool) -> Non
     else:
         for device, end in ends.items():
             if not end.exit_code:
-                _print(Console(), evaluate_run(read_log(parent / _folder_name(device))))
-        click.echo(f"wrote {parent}; a page of them: qsr-edge report {parent}/* -o report.html")
+                result = evaluate_run(read_log(parent / _folder_name(device)))
+                if as_markdown:
+                    click.echo(f"{markdown(result)}\n")
+                else:
+                    _print(Console(), result)
+        click.echo(f"wrote {parent}; a page of them: qsr-edge report {parent}/* -o report.html", err=as_markdown)
     if failed:
         raise BenchError(f"{len(failed)} of {len(ends)} devices failed: {'; '.join(failed)}")
 

@@ -162,6 +162,17 @@ def test_every_device_gets_the_options_that_were_given() -> None:
     assert again.params["start_below"] == 0.0
 
 
+def test_a_fleet_in_markdown(run_cli, tiny_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """This machine stands in for the phones; its runs are made by processes of their own."""
+    monkeypatch.setattr(bench, "find_devices", lambda query, options: (host.HostDevice(),))
+    common = ("bench", "--device", "all", "--bundle", tiny_bundle, "--depth", "1", "--quick", "--no-images")
+    result = run_cli(*common, "--size", "40x24", "-o", tmp_path / "runs", "--markdown")
+    assert result.exit_code == 0, result.stderr
+    assert result.stdout.startswith("| variant | p50, ms |")
+    assert "qsr-edge report" not in result.stdout
+    assert (tmp_path / "runs" / "host" / RESULTS_NAME).exists()
+
+
 def test_an_invalid_run_leaves_the_table_and_shows_its_figures(
     run_cli, tiny_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -125,6 +125,8 @@ def test_a_damaged_line_is_counted_and_left_out() -> None:
         line("sustained", variant="a", latencies_us=[1], since_ms="0"),
         line("quality", variant="a", image="b", picture="../../etc/passwd"),
         line("start", variant="a", load_us=None, first_us=1, golden_equal=None),
+        line("start", variant="a", load_us=1, first_us=1),
+        line("placement", variant="a", delegate="XNNPACK"),
         line("part", part=7),
         line("run", schema=2),
         line("condition", source="adb", condition={}),
