@@ -4,7 +4,7 @@ import hashlib
 import math
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -82,13 +82,25 @@ def _measure_parts(run: OpenRun, device: Device, sink: "_RunSink") -> None:
             ),
             sink,
         )
-        if end.complete:
+        left = _missing_pictures(sink.records)
+        if end.complete and not left:
             return
+        if end.complete:
+            end = replace(end, again=True, reason=f"{left} of the pictures did not come over whole")
         reason = end.reason or "the agent ended early"
         if not end.again:
             raise BenchError(reason)
         fruitless = 0 if sink.measured > before else fruitless + 1
     raise BenchError(f"{MAX_FRUITLESS_PARTS} starts in a row measured nothing, the last one: {reason}")
+
+
+def _missing_pictures(records: Sequence[Record]) -> int:
+    """How many were computed, and their bytes are not here; a later part computes them again."""
+    found: dict[str, set[tuple[object, object]]] = {"image": set(), "quality": set()}
+    for record in records:
+        if record["kind"] in found:
+            found[record["kind"]].add((record["variant"], record["image"]))
+    return len(found["image"] - found["quality"])
 
 
 def _clean(device: Device, run: str, sink: "_RunSink") -> None:
