@@ -156,6 +156,7 @@ def add_images(header: dict[str, Any], originals: Sequence[Path], folder: Path) 
         BenchError: if one is too small or too large, or two have the same name.
     """
     scale: int = header["variants"][0]["scale"]
+    pictures: dict[str, NDArray[np.uint8]] = {}
     for path in originals:
         rgb = read_picture(path).rgb
         height, width = (size - size % scale for size in rgb.shape[:2])
@@ -165,9 +166,11 @@ def add_images(header: dict[str, Any], originals: Sequence[Path], folder: Path) 
                 f"{MAX_ORIGINAL_PIXELS:,} in all; crop it"
             )
         name = re.sub(r"[^A-Za-z0-9_-]+", "-", path.stem).strip("-")[:40] or "picture"
-        if name in [entry["name"] for entry in header["images"]]:
+        if name.casefold() in [other.casefold() for other in pictures]:  # one file where cases make no difference
             raise BenchError(f"{path}: a second picture called {name}; rename one")
-        original = np.ascontiguousarray(rgb[:height, :width])
+        pictures[name] = np.ascontiguousarray(rgb[:height, :width])
+    # Nothing is written before all can be used.
+    for name, original in pictures.items():
         reduced = resize_bicubic(original, 1 / scale)
         place = folder / IMAGES_FOLDER / name
         place.mkdir(parents=True)

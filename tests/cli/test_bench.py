@@ -86,10 +86,15 @@ def test_own_pictures(run_cli, tiny_fixed_bundle: Path, tmp_path: Path) -> None:
     assert read_picture(run / "images" / "my-noise" / "0.png").rgb.shape == (76, 130, 3)
     small = tmp_path / "small.png"
     write_picture(small, Picture(rgb=rgb[:40], alpha=None, grey=False))
-    refused = run_cli("bench", "--bundle", tiny_fixed_bundle, "--quick", "-o", tmp_path / "b", "--image", small)
+    refused = run_cli("bench", "--bundle", tiny_fixed_bundle, "--quick", "-o", tmp_path / "b",
+                      "--image", tmp_path / "my noise.png", "--image", small)  # fmt: skip
     assert refused.exit_code == 1
     assert "small.png: 130x40 pixels, expected at least 64 a side" in refused.stderr
     assert not (tmp_path / "b").exists()
+    shutil.copy(tmp_path / "my noise.png", tmp_path / "My noise.png")
+    twice = run_cli("bench", "--bundle", tiny_fixed_bundle, "--quick", "-o", tmp_path / "b",
+                    "--image", tmp_path / "my noise.png", "--image", tmp_path / "My noise.png")  # fmt: skip
+    assert "a second picture called My-noise; rename one" in twice.stderr
 
 
 def test_a_killed_run_goes_on(run_cli, tiny_bundle: Path, tmp_path: Path) -> None:
