@@ -4,6 +4,7 @@ import json
 import math
 import statistics
 import unicodedata
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -217,12 +218,13 @@ def _states(label: str, records: Sequence[Record]) -> tuple[State, ...]:
     for part, values in ends.items():
         windows[part] = (last, max(values))
         last = max(last, *values)
-    states = []
+    found: list[tuple[int, str, Mapping[str, Any]]] = []
     for part, record in _with_parts(records):
         if record["kind"] != "condition" or part not in windows:
             continue
         begin, end = windows[part]
-        if record.get("source") == "adb":
+        source = record.get("source", "")
+        if source == "adb":
             if part not in host_offset or "time_ms" not in record:
                 continue
             at_ms = int(record.get("received_ms", record["time_ms"])) - host_offset[part]
@@ -232,14 +234,22 @@ def _states(label: str, records: Sequence[Record]) -> tuple[State, ...]:
             at_ms = min(max(begin, int(record["elapsed_ms"]) - device_offset[part]), end)
         else:
             continue
-        condition = record["condition"]
-        temperature_mc = condition.get("temperature_mc", condition.get("battery_temperature_mc"))
-        states.append(
-            State(
-                at_ms=at_ms,
-                thermal_status=_int(condition.get("thermal_status")),
-                temperature_c=None if temperature_mc is None else temperature_mc / 1000,
-                battery_percent=condition.get("battery_percent"),
-            )
+        found.append((at_ms, source, record["condition"]))
+    # Skin, hottest zone and battery are other places: one line shows one of them, as one source tells it.
+    sensors = Counter(
+        (source, key)
+        for _, source, condition in found
+        for key in ("temperature_mc", "battery_temperature_mc")
+        if key in condition
+    )
+    sensor = max(sensors, key=lambda each: (sensors[each], each[1] == "temperature_mc"), default=("", ""))
+    states = [
+        State(
+            at_ms=at_ms,
+            thermal_status=_int(condition.get("thermal_status")),
+            temperature_c=condition[sensor[1]] / 1000 if source == sensor[0] and sensor[1] in condition else None,
+            battery_percent=condition.get("battery_percent"),
         )
+        for at_ms, source, condition in found
+    ]
     return tuple(sorted(states, key=lambda state: state.at_ms))
