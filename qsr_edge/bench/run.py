@@ -52,9 +52,8 @@ def measure_run(folder: Path, device: Device, on_progress: Progress = lambda sha
         try:
             _measure_parts(run, device, sink)
         except BaseException as error:
-            reason = " ".join(str(error).split()) if isinstance(error, QsrError) else type(error).__name__
             _clean(device, run.run, sink)
-            log.append("end", complete=False, reason=reason or type(error).__name__)
+            log.append("end", complete=False, reason=_reason(error))
             raise
         _clean(device, run.run, sink)
         log.append("end", complete=True)
@@ -92,6 +91,14 @@ def _measure_parts(run: OpenRun, device: Device, sink: "_RunSink") -> None:
             raise BenchError(reason)
         fruitless = 0 if sink.measured > before else fruitless + 1
     raise BenchError(f"{MAX_FRUITLESS_PARTS} starts in a row measured nothing, the last one: {reason}")
+
+
+def _reason(error: BaseException) -> str:
+    """Why a run ended early, in a line for people."""
+    if isinstance(error, KeyboardInterrupt):
+        return "interrupted"
+    told = " ".join(str(error).split()) if isinstance(error, QsrError | OSError) else ""
+    return told or type(error).__name__
 
 
 def _missing_pictures(records: Sequence[Record]) -> int:
