@@ -97,7 +97,9 @@ class IphoneDevice:
             return
         with tempfile.TemporaryDirectory(prefix="qsr-edge-iphone-") as name:
             taker = self._taker(run, part, sink, Path(name), skip=received)
+            self._unread = True
             self._poll(_Results(run, part, taker), Path(name))
+            self._unread = False
 
     def clean(self, run: str) -> None:
         """Have the app remove the run's folder, once all is fetched: no tool can remove one from outside."""

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from qsr_edge.bench.adb import AdbError, DeviceGoneError, failure
-from qsr_edge.bench.android import count_cores, describe_properties, parse_properties
+from qsr_edge.bench.adb import COMMAND_S, Adb, AdbDevice, AdbError, DeviceGoneError, ShellResult, failure
+from qsr_edge.bench.android import AndroidDevice, count_cores, describe_properties, parse_properties
 from qsr_edge.bench.device import Phase
 from qsr_edge.bench.log import RESULTS_NAME, Record, RunLog, read_log
 from qsr_edge.bench.record_taker import RecordTaker
@@ -211,3 +211,37 @@ def test_a_lost_connection_leaves_the_rest_for_later() -> None:
     assert [record["kind"] for record in sink.records] == ["image", "end"]
     assert sink.outputs == [b"picture"]
     assert fetched == ["0-a.rgb", "0-a.rgb"]
+
+
+class InterruptedPhone(AdbDevice):
+    """Answers until its results are read."""
+
+    def __init__(self) -> None:
+        super().__init__(Adb(Path("adb")), "X")
+        self.commands: list[str] = []
+        self.interrupts = True
+
+    def check_ready(self) -> None:
+        pass
+
+    def shell(self, command: str, *, timeout_s: float = COMMAND_S) -> ShellResult:
+        self.commands.append(command)
+        if "tail -c" in command:
+            if self.interrupts:
+                raise KeyboardInterrupt
+            return ShellResult(code=0, out=b"0\n-\n", err="")
+        return ShellResult(code=0, out=b"", err="")
+
+
+def test_what_an_interrupted_resumption_did_not_fetch_stays() -> None:
+    phone = InterruptedPhone()
+    device = AndroidDevice(phone)
+    with pytest.raises(KeyboardInterrupt):
+        device.collect("r1", 1, 0, ListSink())
+    with pytest.raises(BenchError, match="results and files stay on it; --resume fetches them"):
+        device.clean("r1")
+    assert not any(command.startswith("rm ") for command in phone.commands)
+    phone.interrupts = False
+    device.collect("r1", 1, 0, ListSink())
+    device.clean("r1")
+    assert any(command.startswith("rm -rf ") for command in phone.commands)
