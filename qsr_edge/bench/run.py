@@ -2,12 +2,15 @@
 
 import hashlib
 import math
+import signal
 import tempfile
+import threading
 import time
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
+from types import FrameType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -163,12 +166,13 @@ class _RunSink:
         upscaled = np.frombuffer(content, np.uint8).reshape(original.shape)
         index = [variant.label for variant in self._run.variants].index(label)
         picture = Path(IMAGES_FOLDER) / name / f"{index}.png"
-        write_picture(self._folder / picture, Picture(rgb=upscaled, alpha=None, grey=False), overwrite=True)
-        psnr_db = psnr_y(upscaled, original, border_px=self._run.scale)
-        values: dict[str, object] = {"ssim": ssim_y(upscaled, original, border_px=self._run.scale)}
-        if math.isfinite(psnr_db):  # JSON has no infinity
-            values["psnr_db"] = psnr_db
-        values["equal"] = self._equal(label, name, upscaled)
+        with _interrupted_afterwards():
+            write_picture(self._folder / picture, Picture(rgb=upscaled, alpha=None, grey=False), overwrite=True)
+            psnr_db = psnr_y(upscaled, original, border_px=self._run.scale)
+            values: dict[str, object] = {"ssim": ssim_y(upscaled, original, border_px=self._run.scale)}
+            if math.isfinite(psnr_db):  # JSON has no infinity
+                values["psnr_db"] = psnr_db
+            values["equal"] = self._equal(label, name, upscaled)
         self.append("quality", variant=label, image=name, picture=picture.as_posix(), **values)
         self.measured += 1
 
@@ -200,6 +204,22 @@ class _RunSink:
             )
         expected = self._expected[key]
         return None if expected is None else bool(np.array_equal(expected, upscaled))
+
+
+@contextmanager
+def _interrupted_afterwards() -> Iterator[None]:
+    """Ctrl-C takes effect at the end: destructors and bare excepts of packages may swallow it, and the run go on."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    came: list[tuple[int, FrameType | None]] = []
+    before = signal.signal(signal.SIGINT, lambda number, frame: came.append((number, frame)))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+        if came and callable(before):
+            before(*came[0])
 
 
 def _describe(record: Record) -> str | None:

@@ -1,12 +1,14 @@
 """A run's parts: what a device did not bring over is asked for again, so often and no more."""
 
 import hashlib
+import signal
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from qsr_edge.bench import run
 from qsr_edge.bench.condition import Condition
 from qsr_edge.bench.device import DeviceInfo, DeviceKind, PartEnd, PartPlan, Phase, Sink
 from qsr_edge.bench.job import Effort
@@ -105,3 +107,20 @@ def test_a_picture_that_never_comes_leaves_the_run_incomplete(folder: Path) -> N
         measure_run(folder, device)
     assert len(device.asked) == 1 + MAX_FRUITLESS_PARTS  # the first measured latencies
     assert not evaluate_run(read_log(folder)).complete
+
+
+def test_a_runtime_that_swallows_ctrl_c_does_not_keep_the_run(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Swallowing:
+        def upscale(self, image: np.ndarray) -> np.ndarray:
+            try:
+                signal.raise_signal(signal.SIGINT)
+            except BaseException:
+                pass
+            return np.zeros((64, 64, 3), np.uint8)
+
+    monkeypatch.setattr(run, "load_depth", lambda bundle, depth: Swallowing())
+    with pytest.raises(KeyboardInterrupt):
+        measure_run(folder, LossyDevice(losses=0))
+    last = read_log(folder)[-1]
+    assert (last["kind"], last["complete"], last["reason"]) == ("end", False, "interrupted")
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
