@@ -45,6 +45,8 @@ class AndroidDevice:
         self.poll_s = poll_s
         # A part whose phone is out of reach and may hold results.
         self._unread: AndroidPart | None = None
+        # Whether an earlier part's results are there and were not fetched to their end.
+        self._uncollected = False
 
     @property
     def id(self) -> str:
@@ -92,9 +94,11 @@ class AndroidDevice:
         if part < 1:
             return
         link = Link(self.adb, wait_s=self.wait_s, on_fault=sink.fault, on_status=sink.status)
+        self._uncollected = True
         link.open()
         link.keep(lambda: self.adb.run(f"am force-stop {PACKAGE}"))
         ResultsReader(link, DeviceFiles(link, run), part, sink, skip=received).fetch()
+        self._uncollected = False
 
     def clean(self, run: str) -> None:
         """Remove the run's folders, and the pushed files unless they are kept.
@@ -102,7 +106,7 @@ class AndroidDevice:
         After a part that ended out of reach, what it has measured is fetched first; without that, it stays.
         """
         part, self._unread = self._unread, None
-        if part is not None and not part.rescue():
+        if self._uncollected or (part is not None and not part.rescue()):
             raise BenchError(f"{self.id}: its results and files stay on it; --resume fetches them and cleans up")
         link = Link(self.adb, wait_s=self.wait_s)
         DeviceFiles(link, run).remove(keep_files=self.keep_files)

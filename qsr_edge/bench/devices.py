@@ -43,6 +43,8 @@ class DeviceOptions:
         """Refuse a runner without its binary, and the reverse."""
         if (self.runner is not Runner.APP) != (self.runner_binary is not None):
             raise BenchError("--runner benchmark_model and executor_runner need --runner-binary PATH, and only they do")
+        if self.runner_binary is not None and not self.runner_binary.is_file():
+            raise BenchError(f"--runner-binary {self.runner_binary}: there is no such file")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,6 +165,8 @@ def find_devices(query: str, options: DeviceOptions) -> tuple[Device, ...]:
             matches is not ready, with the remedy.
     """
     if query == HOST:
+        if options.runner_binary is not None:
+            raise BenchError(f"--runner {options.runner.value} measures phones by adb; choose one by --device")
         return (HostDevice(),)
     discovery = discover(options)
     phones = [one for one in discovery.found if one.kind is not DeviceKind.HOST]

@@ -38,6 +38,7 @@ def run_fleet(
     """
     started: dict[str, tuple[subprocess.Popen[bytes], IO[bytes], IO[bytes]]] = {}
     with contextlib.ExitStack() as stack:
+        stack.callback(_stop, started)
         for device, arguments in commands.items():
             output, messages = (stack.enter_context(tempfile.TemporaryFile()) for _ in range(2))
             process = subprocess.Popen(
@@ -48,7 +49,6 @@ def run_fleet(
                 # Ctrl-C is handed on below, once.
                 start_new_session=True,
             )
-            stack.callback(_end, process)
             started[device] = process, output, messages
         known: list[str] = []
         while running := [device for device, (process, _, _) in started.items() if process.poll() is None]:
@@ -59,11 +59,15 @@ def run_fleet(
         return {device: _ended(*parts) for device, parts in started.items()}
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
-    if process.poll() is None:
+def _stop(started: Mapping[str, tuple[subprocess.Popen[bytes], IO[bytes], IO[bytes]]]) -> None:
+    """Interrupt what still runs, all of it before any is waited for: the others would go on measuring."""
+    running = [process for process, _, _ in started.values() if process.poll() is None]
+    for process in running:
         process.send_signal(signal.SIGINT)
+    deadline = time.monotonic() + _GRACE_S
+    for process in running:
         try:
-            process.wait(timeout=_GRACE_S)
+            process.wait(timeout=max(0.0, deadline - time.monotonic()))
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()

@@ -35,6 +35,8 @@ class IphoneDevice:
         self._tool = tool
         self._listed = listed
         self._poll_s = poll_s
+        # Whether the phone may hold results that were not fetched.
+        self._unread = False
 
     @property
     def id(self) -> str:
@@ -73,24 +75,36 @@ class IphoneDevice:
             job = _stage(plan, scratch / _folder(plan.run).name)
             sink.status("pushing")
             self._tool.push(self.id, scratch / _folder(plan.run).name)
-            taker = self._taker(plan.run, plan.part, sink, scratch)
+            results = _Results(plan.run, plan.part, self._taker(plan.run, plan.part, sink, scratch))
             pid = self._tool.launch(self.id, ["--job", str(job)])
+            self._unread = True
             try:
-                return self._follow(plan, sink, taker, pid, scratch)
+                end = self._follow(results, sink, pid, scratch)
             except KeyboardInterrupt:
-                self._tool.stop(self.id, pid)
-                self._poll(plan.run, plan.part, taker, scratch, 0)
+                try:
+                    self._tool.stop(self.id, pid)
+                    self._poll(results, scratch)
+                    self._unread = False
+                except BenchError as error:
+                    sink.fault(Phase.MEASURE, f"what came last could not be fetched: {error}")
                 raise
+            self._unread = False
+            return end
 
     def collect(self, run: str, part: int, received: int, sink: Sink) -> None:
         """Fetch what the part has measured and the log does not have."""
         if part < 1:
             return
         with tempfile.TemporaryDirectory(prefix="qsr-edge-iphone-") as name:
-            self._poll(run, part, self._taker(run, part, sink, Path(name), skip=received), Path(name), 0)
+            taker = self._taker(run, part, sink, Path(name), skip=received)
+            self._unread = True
+            self._poll(_Results(run, part, taker), Path(name))
+            self._unread = False
 
     def clean(self, run: str) -> None:
-        """Have the app remove the run's folder: no tool can remove one from outside."""
+        """Have the app remove the run's folder, once all is fetched: no tool can remove one from outside."""
+        if self._unread:
+            raise BenchError(f"{self.id}: its results and files stay on it; --resume fetches them and cleans up")
         self._tool.launch(self.id, ["--clean", run])
 
     def _taker(self, run: str, part: int, sink: Sink, scratch: Path, *, skip: int = 0) -> RecordTaker:
@@ -102,32 +116,42 @@ class IphoneDevice:
 
         return RecordTaker(f"results-{part}.jsonl", sink, fetch, skip=skip)
 
-    def _poll(self, run: str, part: int, taker: RecordTaker, scratch: Path, offset: int) -> int:
-        """Hand on whole lines after the offset; where they end."""
+    def _poll(self, results: "_Results", scratch: Path) -> bool:
+        """Hand on whole lines that are new; whether there were any."""
         target = scratch / "results.jsonl"
-        if not self._tool.pull(self.id, _folder(run) / f"results-{part}.jsonl", target):
-            return offset
-        content = target.read_bytes()
-        whole = content.rfind(b"\n") + 1
-        if whole > offset:
-            taker.add(content[offset:whole].splitlines())
-            taker.hand_on()
-        return max(offset, whole)
+        path = _folder(results.run) / f"results-{results.part}.jsonl"
+        content = target.read_bytes() if self._tool.pull(self.id, path, target) else b""
+        begin, whole = results.offset, content.rfind(b"\n") + 1
+        if whole > begin:
+            results.taker.add(content[begin:whole].splitlines())
+            results.offset = whole
+        results.taker.hand_on()
+        return whole > begin
 
-    def _follow(self, plan: PartPlan, sink: Sink, taker: RecordTaker, pid: int, scratch: Path) -> PartEnd:
-        offset, news = 0, time.monotonic()
+    def _follow(self, results: "_Results", sink: Sink, pid: int, scratch: Path) -> PartEnd:
+        taker, news = results.taker, time.monotonic()
         while True:
             running = self._tool.is_running(self.id, pid)
-            end = self._poll(plan.run, plan.part, taker, scratch, offset)
+            any_new = self._poll(results, scratch)
             if taker.end is not None:
                 return PartEnd(complete=taker.end.get("complete") is True, reason=str(taker.end.get("reason", "")))
-            if end > offset:
-                offset, news = end, time.monotonic()
+            if any_new:
+                news = time.monotonic()
             elif not running or time.monotonic() - news > SILENT_S:
                 reason = taker.error or "the app was ended by the system or by somebody, or hangs"
                 sink.fault(Phase.MEASURE, reason)
                 return PartEnd(complete=False, reason=reason, again=taker.measured)
             time.sleep(self._poll_s)
+
+
+class _Results:
+    """What was handed on of a part's results file."""
+
+    def __init__(self, run: str, part: int, taker: RecordTaker) -> None:
+        self.run = run
+        self.part = part
+        self.taker = taker
+        self.offset = 0
 
 
 def _folder(run: str) -> PurePosixPath:

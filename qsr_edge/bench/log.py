@@ -1,6 +1,7 @@
 """The file of a run or of a part of one: a line of JSON for each result, on disk before the next one is taken."""
 
 import json
+import math
 import os
 import time
 from abc import ABC, abstractmethod
@@ -81,16 +82,26 @@ def parse_record(line: bytes, source: str) -> Record:
     """A line of a results file.
 
     Raises:
-        BenchError: if it is no record.
+        BenchError: if it is no record, or none that can be written as JSON and UTF-8 again.
     """
     try:
-        record = json.loads(line.decode("utf-8"))
+        record = json.loads(line.decode("utf-8"), parse_constant=_finite, parse_float=_finite)
         if not isinstance(record, dict) or not isinstance(record.get("kind"), str):
             raise ValueError("no record")
+        if b"\\u" in line:  # by an escape, half of a character may have come in
+            json.dumps(record, ensure_ascii=False).encode()
     except (ValueError, RecursionError) as error:
         reason = " ".join(str(error).split())[:200]
         raise BenchError(f"{source}: damaged ({reason}); delete that line, or measure anew") from error
     return record
+
+
+def _finite(text: str) -> float:
+    """JSON has neither NaN nor infinity, and 1e999 would be written as one."""
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(f"{text[:20]} is no number")
+    return value
 
 
 def read_log(folder: Path) -> tuple[Record, ...]:

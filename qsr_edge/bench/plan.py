@@ -1,5 +1,6 @@
 """What a run measures: its header, made once and kept in the log, so that a resumed run measures the same."""
 
+import hashlib
 import re
 import secrets
 import time
@@ -18,6 +19,7 @@ from qsr_edge.bench.job import Effort, Gate
 from qsr_edge.bench.log import Record, done_of
 from qsr_edge.bench.result import SCHEMA
 from qsr_edge.bundle.backend import find_backend
+from qsr_edge.bundle.manifest import Manifest
 from qsr_edge.bundle.reader import Bundle, open_bundle
 from qsr_edge.data.bicubic import resize_bicubic
 from qsr_edge.data.images import read_picture, write_picture
@@ -116,6 +118,7 @@ def _bundle_variants(request: RunRequest, device: Device, path: Path, bundle: Bu
                 {
                     "label": f"{path.name or path} d{depth} {family}",
                     "bundle": str(path.resolve()),
+                    "bundle_sha256": bundle_sha256(manifest),
                     "name": manifest.name,
                     "target": manifest.target,
                     "depth": depth,
@@ -134,6 +137,12 @@ def _bundle_variants(request: RunRequest, device: Device, path: Path, bundle: Bu
     return variants
 
 
+def bundle_sha256(manifest: Manifest) -> str:
+    """Of paths and contents, the manifest itself left out: a latency table that is written into it changes nothing."""
+    lines = sorted(f"{entry.sha256} {entry.path}\n" for entry in manifest.files)
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
 def _size(wanted: tuple[int, int] | None, fixed: tuple[int, int] | None, path: Path) -> tuple[int, int]:
     if wanted is None:
         return fixed or DEFAULT_SIZE_PX
@@ -150,6 +159,7 @@ def add_images(header: dict[str, Any], originals: Sequence[Path], folder: Path) 
         BenchError: if one is too small or too large, or two have the same name.
     """
     scale: int = header["variants"][0]["scale"]
+    pictures: dict[str, NDArray[np.uint8]] = {}
     for path in originals:
         rgb = read_picture(path).rgb
         height, width = (size - size % scale for size in rgb.shape[:2])
@@ -159,9 +169,11 @@ def add_images(header: dict[str, Any], originals: Sequence[Path], folder: Path) 
                 f"{MAX_ORIGINAL_PIXELS:,} in all; crop it"
             )
         name = re.sub(r"[^A-Za-z0-9_-]+", "-", path.stem).strip("-")[:40] or "picture"
-        if name in [entry["name"] for entry in header["images"]]:
+        if name.casefold() in [other.casefold() for other in pictures]:  # one file where cases make no difference
             raise BenchError(f"{path}: a second picture called {name}; rename one")
-        original = np.ascontiguousarray(rgb[:height, :width])
+        pictures[name] = np.ascontiguousarray(rgb[:height, :width])
+    # Nothing is written before all can be used.
+    for name, original in pictures.items():
         reduced = resize_bicubic(original, 1 / scale)
         place = folder / IMAGES_FOLDER / name
         place.mkdir(parents=True)
@@ -207,7 +219,7 @@ def open_run(header: Record, folder: Path, scratch: Path, stack: ExitStack) -> O
         stack: closes the bundles.
 
     Raises:
-        BenchError: if the header is damaged.
+        BenchError: if the header is damaged, or a bundle is another one by now.
         QsrError: if a bundle or picture is gone or damaged.
     """
     opened: dict[str, Bundle] = {}
@@ -219,6 +231,8 @@ def open_run(header: Record, folder: Path, scratch: Path, stack: ExitStack) -> O
             path = entry["bundle"]
             if path not in opened:
                 opened[path] = stack.enter_context(open_bundle(Path(path)))
+                if bundle_sha256(opened[path].manifest) != entry["bundle_sha256"]:
+                    raise BenchError(f"{path}: is another bundle than the one that the run has measured; measure anew")
             variants.append(
                 PlannedVariant(
                     label=entry["label"],

@@ -8,6 +8,7 @@ from qsr_edge.bench.device import Phase, Sink
 from qsr_edge.bench.job import NAME
 from qsr_edge.bench.link import RebootedError
 from qsr_edge.bench.log import Record, parse_record
+from qsr_edge.bench.record_form import check_agent_record
 from qsr_edge.errors import BenchError
 
 CLOCK_JUMP_MS = 2000
@@ -54,8 +55,9 @@ class RecordTaker:
                 continue
             try:
                 record = parse_record(line, self._source)
-            except BenchError:
-                self._sink.fault(Phase.MEASURE, f"{self._source}: a line is damaged and left out")
+                check_agent_record(record, self._source)
+            except BenchError as error:
+                self._sink.fault(Phase.MEASURE, f"a line is left out: {' '.join(str(error).split())}")
                 # Kept in the log, so that a part has as many records there as lines here.
                 self._sink.record({"kind": "damaged", "bytes": len(line)})
                 continue

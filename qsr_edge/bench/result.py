@@ -193,7 +193,7 @@ def _variant_result(label: str, records: Sequence[Record]) -> VariantResult | No
         by_kind.setdefault(record["kind"], []).append(record)
     starts, steady = by_kind.get("start", []), by_kind.get("steady", [])
     latencies = [value for record in steady for value in record["latencies_us"]]
-    if not starts or not latencies:
+    if not starts or not latencies or None in (starts[0]["load_us"], starts[0]["first_us"]):
         return None
     cpu = [value for record in steady for value in record.get("cpu_us", ())]
     golden = [record["golden_equal"] for record in starts]

@@ -2,12 +2,15 @@
 
 import hashlib
 import math
+import signal
 import tempfile
+import threading
 import time
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
+from types import FrameType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,9 +55,8 @@ def measure_run(folder: Path, device: Device, on_progress: Progress = lambda sha
         try:
             _measure_parts(run, device, sink)
         except BaseException as error:
-            reason = " ".join(str(error).split()) if isinstance(error, QsrError) else type(error).__name__
             _clean(device, run.run, sink)
-            log.append("end", complete=False, reason=reason or type(error).__name__)
+            log.append("end", complete=False, reason=_reason(error))
             raise
         _clean(device, run.run, sink)
         log.append("end", complete=True)
@@ -82,13 +84,33 @@ def _measure_parts(run: OpenRun, device: Device, sink: "_RunSink") -> None:
             ),
             sink,
         )
-        if end.complete:
+        left = _missing_pictures(sink.records)
+        if end.complete and not left:
             return
+        if end.complete:
+            end = replace(end, again=True, reason=f"{left} of the pictures did not come over whole")
         reason = end.reason or "the agent ended early"
         if not end.again:
             raise BenchError(reason)
         fruitless = 0 if sink.measured > before else fruitless + 1
     raise BenchError(f"{MAX_FRUITLESS_PARTS} starts in a row measured nothing, the last one: {reason}")
+
+
+def _reason(error: BaseException) -> str:
+    """Why a run ended early, in a line for people."""
+    if isinstance(error, KeyboardInterrupt):
+        return "interrupted"
+    told = " ".join(str(error).split()) if isinstance(error, QsrError | OSError) else ""
+    return told or type(error).__name__
+
+
+def _missing_pictures(records: Sequence[Record]) -> int:
+    """How many were computed, and their bytes are not here; a later part computes them again."""
+    found: dict[str, set[tuple[object, object]]] = {"image": set(), "quality": set()}
+    for record in records:
+        if record["kind"] in found:
+            found[record["kind"]].add((record["variant"], record["image"]))
+    return len(found["image"] - found["quality"])
 
 
 def _clean(device: Device, run: str, sink: "_RunSink") -> None:
@@ -144,12 +166,13 @@ class _RunSink:
         upscaled = np.frombuffer(content, np.uint8).reshape(original.shape)
         index = [variant.label for variant in self._run.variants].index(label)
         picture = Path(IMAGES_FOLDER) / name / f"{index}.png"
-        write_picture(self._folder / picture, Picture(rgb=upscaled, alpha=None, grey=False), overwrite=True)
-        psnr_db = psnr_y(upscaled, original, border_px=self._run.scale)
-        values: dict[str, object] = {"ssim": ssim_y(upscaled, original, border_px=self._run.scale)}
-        if math.isfinite(psnr_db):  # JSON has no infinity
-            values["psnr_db"] = psnr_db
-        values["equal"] = self._equal(label, name, upscaled)
+        with _interrupted_afterwards():
+            write_picture(self._folder / picture, Picture(rgb=upscaled, alpha=None, grey=False), overwrite=True)
+            psnr_db = psnr_y(upscaled, original, border_px=self._run.scale)
+            values: dict[str, object] = {"ssim": ssim_y(upscaled, original, border_px=self._run.scale)}
+            if math.isfinite(psnr_db):  # JSON has no infinity
+                values["psnr_db"] = psnr_db
+            values["equal"] = self._equal(label, name, upscaled)
         self.append("quality", variant=label, image=name, picture=picture.as_posix(), **values)
         self.measured += 1
 
@@ -181,6 +204,22 @@ class _RunSink:
             )
         expected = self._expected[key]
         return None if expected is None else bool(np.array_equal(expected, upscaled))
+
+
+@contextmanager
+def _interrupted_afterwards() -> Iterator[None]:
+    """Ctrl-C takes effect at the end: destructors and bare excepts of packages may swallow it, and the run go on."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    came: list[tuple[int, FrameType | None]] = []
+    before = signal.signal(signal.SIGINT, lambda number, frame: came.append((number, frame)))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+        if came and callable(before):
+            before(*came[0])
 
 
 def _describe(record: Record) -> str | None:

@@ -39,7 +39,8 @@ def _row(variant: VariantResult) -> tuple[str, ...]:
 
 def caption(result: RunResult) -> str:
     """Where and how it was measured, with every caveat."""
-    device, job, first = result.header["device"], result.header["job"], result.header["variants"][0]
+    device, job, variants = result.header["device"], result.header["job"], result.header["variants"]
+    sizes = dict.fromkeys(f"{variant['width_px']}x{variant['height_px']}" for variant in variants)
     counts = [variant.latency.count for variant in result.variants] + [each.count for each in result.averages]
     notes = []
     if device.get("simulator"):
@@ -52,7 +53,7 @@ def caption(result: RunResult) -> str:
         [
             f"{device['name']}, {device['processor']}, {device['cores']} cores, {device['system']}",
             f"threads: {job['threads']}",
-            f"input {first['width_px']}x{first['height_px']}",
+            f"input {' and '.join(sizes)}",
             f"at least {job['queries']} queries and {job['steady_ms'] / 1000:.0f} s each ({min(counts, default=0)} to "
             f"{max(counts, default=0)}), in turns",
             *notes,
@@ -62,10 +63,11 @@ def caption(result: RunResult) -> str:
 
 def average_lines(result: RunResult) -> list[str]:
     """A line for each variant of which only averages are known."""
-    return [_average_line(average) for average in result.averages]
+    return [average_line(average) for average in result.averages]
 
 
-def _average_line(average: AverageResult) -> str:
+def average_line(average: AverageResult) -> str:
+    """What is known of a variant by averages alone."""
     extremes = "" if average.min_us is None or average.max_us is None else (
         f" ({average.min_us / 1000:.2f} to {average.max_us / 1000:.2f})"
     )  # fmt: skip

@@ -5,8 +5,10 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import click
+from click.core import ParameterSource
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
@@ -17,14 +19,14 @@ from qsr_edge.bench.devices import ALL, HOST, DeviceOptions, find_devices
 from qsr_edge.bench.duration import parse_duration_ms
 from qsr_edge.bench.fleet import run_fleet
 from qsr_edge.bench.job import FULL, QUICK, Gate
-from qsr_edge.bench.latency_table import update_bundles
-from qsr_edge.bench.log import RESULTS_NAME, RunLog, read_log
+from qsr_edge.bench.latency_table import check_update, update_bundles
+from qsr_edge.bench.log import RESULTS_NAME, Record, RunLog, read_log
 from qsr_edge.bench.plan import RunRequest, add_images, new_header
 from qsr_edge.bench.result import RunResult, evaluate_run, result_json, run_header
 from qsr_edge.bench.run import measure_run
 from qsr_edge.bench.table import COLUMNS, average_lines, caption, depth_ratios, markdown, rows
 from qsr_edge.cli.convert import demo_photo
-from qsr_edge.errors import BenchError, OutputExistsError
+from qsr_edge.errors import BenchError, OutputExistsError, QsrError
 
 _WIDE = 120
 _PATH = click.Path(path_type=Path, readable=False)
@@ -102,8 +104,7 @@ def command(
     )
     if resumed is not None:
         header = run_header(read_log(resumed))
-        if header.get("runner", Runner.APP) != options.runner:
-            raise BenchError(f"{resumed}: was begun with --runner {header.get('runner')}; go on with the same")
+        _check_resumed(resumed, header, options)
         devices = find_devices(query or header["device"]["id"], options)
         if len(devices) != 1 or devices[0].id != header["device"]["id"]:
             raise BenchError(
@@ -112,6 +113,10 @@ def command(
         folder, device = resumed, devices[0]
     else:
         devices = find_devices(query or HOST, options)
+        if update_bundle and devices[1:]:
+            raise BenchError("--update-bundle with several devices: a bundle has one latency table; choose the device")
+        if update_bundle and options.runner is Runner.BENCHMARK_MODEL:
+            raise BenchError("--update-bundle needs percentiles, and benchmark_model tells averages only; use the app")
         effort = replace(
             QUICK if quick else FULL,
             sustained_ms=0 if sustained is None else parse_duration_ms(sustained, "--sustained"),
@@ -128,14 +133,22 @@ def command(
             runner=options.runner,
         )
         if query == ALL:
-            _fleet(devices, output, as_json)
+            _fleet(devices, output, as_json, as_markdown)
             return
         [device] = devices
-        folder = _begin(request, device, output)
+        header = new_header(request, device)
+        if update_bundle:
+            check_update(header)
+        folder = _begin(header, request.originals, output)
     console = Console(stderr=True)
     _measure(folder, device, console)
     result = evaluate_run(read_log(folder))
-    updated = update_bundles(result) if update_bundle else []
+    updated, problem = [], None
+    if update_bundle:
+        try:
+            updated = update_bundles(result)
+        except QsrError as error:
+            problem = error  # the figures are shown first
     if as_json:
         click.echo(json.dumps({**result_json(result), "folder": str(folder), "updated": updated}, indent=2))
     elif as_markdown:
@@ -145,6 +158,8 @@ def command(
         for path in updated:
             click.echo(f"wrote the latencies into {path}")
         click.echo(f"wrote {folder / RESULTS_NAME}; a page of it: qsr-edge report {folder} -o report.html")
+    if problem is not None:
+        raise problem
 
 
 def _size(wanted: str | None) -> tuple[int, int] | None:
@@ -163,13 +178,28 @@ def _gate(start_below: float | None, cool_down: str) -> Gate:
     )
 
 
-def _begin(request: RunRequest, device: Device, output: Path | None) -> Path:
+_HEADERS_OWN = ("depths", "kernels", "threads", "size", "quick", "sustained", "images", "no_images", "start_below",
+                "cool_down", "output")  # fmt: skip
+
+
+def _check_resumed(folder: Path, header: Record, options: DeviceOptions) -> None:
+    """Refuse what a run that was begun cannot take any more."""
+    context = click.get_current_context()
+    for parameter in context.command.params:
+        name = parameter.name or ""
+        if name in _HEADERS_OWN and context.get_parameter_source(name) is not ParameterSource.DEFAULT:
+            raise BenchError(f"--resume measures what the run was begun with, so {parameter.opts[0]} cannot be given")
+    runner = header.get("runner", Runner.APP.value)
+    if runner != options.runner.value:
+        raise BenchError(f"{folder}: was begun with --runner {runner}; go on with the same")
+
+
+def _begin(header: dict[str, Any], originals: Sequence[Path], output: Path | None) -> Path:
     """A new run's folder, its header written."""
-    header = new_header(request, device)
     folder = output or Path("runs") / header["run"]
     if (folder / RESULTS_NAME).exists():
         raise OutputExistsError(f"{folder}: holds a run already; --resume goes on with it, or choose another --output")
-    add_images(header, request.originals, folder)
+    add_images(header, originals, folder)
     RunLog(folder / RESULTS_NAME).append("run", **header)
     return folder
 
@@ -196,7 +226,7 @@ def _measure(folder: Path, device: Device, console: Console) -> None:
             click.echo(f"measured so far: {folder / RESULTS_NAME}; go on: qsr-edge bench --resume {folder}", err=True)
 
 
-def _fleet(devices: Sequence[Device], output: Path | None, as_json: bool) -> None:
+def _fleet(devices: Sequence[Device], output: Path | None, as_json: bool, as_markdown: bool) -> None:
     """Every device by a process with the same options."""
     context = click.get_current_context()
     parent = output or Path("runs") / time.strftime("%Y%m%d-%H%M%S-all")
@@ -206,10 +236,16 @@ def _fleet(devices: Sequence[Device], output: Path | None, as_json: bool) -> Non
         for device in devices
     }
     console = Console(stderr=True)
-    with console.status(f"measuring {len(devices)} devices", spinner="dots") as status:
-        ends = run_fleet(
-            commands, on_change=lambda running: status.update(f"measuring {len(running)}: {', '.join(running)}")
-        )
+    try:
+        with console.status(f"measuring {len(devices)} devices", spinner="dots") as status:
+            ends = run_fleet(
+                commands, on_change=lambda running: status.update(f"measuring {len(running)}: {', '.join(running)}")
+            )
+    except KeyboardInterrupt:
+        click.echo(f"measured so far: {parent}; go on with each: qsr-edge bench --resume FOLDER, of", err=True)
+        for each in devices:
+            click.echo(f"  {parent / _folder_name(each.id)}", err=True)
+        raise
     failed = [f"{device}: {end.message}" for device, end in ends.items() if end.exit_code]
     if as_json:
         runs = {device: json.loads(end.output) for device, end in ends.items() if not end.exit_code}
@@ -217,8 +253,12 @@ def _fleet(devices: Sequence[Device], output: Path | None, as_json: bool) -> Non
     else:
         for device, end in ends.items():
             if not end.exit_code:
-                _print(Console(), evaluate_run(read_log(parent / _folder_name(device))))
-        click.echo(f"wrote {parent}; a page of them: qsr-edge report {parent}/* -o report.html")
+                result = evaluate_run(read_log(parent / _folder_name(device)))
+                if as_markdown:
+                    click.echo(f"{markdown(result)}\n")
+                else:
+                    _print(Console(), result)
+        click.echo(f"wrote {parent}; a page of them: qsr-edge report {parent}/* -o report.html", err=as_markdown)
     if failed:
         raise BenchError(f"{len(failed)} of {len(ends)} devices failed: {'; '.join(failed)}")
 
@@ -232,7 +272,9 @@ def _given_options(context: click.Context) -> list[str]:
     arguments: list[str] = []
     for parameter in context.command.params:
         value = context.params.get(parameter.name or "")
-        if parameter.name in ("query", "output", "as_json", "as_markdown") or value in (None, False, ()):
+        own = parameter.name in ("query", "output", "as_json", "as_markdown")
+        # Not `in (None, False)`: a temperature of 0.0 is equal to False.
+        if own or value is None or value is False:
             continue
         for entry in value if isinstance(value, tuple) else (value,):
             arguments += [parameter.opts[0]] if entry is True else [parameter.opts[0], str(entry)]
@@ -246,12 +288,13 @@ def _print(console: Console, result: RunResult) -> None:
         header, *lines = [tuple(column) for column in zip(COLUMNS, *lines, strict=True)]
     else:
         header = COLUMNS
-    table = Table(caption=caption(result))
+    table = Table()
     for i, column in enumerate(header):
         table.add_column(column, justify="right" if i else "left", overflow="fold")
     for line in lines:
         table.add_row(*line)
     console.print(table)
+    console.print(caption(result), markup=False, highlight=False)
     for average in average_lines(result):
         console.print(average)
     ratios = depth_ratios(result)

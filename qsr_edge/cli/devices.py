@@ -53,7 +53,7 @@ def _cells(row: _Row) -> tuple[str, ...]:
     battery += " +" if battery and now.plugged_in else ""
     temperature_mc = now.temperature_mc if now.battery_temperature_mc is None else now.battery_temperature_mc
     heat = [] if temperature_mc is None else [f"{temperature_mc / 1000:.1f} °C"]
-    heat += [] if now.thermal_status is None else [_THERMAL[now.thermal_status]]
+    heat += [] if now.thermal_status is None else [f"status {_THERMAL[now.thermal_status]}"]
     state = f"{row.state}, simulator" if info.simulator else row.state
     return (info.id, info.name, info.processor, info.system, battery, ", ".join(heat), state)
 
@@ -73,7 +73,9 @@ def command(adb: Path | None, as_json: bool) -> None:
         unseen = list(discovery.unseen)
         click.echo(json.dumps({"devices": [_json(row) for row in rows], "unseen": unseen}, indent=2))
         return
-    table = Table("id", "name", "processor", "system", "battery", "heat", "state")
+    table = Table()
+    for column in ("id", "name", "processor", "system", "battery", "heat", "state"):
+        table.add_column(column, overflow="fold")  # an id that is cut short chooses no device
     for row in rows:
         table.add_row(*_cells(row))
     Console().print(table)

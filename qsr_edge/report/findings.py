@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 
+from qsr_edge.bench.table import average_line
 from qsr_edge.report.quality import Panel
 from qsr_edge.report.run import Run, Variant
 
@@ -66,7 +67,15 @@ def _about_course(run: Run) -> Iterator[Caveat]:
             title="Incomplete",
             text=f"The run did not end by itself{reason}. What was measured until then is shown.",
         )
-    missing = [variant.label for variant in run.variants if variant.latency is None]
+    if run.averages:
+        yield Caveat(
+            severity=Severity.CAUTION,
+            title="Averages only",
+            text=f"A program measured that tells no percentile, so no chart or table has "
+            f"{'; '.join(average_line(average) for average in run.averages)}.",
+        )
+    averaged = {average.label for average in run.averages}
+    missing = [each.label for each in run.variants if each.latency is None and each.label not in averaged]
     if missing:
         yield Caveat(severity=Severity.CAUTION, title="Not measured", text=f"No steady state: {listed(missing)}.")
     if len(run.thermal_statuses) > 1:
@@ -90,6 +99,12 @@ def _about_course(run: Run) -> Iterator[Caveat]:
             title="Busy machine",
             text=f"{run.load:.1f} processes wanted its {run.device.cores} cores, so latencies hold waiting for others; "
             "compare them with the CPU times, or measure again while nothing else runs.",
+        )
+    if run.cooled:
+        yield Caveat(
+            severity=Severity.CAUTION,
+            title="Sustained phase interrupted",
+            text=f"It was gone on with in a later part, so the device cooled in between: {listed(run.cooled)}.",
         )
     if run.power_save:
         yield Caveat(severity=Severity.CAUTION, title="Power saving", text="The device was told to save power.")

@@ -4,22 +4,18 @@ import json
 import math
 import statistics
 import unicodedata
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from functools import cache
 from pathlib import Path
 from typing import Any
 
-from jsonschema import Draft202012Validator
-from jsonschema.exceptions import best_match
-
 from qsr_edge.bench.log import RESULTS_NAME, Record, read_log
+from qsr_edge.bench.record_form import check_record
 from qsr_edge.bench.result import SCHEMA, VariantResult, evaluate_run
 from qsr_edge.errors import BenchError
 from qsr_edge.report.run import Device, Fault, Gate, RecordedQuality, Run, State, Variant
 
 MAX_TEXT = 200
-MAX_LATENCY_US = 1 << 40
-"""Twelve days: what is longer is no latency."""
 _NO_TEXT = frozenset({"picture", "bundle", "latencies_us", "cpu_us"})
 """Paths, which must stay what they are, and long lists of numbers."""
 
@@ -41,7 +37,10 @@ def read_run(folder: Path) -> Run:
     if schema != SCHEMA:
         raise BenchError(f"{path}: has schema {_shown(schema)}, expected {SCHEMA}; measure anew with this release")
     for number, record in enumerate(records, start=1):
-        _check(record, f"{path}, record {number}")
+        try:
+            check_record(record, f"record {number}")
+        except BenchError as error:
+            raise BenchError(f"{path}, {text(error)}; measure anew") from error
     records = tuple(_cleaned(record) for record in records)
     header = records[0]
     labels = [entry["label"] for entry in header["variants"]]
@@ -92,6 +91,8 @@ def read_run(folder: Path) -> Run:
         load=statistics.median(loads) / 1000 if loads else None,
         power_save=any(entry.get("power_save") for entry in conditions),
         low_memory=any(record["event"] == "low-memory" for record in events),
+        averages=result.averages,
+        cooled=tuple(label for label in labels if _sustained_parts(label, records) > 1),
     )
 
 
@@ -117,34 +118,6 @@ def _clean(value: Any) -> Any:
 
 def _shown(value: object) -> str:
     return text(repr(value))[:60]
-
-
-@cache
-def _validators() -> dict[str, Draft202012Validator]:
-    document = json.loads(Path(__file__).with_name("run.schema.json").read_text(encoding="utf-8"))
-    kinds = ("run", "part", "agent", "condition", "start", "placement", "steady", "sustained", "quality", "event")
-    return {
-        kind: Draft202012Validator({"$ref": f"#/$defs/{kind}", "$defs": document["$defs"]})
-        for kind in (*kinds, "error", "fault", "end")
-    }
-
-
-def _check(record: Record, where: str) -> None:
-    """Raise BenchError for a record of a known kind that is not what the protocol says."""
-    validator = _validators().get(record["kind"])
-    if validator is None:
-        return
-    error = best_match(validator.iter_errors(record))
-    if error is not None:
-        place = "".join(f".{part}" if isinstance(part, str) else f"[{part}]" for part in error.absolute_path)
-        raise BenchError(f"{where}: {text(record['kind'])}{text(place)}: {text(error.message)}; measure anew")
-    for key in ("latencies_us", "cpu_us"):
-        for value in record.get(key, ()):
-            if type(value) is not int or not 0 <= value <= MAX_LATENCY_US:
-                raise BenchError(f"{where}: {key} holds {_shown(value)}, expected microseconds; measure anew")
-    for key in ("psnr_db", "ssim"):
-        if not math.isfinite(record.get(key) or 0):
-            raise BenchError(f"{where}: {key} is {record[key]}, expected a finite number or null; measure anew")
 
 
 def _int(value: float | None) -> int | None:
@@ -219,6 +192,11 @@ def _with_parts(records: Iterable[Record]) -> Iterable[tuple[int, Record]]:
         yield part, record
 
 
+def _sustained_parts(label: str, records: Sequence[Record]) -> int:
+    own = [(part, record) for part, record in _with_parts(records) if record.get("variant") == label]
+    return len({part for part, record in own if record["kind"] == "sustained"})
+
+
 def _states(label: str, records: Sequence[Record]) -> tuple[State, ...]:
     """The device's state on the time axis of a variant's sustained phase.
 
@@ -240,12 +218,13 @@ def _states(label: str, records: Sequence[Record]) -> tuple[State, ...]:
     for part, values in ends.items():
         windows[part] = (last, max(values))
         last = max(last, *values)
-    states = []
+    found: list[tuple[int, str, Mapping[str, Any]]] = []
     for part, record in _with_parts(records):
         if record["kind"] != "condition" or part not in windows:
             continue
         begin, end = windows[part]
-        if record.get("source") == "adb":
+        source = record.get("source", "")
+        if source == "adb":
             if part not in host_offset or "time_ms" not in record:
                 continue
             at_ms = int(record.get("received_ms", record["time_ms"])) - host_offset[part]
@@ -255,14 +234,22 @@ def _states(label: str, records: Sequence[Record]) -> tuple[State, ...]:
             at_ms = min(max(begin, int(record["elapsed_ms"]) - device_offset[part]), end)
         else:
             continue
-        condition = record["condition"]
-        temperature_mc = condition.get("temperature_mc", condition.get("battery_temperature_mc"))
-        states.append(
-            State(
-                at_ms=at_ms,
-                thermal_status=_int(condition.get("thermal_status")),
-                temperature_c=None if temperature_mc is None else temperature_mc / 1000,
-                battery_percent=condition.get("battery_percent"),
-            )
+        found.append((at_ms, source, record["condition"]))
+    # Skin, hottest zone and battery are other places: one line shows one of them, as one source tells it.
+    sensors = Counter(
+        (source, key)
+        for _, source, condition in found
+        for key in ("temperature_mc", "battery_temperature_mc")
+        if key in condition
+    )
+    sensor = max(sensors, key=lambda each: (sensors[each], each[1] == "temperature_mc"), default=("", ""))
+    states = [
+        State(
+            at_ms=at_ms,
+            thermal_status=_int(condition.get("thermal_status")),
+            temperature_c=condition[sensor[1]] / 1000 if source == sensor[0] and sensor[1] in condition else None,
+            battery_percent=condition.get("battery_percent"),
         )
+        for at_ms, source, condition in found
+    ]
     return tuple(sorted(states, key=lambda state: state.at_ms))

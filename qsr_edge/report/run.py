@@ -1,6 +1,6 @@
 """A run of the bench as the report sees it: typed, checked, with every text made fit to be shown.
 
-A run's folder may come from anywhere. Its records are checked against ``run.schema.json``; texts lose control and
+A run's folder may come from anywhere. Its records are checked against ``records.schema.json``; texts lose control and
 direction characters, which could hide or reorder what a reader sees; escaping is left to whoever writes the page.
 """
 
@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from qsr_edge.bench.result import ImageResult, Minute, PlacementResult
+from qsr_edge.bench.result import AverageResult, ImageResult, Minute, PlacementResult
 from qsr_edge.bench.statistics import LatencySummary
 
 
@@ -160,6 +160,8 @@ class Run:
         power_save: whether the device saved power at any time.
         load: median number of processes that wanted to run, if known.
         low_memory: whether the system ran short of memory at any time.
+        averages: of variants that were measured by a program that tells nothing else; they have no steady state.
+        cooled: labels of variants whose sustained phase was gone on with in a later part.
     """
 
     folder: Path
@@ -185,6 +187,8 @@ class Run:
     power_save: bool
     load: float | None
     low_memory: bool
+    averages: tuple[AverageResult, ...]
+    cooled: tuple[str, ...]
 
     @property
     def title(self) -> str:

@@ -1,5 +1,6 @@
 """``qsr-edge bench`` on this machine."""
 
+import itertools
 import json
 import os
 import shutil
@@ -7,13 +8,18 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from qsr_edge.bench import host
+from qsr_edge.bench.condition import Condition
 from qsr_edge.bench.job import Effort
-from qsr_edge.bench.log import RESULTS_NAME, RunLog
+from qsr_edge.bench.log import RESULTS_NAME
+from qsr_edge.bundle.reader import open_bundle
+from qsr_edge.bundle.writer import write_bundle
 from qsr_edge.cli import bench
 from qsr_edge.data.images import read_picture, write_picture
 from qsr_edge.data.picture import Picture
@@ -80,10 +86,15 @@ def test_own_pictures(run_cli, tiny_fixed_bundle: Path, tmp_path: Path) -> None:
     assert read_picture(run / "images" / "my-noise" / "0.png").rgb.shape == (76, 130, 3)
     small = tmp_path / "small.png"
     write_picture(small, Picture(rgb=rgb[:40], alpha=None, grey=False))
-    refused = run_cli("bench", "--bundle", tiny_fixed_bundle, "--quick", "-o", tmp_path / "b", "--image", small)
+    refused = run_cli("bench", "--bundle", tiny_fixed_bundle, "--quick", "-o", tmp_path / "b",
+                      "--image", tmp_path / "my noise.png", "--image", small)  # fmt: skip
     assert refused.exit_code == 1
     assert "small.png: 130x40 pixels, expected at least 64 a side" in refused.stderr
     assert not (tmp_path / "b").exists()
+    shutil.copy(tmp_path / "my noise.png", tmp_path / "My noise.png")
+    twice = run_cli("bench", "--bundle", tiny_fixed_bundle, "--quick", "-o", tmp_path / "b",
+                    "--image", tmp_path / "my noise.png", "--image", tmp_path / "My noise.png")  # fmt: skip
+    assert "a second picture called My-noise; rename one" in twice.stderr
 
 
 def test_a_killed_run_goes_on(run_cli, tiny_bundle: Path, tmp_path: Path) -> None:
@@ -110,13 +121,6 @@ def test_a_killed_run_goes_on(run_cli, tiny_bundle: Path, tmp_path: Path) -> Non
     assert '"part": 2, "reason": "resumed"' in text
 
 
-def test_a_run_goes_on_with_the_runner_that_it_began_with(run_cli, tmp_path: Path) -> None:
-    RunLog(tmp_path / RESULTS_NAME).append("run", schema=2, runner="app", device={"id": "host", "name": "here"})
-    result = run_cli("bench", "--resume", tmp_path, "--runner", "benchmark_model", "--runner-binary", "program")
-    assert result.exit_code == 1
-    assert "was begun with --runner app; go on with the same" in result.stderr
-
-
 def test_ctrl_c_keeps_what_was_measured(tiny_bundle: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     command = [sys.executable, "-m", "qsr_edge", "bench", "--bundle", str(tiny_bundle), "-o", str(run)]
@@ -130,7 +134,63 @@ def test_ctrl_c_keeps_what_was_measured(tiny_bundle: Path, tmp_path: Path) -> No
     assert process.returncode == 130
     assert f"go on: qsr-edge bench --resume {run}" in messages
     last = json.loads(results.read_text().splitlines()[-1])
-    assert (last["kind"], last["complete"], last["reason"]) == ("end", False, "KeyboardInterrupt")
+    assert (last["kind"], last["complete"], last["reason"]) == ("end", False, "interrupted")
+
+
+def test_a_run_goes_on_with_the_same_bundle_only(run_cli, tiny_bundle: Path, tmp_path: Path) -> None:
+    bundle, run = Path(shutil.copytree(tiny_bundle, tmp_path / "mine")), tmp_path / "run"
+    options = ("bench", "--bundle", bundle, "--quick", "--no-images", "--size", "40x24")
+    assert run_cli(*options, "--update-bundle", "-o", run).exit_code == 0
+    assert run_cli("bench", "--resume", run).exit_code == 0  # the new latency table makes it no other bundle
+    with open_bundle(bundle) as opened:
+        manifest = opened.manifest
+        contents = {entry.path: (bundle / entry.path).read_bytes() for entry in manifest.files}
+    write_bundle(bundle, replace(manifest, files=()), contents | {"MODEL_CARD.md": b"other"}, force=True)
+    before = (run / RESULTS_NAME).read_bytes()
+    longer = run_cli("bench", "--resume", run, "--sustained", "1m")
+    assert "measures what the run was begun with, so --sustained cannot be given" in longer.stderr
+    other = run_cli("bench", "--resume", run, "--runner", "benchmark_model", "--runner-binary", sys.executable)
+    assert "was begun with --runner app; go on with the same" in other.stderr
+    result = run_cli("bench", "--resume", run)
+    assert result.exit_code == 1
+    assert f"{bundle}: is another bundle than the one that the run has measured; measure anew" in result.stderr
+    assert (run / RESULTS_NAME).read_bytes() == before
+
+
+def test_every_device_gets_the_options_that_were_given() -> None:
+    arguments = ["--bundle", "a", "--bundle", "b", "--start-below", "0.0", "--quick", "--device", "all", "-o", "runs"]
+    with bench.command.make_context("bench", arguments) as context:
+        given = bench._given_options(context)
+    with bench.command.make_context("bench", given) as again:
+        changed = {key for key, value in again.params.items() if value != context.params[key]}
+    assert changed == {"query", "output"}
+    assert again.params["start_below"] == 0.0
+
+
+def test_a_fleet_in_markdown(run_cli, tiny_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """This machine stands in for the phones; its runs are made by processes of their own."""
+    monkeypatch.setattr(bench, "find_devices", lambda query, options: (host.HostDevice(),))
+    common = ("bench", "--device", "all", "--bundle", tiny_bundle, "--depth", "1", "--quick", "--no-images")
+    result = run_cli(*common, "--size", "40x24", "-o", tmp_path / "runs", "--markdown")
+    assert result.exit_code == 0, result.stderr
+    assert result.stdout.startswith("| variant | p50, ms |")
+    assert "qsr-edge report" not in result.stdout
+    assert (tmp_path / "runs" / "host" / RESULTS_NAME).exists()
+
+
+def test_an_invalid_run_leaves_the_table_and_shows_its_figures(
+    run_cli, tiny_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bundle = Path(shutil.copytree(tiny_bundle, tmp_path / "mine"))
+    readings = itertools.count(40_000, 20_000)
+    monkeypatch.setattr(host, "host_condition", lambda: Condition(temperature_mc=next(readings)))
+    before = (bundle / "manifest.json").read_bytes()
+    result = run_cli("bench", "--bundle", bundle, "--quick", "--no-images", "--size", "40x24", "--update-bundle",
+                     "-o", tmp_path / "run", "--markdown")  # fmt: skip
+    assert result.exit_code == 1
+    assert "| mine d1 xnnpack |" in result.stdout
+    assert "the run is invalid (the temperature went from" in result.stderr
+    assert (bundle / "manifest.json").read_bytes() == before
 
 
 @pytest.mark.parametrize(
@@ -147,6 +207,9 @@ def test_ctrl_c_keeps_what_was_measured(tiny_bundle: Path, tmp_path: Path) -> No
         (("--bundle", "{bundle}", "--image", "x.png"), "x.png"),
         (("--bundle", "{fixed}", "--size", "41x24"), "takes 40x24 only"),
         (("--resume", "nowhere"), "is no run"),
+        (("--bundle", "{bundle}", "--depth", "1", "--update-bundle"), "needs every depth (1, 2) under one family"),
+        (("--bundle", "{bundle}", "--runner", "benchmark_model", "--runner-binary", sys.executable), "phones by adb"),
+        (("--bundle", "{bundle}", "--runner", "benchmark_model", "--runner-binary", "x"), "x: there is no such file"),
     ],
 )
 def test_wrong_use_is_named(

@@ -1,13 +1,14 @@
 """What a phone says that it is, and what becomes of its agent's lines."""
 
 import json
+from pathlib import Path
 
 import pytest
 
-from qsr_edge.bench.adb import AdbError, DeviceGoneError, failure
-from qsr_edge.bench.android import count_cores, describe_properties, parse_properties
+from qsr_edge.bench.adb import COMMAND_S, Adb, AdbDevice, AdbError, DeviceGoneError, ShellResult, failure
+from qsr_edge.bench.android import AndroidDevice, count_cores, describe_properties, parse_properties
 from qsr_edge.bench.device import Phase
-from qsr_edge.bench.log import Record
+from qsr_edge.bench.log import RESULTS_NAME, Record, RunLog, read_log
 from qsr_edge.bench.record_taker import RecordTaker
 from qsr_edge.errors import BenchError
 
@@ -88,8 +89,15 @@ class ListSink:
         pass
 
 
+NEEDED: dict[str, dict[str, object]] = {
+    "image": {"variant": "a", "image": "b", "sha256": "00"},
+    "steady": {"variant": "a", "latencies_us": [1]},
+    "error": {"message": "m"},
+}
+
+
 def line(kind: str, **values: object) -> bytes:
-    return json.dumps({"kind": kind, **values}).encode()
+    return json.dumps({"kind": kind, **NEEDED.get(kind, {}), **values}).encode()
 
 
 def test_a_damaged_line_is_counted_and_left_out() -> None:
@@ -100,6 +108,45 @@ def test_a_damaged_line_is_counted_and_left_out() -> None:
     assert [record["kind"] for record in sink.records] == ["agent", "damaged", "damaged", "damaged", "end"]
     assert len(sink.faults) == 3
     assert taker.end == {"kind": "end", "complete": True}
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        line("steady", latencies_us=None),
+        line("steady", latencies_us=[1, -1]),
+        line("steady", variant=7),
+        b'{"kind": "steady", "variant": "a"}',
+        b'{"kind": "image", "output": "0-a.rgb"}',
+        b'{"kind": "error", "message": "\\ud800"}',
+        b'{"kind": "moon", "phase": NaN}',
+        b'{"kind": "moon", "phase": 1e999}',
+        line("steady", time_ms="yesterday"),
+        line("sustained", variant="a", latencies_us=[1], since_ms="0"),
+        line("quality", variant="a", image="b", picture="../../etc/passwd"),
+        line("start", variant="a", load_us=None, first_us=1, golden_equal=None),
+        line("start", variant="a", load_us=1, first_us=1),
+        line("placement", variant="a", delegate="XNNPACK"),
+        line("part", part=7),
+        line("run", schema=2),
+        line("condition", source="adb", condition={}),
+    ],
+    ids=str,
+)
+def test_what_no_agent_may_say_is_a_damaged_line(content: bytes, tmp_path: Path) -> None:
+    """It would make the run's log one that can be neither read nor gone on with."""
+    sink = ListSink()
+    taker = RecordTaker("results-1.jsonl", sink, lambda name: b"")
+    taker.add([content, line("end", complete=True)])
+    taker.hand_on()
+    assert [record["kind"] for record in sink.records] == ["damaged", "end"]
+    [(_, message)] = sink.faults
+    assert message.startswith("a line is left out: results-1.jsonl: ")
+    log = RunLog(tmp_path / RESULTS_NAME)
+    for record in sink.records:
+        log.receive(record)
+    log.append("fault", phase="measure", message=message)
+    assert len(read_log(tmp_path)) == 3
 
 
 def test_known_lines_are_not_handed_on_again() -> None:
@@ -124,7 +171,7 @@ def test_only_jumps_of_the_clock_are_faults() -> None:
         (1_003_900, 3000),
     ]
     taker.add([line("steady", time_ms=time_ms, elapsed_ms=elapsed_ms) for time_ms, elapsed_ms in times])
-    taker.add([line("steady", time_ms="yesterday")])
+    taker.add([line("steady")])
     taker.hand_on()
     jumps = [message.split(" by ")[1].split(";")[0] for _, message in sink.faults]
     assert jumps == ["+3600 s", "-3600 s"]
@@ -164,3 +211,37 @@ def test_a_lost_connection_leaves_the_rest_for_later() -> None:
     assert [record["kind"] for record in sink.records] == ["image", "end"]
     assert sink.outputs == [b"picture"]
     assert fetched == ["0-a.rgb", "0-a.rgb"]
+
+
+class InterruptedPhone(AdbDevice):
+    """Answers until its results are read."""
+
+    def __init__(self) -> None:
+        super().__init__(Adb(Path("adb")), "X")
+        self.commands: list[str] = []
+        self.interrupts = True
+
+    def check_ready(self) -> None:
+        pass
+
+    def shell(self, command: str, *, timeout_s: float = COMMAND_S) -> ShellResult:
+        self.commands.append(command)
+        if "tail -c" in command:
+            if self.interrupts:
+                raise KeyboardInterrupt
+            return ShellResult(code=0, out=b"0\n-\n", err="")
+        return ShellResult(code=0, out=b"", err="")
+
+
+def test_what_an_interrupted_resumption_did_not_fetch_stays() -> None:
+    phone = InterruptedPhone()
+    device = AndroidDevice(phone)
+    with pytest.raises(KeyboardInterrupt):
+        device.collect("r1", 1, 0, ListSink())
+    with pytest.raises(BenchError, match="results and files stay on it; --resume fetches them"):
+        device.clean("r1")
+    assert not any(command.startswith("rm ") for command in phone.commands)
+    phone.interrupts = False
+    device.collect("r1", 1, 0, ListSink())
+    device.clean("r1")
+    assert any(command.startswith("rm -rf ") for command in phone.commands)

@@ -225,8 +225,9 @@ def plan(tiny_bundle: Path, tmp_path: Path) -> PartPlan:
 
 
 LINES = [
-    b'{"kind": "agent"}\n{"kind": "image", "output": "0-grey.rgb"}\n{"kind": "ste',
-    b'ady", "latencies_us": [5]}\n',
+    b'{"kind": "agent"}\n{"kind": "image", "variant": "a", "image": "grey", "sha256": "00", "output": "0-grey.rgb"}\n'
+    b'{"kind": "ste',
+    b'ady", "variant": "a", "latencies_us": [5]}\n',
     b'{"kind": "end", "complete": true}\n',
 ]
 
@@ -264,3 +265,44 @@ def test_an_app_that_is_gone_ends_the_part(plan: PartPlan, tmp_path: Path) -> No
     assert (end.complete, end.again) == (False, True)
     # The picture is not there, so a later part upscales it again.
     assert [phase for phase, _ in sink.faults] == [Phase.PULL, Phase.MEASURE]
+
+
+def test_an_interruption_hands_nothing_on_twice(plan: PartPlan, tmp_path: Path) -> None:
+    documents = tmp_path / "Documents"
+    (documents / "qsr-edge-r1" / "outputs").mkdir(parents=True)
+    (documents / "qsr-edge-r1" / "outputs" / "0-grey.rgb").write_bytes(b"picture")
+    tool = FolderTool(documents, LINES)
+    listed = parse_pymobiledevice3((SAMPLES / "pymobiledevice3.json").read_text())[0]
+
+    class InterruptedSink(ListSink):
+        def record(self, record: Record) -> None:
+            super().record(record)
+            if record["kind"] == "steady":
+                raise KeyboardInterrupt
+
+    sink = InterruptedSink()
+    device = IphoneDevice(tool, listed, poll_s=0)
+    with pytest.raises(KeyboardInterrupt):
+        device.run_part(plan, sink)
+    assert [record["kind"] for record in sink.records] == ["agent", "image", "steady"]
+    device.clean("r1")
+    assert tool.launched[-1] == ["--clean", "r1"]
+
+
+def test_results_that_could_not_be_fetched_stay(plan: PartPlan, tmp_path: Path) -> None:
+    class UnpluggedTool(FolderTool):
+        def is_running(self, udid: str, pid: int) -> bool:
+            raise KeyboardInterrupt
+
+        def stop(self, udid: str, pid: int) -> None:
+            raise BenchError("no answer")
+
+    tool, sink = UnpluggedTool(tmp_path, LINES), ListSink()
+    listed = parse_pymobiledevice3((SAMPLES / "pymobiledevice3.json").read_text())[0]
+    device = IphoneDevice(tool, listed, poll_s=0)
+    with pytest.raises(KeyboardInterrupt):
+        device.run_part(plan, sink)
+    assert sink.faults == [(Phase.MEASURE, "what came last could not be fetched: no answer")]
+    with pytest.raises(BenchError, match="--resume fetches them"):
+        device.clean("r1")
+    assert len(tool.launched) == 1

@@ -80,6 +80,9 @@ def test_a_simulator_and_faults_are_in_the_caption(tmp_path: Path) -> None:
     shown = caption(evaluate_run(read_log(tmp_path)))
     assert "no figure here is a phone's" in shown
     assert "survived: measure: the cable was pulled" in shown
+    assert "input 4x2;" in shown
+    other = [HEADER["variants"][0], {**HEADER["variants"][1], "width_px": 8}]
+    assert "input 4x2 and 8x2;" in caption(evaluate_run([{"kind": "run", **HEADER, "variants": other}]))
 
 
 def test_the_sustained_phase_by_the_minute(tmp_path: Path) -> None:

@@ -60,6 +60,32 @@ def test_caveats(run_of) -> None:
     assert titles(replace(run_of(), thermal_statuses=(2,))) == {"Hot throughout": caution}
 
 
+def test_averages_are_told_and_not_called_missing(run_of) -> None:
+    """As a stock program leaves them, which may not tell the time of loading."""
+    label = variants()[0]["label"]
+    extra = [
+        {"kind": "start", "variant": label, "load_us": None, "first_us": None, "golden_equal": None},
+        {"kind": "averages", "variant": label, "phase": "steady", "count": 90, "mean_us": 39_500},
+    ]
+    run = run_of(rounds=0, variants=variants()[:1], extra=extra)
+    # What the folder's maker wrote of a start goes before it.
+    assert [(average.count, average.mean_us) for average in run.averages] == [(90, 39_500)]
+    assert "Not measured" not in titles(run)
+    [caveat] = [caveat for caveat in caveats(run) if caveat.title == "Averages only"]
+    assert f"{label}: mean 39.50 ms of 90" in caveat.text
+
+
+def test_a_sustained_phase_that_was_gone_on_with_has_cooled(run_of) -> None:
+    label = variants()[0]["label"]
+    sustained = {"kind": "sustained", "variant": label, "latencies_us": [1000]}
+    further = {**sustained, "since_ms": 600_000}
+    assert run_of(sustained_minutes=1, extra=[further]).cooled == ()
+    run = run_of(sustained_minutes=1, extra=[{"kind": "part", "part": 2}, {"kind": "agent"}, further])
+    assert run.cooled == (label,)
+    [caveat] = [caveat for caveat in caveats(run) if caveat.title == "Sustained phase interrupted"]
+    assert label in caveat.text
+
+
 def test_the_gravest_comes_first(run_of) -> None:
     run = run_of(device=SIMULATOR, complete=False, extra=[{"event": "low-memory"}, {"kind": "part", "part": 2}])
     order = [caveat.severity for caveat in caveats(run)]

@@ -1,0 +1,126 @@
+"""A run's parts: what a device did not bring over is asked for again, so often and no more."""
+
+import hashlib
+import signal
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from qsr_edge.bench import run
+from qsr_edge.bench.condition import Condition
+from qsr_edge.bench.device import DeviceInfo, DeviceKind, PartEnd, PartPlan, Phase, Sink
+from qsr_edge.bench.job import Effort
+from qsr_edge.bench.log import RESULTS_NAME, RunLog, read_log
+from qsr_edge.bench.plan import RunRequest, add_images, new_header
+from qsr_edge.bench.result import evaluate_run
+from qsr_edge.bench.run import MAX_FRUITLESS_PARTS, measure_run
+from qsr_edge.data.images import write_picture
+from qsr_edge.data.picture import Picture
+from qsr_edge.errors import BenchError
+
+
+@dataclass
+class LossyDevice:
+    """Measures at once, and loses each picture so many times."""
+
+    losses: int
+    id: str = "lossy"
+    asked: list[tuple[str, ...]] = field(default_factory=list)
+
+    def describe(self) -> DeviceInfo:
+        return DeviceInfo(
+            kind=DeviceKind.ANDROID, id=self.id, name=self.id, processor="p", system="s", cores=1, simulator=True
+        )
+
+    def condition(self) -> Condition:
+        return Condition()
+
+    def kernel_families(self, target: str) -> tuple[str, ...]:
+        return ("xnnpack",)
+
+    def run_part(self, plan: PartPlan, sink: Sink) -> PartEnd:
+        [variant], [image] = plan.variants, plan.images
+        clocks = {"time_ms": 0, "elapsed_ms": 0}
+        named = {**clocks, "variant": variant.label}
+        self.asked.append(variant.done.images)
+        sink.record({"kind": "start", **named, "load_us": 1, "first_us": 1, "golden_equal": True})
+        if not variant.done.queries:
+            sink.record({"kind": "steady", **named, "latencies_us": [5, 6, 7]})
+        if image.name not in variant.done.images:
+            content = bytes(12 * image.height_px * image.width_px)
+            sha256 = hashlib.sha256(content).hexdigest()
+            record = {"kind": "image", **named, "image": image.name, "sha256": sha256, "output": "0.rgb"}
+            sink.record(record)
+            if self.losses:
+                self.losses -= 1
+                sink.fault(Phase.PULL, "another sha256")
+            else:
+                sink.output(record, content)
+        return PartEnd(complete=True)
+
+    def collect(self, run: str, part: int, received: int, sink: Sink) -> None: ...
+
+    def clean(self, run: str) -> None: ...
+
+
+@pytest.fixture
+def folder(tiny_bundle: Path, tmp_path: Path) -> Path:
+    picture = tmp_path / "grey.png"
+    write_picture(picture, Picture(rgb=np.full((64, 64, 3), 128, np.uint8), alpha=None, grey=False))
+    request = RunRequest(
+        bundles=(tiny_bundle,),
+        depths=(1,),
+        kernels=(),
+        threads=1,
+        size_px=(24, 40),
+        effort=Effort(queries=3, steady_ms=0),
+        gate=None,
+        originals=(picture,),
+    )
+    header = new_header(request, LossyDevice(losses=0))
+    add_images(header, request.originals, tmp_path / "run")
+    RunLog(tmp_path / "run" / RESULTS_NAME).append("run", **header)
+    return tmp_path / "run"
+
+
+def test_a_lost_picture_is_computed_again(folder: Path) -> None:
+    device = LossyDevice(losses=2)
+    measure_run(folder, device)
+    result = evaluate_run(read_log(folder))
+    assert result.complete
+    assert [image.image for image in result.variants[0].images] == ["grey"]
+    assert result.variants[0].latency.count == 3
+    assert device.asked == [(), (), ()]
+    reasons = [record["reason"] for record in read_log(folder) if record["kind"] == "part"]
+    assert reasons == [
+        "first",
+        "1 of the pictures did not come over whole",
+        "1 of the pictures did not come over whole",
+    ]
+
+
+def test_a_picture_that_never_comes_leaves_the_run_incomplete(folder: Path) -> None:
+    device = LossyDevice(losses=100)
+    with pytest.raises(BenchError, match="1 of the pictures did not come over whole"):
+        measure_run(folder, device)
+    assert len(device.asked) == 1 + MAX_FRUITLESS_PARTS  # the first measured latencies
+    assert not evaluate_run(read_log(folder)).complete
+
+
+def test_a_runtime_that_swallows_ctrl_c_does_not_keep_the_run(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Swallowing:
+        def upscale(self, image: np.ndarray) -> np.ndarray:
+            try:
+                signal.raise_signal(signal.SIGINT)
+            except BaseException:
+                pass
+            return np.zeros((64, 64, 3), np.uint8)
+
+    monkeypatch.setattr(run, "load_depth", lambda bundle, depth: Swallowing())
+    with pytest.raises(KeyboardInterrupt):
+        measure_run(folder, LossyDevice(losses=0))
+    last = read_log(folder)[-1]
+    assert (last["kind"], last["complete"], last["reason"]) == ("end", False, "interrupted")
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
