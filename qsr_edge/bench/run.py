@@ -19,7 +19,7 @@ from qsr_edge.bench.device import Device, PartPlan, Phase
 from qsr_edge.bench.host import HostDevice
 from qsr_edge.bench.log import RESULTS_NAME, Record, RunLog, done_of, read_log, received_of
 from qsr_edge.bench.plan import IMAGES_FOLDER, OpenRun, open_run, runs_here, share_done
-from qsr_edge.bench.result import run_header
+from qsr_edge.bench.result import evaluate_run, run_header
 from qsr_edge.data.images import write_picture
 from qsr_edge.data.picture import Picture
 from qsr_edge.errors import BenchError, QsrError
@@ -50,6 +50,10 @@ def measure_run(folder: Path, device: Device, on_progress: Progress = lambda sha
     with ExitStack() as stack:
         scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="qsr-edge-run-")))
         run = open_run(header, folder, scratch, stack)
+        if evaluate_run(records).complete:
+            # Nothing is left to be measured; something may be left to be removed.
+            device.clean(run.run)
+            return
         sink = _RunSink(run, folder, log, records, on_progress, check_bytes=not isinstance(device, HostDevice))
         sink.show()
         try:

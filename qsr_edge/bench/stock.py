@@ -261,6 +261,9 @@ class _StockPart:
                 self._run_round(variant)
                 if self._is_done(variant):
                     waiting.remove(variant)
+                    if self._rounds[variant.label] >= MAX_ROUNDS:
+                        told = f"{variant.label}: {MAX_ROUNDS} processes measured less than the effort asked for"
+                        self._sink.fault(Phase.MEASURE, told)
         self._condition()
 
     def _is_done(self, variant: PlannedVariant) -> bool:

@@ -4,12 +4,18 @@ import contextlib
 import json
 import subprocess
 import sys
+import tempfile
+import threading
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from qsr_edge.bench.job import JobImage, JobVariant
 from qsr_edge.errors import BenchError
+
+WORKER = ("-m", "qsr_edge.bench.worker")
+ANSWER_S = 1800.0
+"""Longer than any request takes, a large picture on a slow machine included."""
 
 
 class WorkerProcess:
@@ -19,11 +25,12 @@ class WorkerProcess:
         """Start it; nothing is loaded yet."""
         self._variant = variant
         self.runtime = ""
+        self._messages = tempfile.TemporaryFile()
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "qsr_edge.bench.worker"],
+            [sys.executable, *WORKER],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
+            stderr=self._messages,
             text=True,
             # Ctrl-C is for the one who measures; workers end with their input.
             start_new_session=True,
@@ -47,6 +54,7 @@ class WorkerProcess:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+        self._messages.close()
 
     def load(self) -> int:
         """Verify the bundle and load the model; microseconds that the loading took.
@@ -96,6 +104,9 @@ class WorkerProcess:
     def _ask(self, **request: Any) -> dict[str, Any]:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
+        # A runtime that is stuck would be waited for for ever.
+        timer = threading.Timer(ANSWER_S, self._process.kill)
+        timer.start()
         try:
             self._process.stdin.write(json.dumps(request) + "\n")
             self._process.stdin.flush()
@@ -103,12 +114,27 @@ class WorkerProcess:
             answer: dict[str, Any] = json.loads(line) if line else {}
         except (OSError, ValueError):
             answer = {}
+        finally:
+            late = not timer.is_alive()
+            timer.cancel()
         if not answer:
-            code = self._process.poll()
+            why = f"did not answer within {ANSWER_S:.0f} s" if late else f"ended (exit code {self._exit_code()})"
             raise BenchError(
-                f"{self._variant.label}: the process that runs it ended (exit code {code}); what was measured is kept, "
-                "go on with --resume"
+                f"{self._variant.label}: the process that runs it {why}{self._last_message()}; what was measured is "
+                "kept, go on with --resume"
             )
         if "error" in answer:
             raise BenchError(f"{self._variant.label}: {answer['error']}")
         return answer
+
+    def _exit_code(self) -> int | None:
+        # Its end of the pipe closes a moment before it can be waited for.
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(timeout=5)
+        return self._process.returncode
+
+    def _last_message(self) -> str:
+        self._messages.seek(0)
+        lines = self._messages.read().decode("utf-8", errors="replace").split("\n")
+        told = [line.strip() for line in lines if line.strip()]
+        return f": {told[-1][:200]}" if told else ""

@@ -121,6 +121,17 @@ def test_a_killed_run_goes_on(run_cli, tiny_bundle: Path, tmp_path: Path) -> Non
     assert '"part": 2, "reason": "resumed"' in text
 
 
+def test_a_complete_run_is_not_measured_again(run_cli, tiny_bundle: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    options = ("bench", "--bundle", tiny_bundle, "--depth", "1", "--quick", "--no-images", "-o", run)
+    assert run_cli(*options).exit_code == 0
+    before = (run / RESULTS_NAME).read_bytes()
+    again = run_cli("bench", "--resume", run)
+    assert again.exit_code == 0
+    assert "tiny d1 xnnpack" in again.stdout
+    assert (run / RESULTS_NAME).read_bytes() == before
+
+
 def test_ctrl_c_keeps_what_was_measured(tiny_bundle: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     command = [sys.executable, "-m", "qsr_edge", "bench", "--bundle", str(tiny_bundle), "-o", str(run)]

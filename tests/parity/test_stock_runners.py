@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from qsr_edge.bench import stock as stock_module
 from qsr_edge.bench.android import AndroidDevice
 from qsr_edge.bench.device import PartPlan, Phase, PlannedVariant
 from qsr_edge.bench.job import Effort, Gate
@@ -120,6 +121,17 @@ def test_benchmark_model(stock: Callable[[StockProgram, str], tuple[Phone, Stock
     assert [record["kind"] for record in (sink.records[0], sink.records[-1])] == ["agent", "end"]
     device.clean("r1")
     assert not one.storage.host_path("/data/local/tmp/qsr-edge").exists()
+
+
+def test_an_effort_that_is_not_reached_is_told(
+    stock: Callable[[StockProgram, str], tuple[Phone, StockDevice]], tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stock_module, "MAX_ROUNDS", 1)
+    _, device = stock(BENCHMARK_MODEL, BENCHMARK_MODEL_STAND_IN)
+    sink = ListSink()
+    assert device.run_part(part(tiny_bundle, Effort(queries=10**6, steady_ms=100)), sink).complete
+    assert [phase for phase, _ in sink.faults] == [Phase.MEASURE] * 2
+    assert "tiny d1: 1 processes measured less than the effort" in sink.faults[0][1]
 
 
 def test_executor_runner_tells_every_latency(

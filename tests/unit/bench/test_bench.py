@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from qsr_edge.bench import worker_process
 from qsr_edge.bench.condition import Condition
 from qsr_edge.bench.host import HostDevice, host_condition
 from qsr_edge.bench.job import Done, Gate, Job, JobImage, JobVariant, dump_job
@@ -22,6 +23,7 @@ from qsr_edge.bench.statistics import percentile, summarize
 from qsr_edge.bench.worker_process import WorkerProcess
 from qsr_edge.bundle.golden import golden_image, image_sha256
 from qsr_edge.bundle.reader import read_bundle
+from qsr_edge.errors import BenchError
 from qsr_edge.runtime.upscale import load_depth
 
 
@@ -98,6 +100,25 @@ def test_a_worker_measures_and_proves_its_bytes(variant: JobVariant) -> None:
         assert placement["delegate"] == "XNNPACK"
         assert placement["delegated_ops"] == 13  # the network of two blocks
         assert placement["fallback"] == {"QUANTIZE": 2}  # at the border between uint8 and int8
+
+
+def test_a_worker_that_is_stuck_is_given_up(variant: JobVariant, monkeypatch: pytest.MonkeyPatch) -> None:
+    with WorkerProcess(variant) as worker:
+        worker.load()
+        monkeypatch.setattr(worker_process, "ANSWER_S", 0.3)
+        os.kill(worker._process.pid, signal.SIGSTOP)
+        with pytest.raises(BenchError, match="tiny: the process that runs it did not answer within 0 s"):
+            worker.run(1)
+
+
+def test_the_last_words_of_a_worker_are_told(variant: JobVariant, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", "")
+    monkeypatch.setattr(worker_process, "WORKER", ("-c", "import sys; sys.exit('out of memory')"))
+    with (
+        WorkerProcess(variant) as worker,
+        pytest.raises(BenchError, match=r"ended \(exit code 1\): out of memory; what was measured"),
+    ):
+        worker.load()
 
 
 def test_a_job_from_its_file(job: Job, tmp_path: Path) -> None:
