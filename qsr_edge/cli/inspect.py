@@ -14,6 +14,7 @@ from rich.text import Text
 from qsr_edge.bundle.manifest import MANIFEST_NAME, Manifest
 from qsr_edge.bundle.reader import open_bundle
 from qsr_edge.errors import QsrError
+from qsr_edge.graph.cost import is_tiled
 from qsr_edge.graph.serde import load_graph
 from qsr_edge.graph.verify import verify_graph
 from qsr_edge.lowering.checkpoint import lower_checkpoint
@@ -54,7 +55,7 @@ class DepthReport:
         macs_per_pixel: multiply-accumulates per input pixel.
         bops_per_pixel: bit operations per input pixel.
         peak_activation_bytes_per_pixel: see :class:`qsr_edge.graph.cost.GraphCost`.
-        halo_px: receptive-field radius in input pixels.
+        halo_px: receptive-field radius in input pixels; ``UNTILED_HALO_PX`` if the network sees the whole picture.
     """
 
     depth: int
@@ -462,6 +463,10 @@ def _print(report: Report) -> None:
     row(f"giga-MACs, {width}x{height}", [value and value * pixels for value in macs], 1e9, 2)
     row(f"giga-BOPs, {width}x{height}", [value and value * pixels for value in bops], 1e9, 1)
     row(f"peak activation MB, {width}x{height}", [value and value * pixels for value in peaks], 1e6, 1)
-    row("halo px", [depth.halo_px for depth in report.depths])
+    halos = [depth.halo_px for depth in report.depths]
+    if all(halo is None or is_tiled(halo) for halo in halos):
+        row("halo px", halos)
+    else:
+        table.add_row("tiling", *("none: sees the whole picture" for _ in halos))
     if table.row_count:
         console.print(table)

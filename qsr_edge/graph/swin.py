@@ -10,14 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qsr_edge.errors import GraphError
-from qsr_edge.graph.cost import GraphCost
+from qsr_edge.graph.cost import UNTILED_HALO_PX, GraphCost
 from qsr_edge.nn.swin_config import MLP_RATIO
 from qsr_edge.quant.codes import CodeRange
 
 Ints = NDArray[np.int32]
 STREAM_BITS = 13
-UNTILED_HALO_PX = 1 << 15
-"""More than any image: windows stand where an image begins, so that a tile that begins elsewhere gives other bytes."""
 _INT32_MAX = (1 << 31) - 1
 _LARGEST_SHIFT = 30
 
