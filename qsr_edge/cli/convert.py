@@ -28,8 +28,9 @@ from qsr_edge.bundle.writer import check_output
 from qsr_edge.errors import CheckpointError, OutputExistsError, QsrError, QsrWarning, RecipeError
 from qsr_edge.graph.cost import NOT_TILED, is_tiled
 from qsr_edge.lowering.network import model_name
-from qsr_edge.lowering.official_quantsr_c import TORCH_SUFFIXES, OrderSource, import_official, is_official
+from qsr_edge.lowering.official_quantsr_c import OrderSource, import_official, is_official
 from qsr_edge.nn.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
+from qsr_edge.nn.state_dict import TORCH_SUFFIXES
 from qsr_edge.selector.policy import findings
 from qsr_edge.selector.reading import read_policy
 from qsr_edge.zoo import find_checkpoint
