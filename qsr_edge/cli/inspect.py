@@ -21,6 +21,7 @@ from qsr_edge.lowering.checkpoint import lower_checkpoint
 from qsr_edge.lowering.network import LoweredNetwork
 from qsr_edge.nn.checkpoint import read_checkpoint
 from qsr_edge.nn.quantsr_c_config import QuantsrCConfig
+from qsr_edge.nn.state_dict import is_torch_file, torch_file_advice
 
 EXAMPLE_SIZE_PX = (640, 360)
 """Width and height of the input that totals are given for: a common preview stream."""
@@ -126,6 +127,8 @@ def recognise(path: Path) -> Kind:
         raise QsrError(f"{path}: a folder without {MANIFEST_NAME}, so not a bundle; {known}")
     with path.open("rb") as file:
         head = file.read(9)
+    if is_torch_file(path):
+        raise QsrError(f"{path}: {torch_file_advice(path)}")
     if head.startswith(_ZIP_MAGIC):
         return Kind.BUNDLE
     if head[4:8] == _TFLITE_IDENTIFIER:

@@ -24,6 +24,7 @@ RELEASED_ORDER = (
 """Blocks of the released file by importance; the official test script lists them."""
 _KEYS = ("params", "params_ema")
 _BITS = re.compile(r"(?<![0-9])([0-9])-?_?bit|w([0-9])a([0-9])", re.IGNORECASE)
+_SWINIR = re.compile(r"layers\.[0-9]+\.residual_group\.")
 _REMEDY = "give an official QuantSR-C state dict"
 
 Arrays = dict[str, NDArray[np.float32]]
@@ -179,6 +180,11 @@ def import_official(path: Path, *, bits: int | None = None, block_order: tuple[i
         arrays, key = read_state_dict(path, keys=_KEYS, remedy=_REMEDY)
     else:
         arrays, key = _read_safetensors(path), ""
+    if any(_SWINIR.match(name) for name in arrays):
+        raise CheckpointError(
+            f"{path}: a state dict of SwinIR, whose weights are float; train a quantized QuantSR-T from it: "
+            f"qsr-edge train --recipe quantsr_t_x2_w8a8 --start {path}, then convert that"
+        )
     channels, blocks, scale = _size(arrays, str(path))
     _check(arrays, official_shapes(channels=channels, blocks=blocks, scale=scale), str(path))
     told_bits = bits_of_name(path.name)

@@ -5,6 +5,7 @@ torch is imported only when a file is read.
 
 import io
 import pickle
+import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -16,6 +17,25 @@ from qsr_edge.errors import CheckpointError
 TORCH_SUFFIXES = (".pth", ".pt")
 _PARALLEL = "module."
 """What ``DataParallel`` puts before every name."""
+
+
+def is_torch_file(path: Path) -> bool:
+    """Whether ``torch.save`` wrote a file, as far as its name or its archive's list of members tells."""
+    if path.suffix in TORCH_SUFFIXES:
+        return True
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return any(name.endswith("/data.pkl") for name in archive.namelist())
+    except (OSError, zipfile.BadZipFile, ValueError, NotImplementedError):
+        return False
+
+
+def torch_file_advice(path: Path) -> str:
+    """What to do with a torch file where a checkpoint of ours is expected."""
+    return (
+        f"a torch file, which is imported first: official QuantSR-C by 'qsr-edge convert --checkpoint {path} "
+        f"--calibration DIR --save-checkpoint {path.stem}.safetensors', SwinIR by 'qsr-edge train --start {path}'"
+    )
 
 
 def read_state_dict(path: Path, *, keys: Sequence[str], remedy: str) -> tuple[dict[str, NDArray[np.float32]], str]:

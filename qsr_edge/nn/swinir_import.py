@@ -16,6 +16,7 @@ Arrays = dict[str, NDArray[np.float32]]
 _PARAMETERS = ("params_ema", "params")
 """Keys that hold the tensors in files of BasicSR and SwinIR; a bare dictionary of tensors is taken too."""
 _BLOCK = re.compile(r"layers\.(\d{1,2})\.residual_group\.blocks\.(\d{1,2})\.")
+_QUANTSR_C = re.compile(r"body\.[0-9]+\.conv1\.")
 _REMEDY = "give a state dict of SwinIR's lightweight model (upsampler pixelshuffledirect)"
 
 
@@ -66,6 +67,11 @@ def read_swinir(path: Path) -> Checkpoint:
         CheckpointError: if it cannot be read, or naming the tensor that is missing, unexpected or of a wrong shape.
     """
     found, _ = read_state_dict(path, keys=_PARAMETERS, remedy=_REMEDY)
+    if any(_QUANTSR_C.match(name) for name in found):
+        raise CheckpointError(
+            f"{path}: a state dict of QuantSR-C, which training does not start from; import it by "
+            f"'qsr-edge convert --checkpoint {path} --calibration DIR'"
+        )
     config = _config(found, path)
     index = relative_position_index(config.window_px)
     tensors: Arrays = {}

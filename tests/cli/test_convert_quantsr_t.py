@@ -11,8 +11,11 @@ from PIL import Image
 pytest.importorskip("torch")
 pytest.importorskip("tosa_reference_model")
 
+import torch
+
 from qsr_edge.nn.checkpoint import write_checkpoint
 from qsr_edge.training.state import checkpoint_from_network
+from tests.official_quantsr_c import official_state
 from tests.swin_networks import random_network
 
 RunCli = Callable[..., Any]
@@ -41,12 +44,8 @@ def test_a_bundle_that_is_not_tiled_says_so(run_cli: RunCli, tmp_path: Path, che
     assert "sees the whole picture" in shown.stdout
     assert "the whole picture" in (bundle / "MODEL_CARD.md").read_text()
     Image.fromarray(np.zeros((16, 16, 3), np.uint8)).save(tmp_path / "fits.png")
-    assert (
-        run_cli(
-            "upscale", "--bundle", str(bundle), str(tmp_path / "fits.png"), "-o", str(tmp_path / "big.png")
-        ).exit_code
-        == 0
-    )
+    fits = run_cli("upscale", "--bundle", str(bundle), str(tmp_path / "fits.png"), "-o", str(tmp_path / "big.png"))
+    assert fits.exit_code == 0, fits.stderr
     for size in ((40, 16), (8, 8)):
         Image.fromarray(np.zeros((*size[::-1], 3), np.uint8)).save(tmp_path / "other.png")
         refused = run_cli(
@@ -60,3 +59,29 @@ def test_a_bundle_that_is_not_tiled_says_so(run_cli: RunCli, tmp_path: Path, che
         assert "32,768" not in text
         assert "32768" not in text
         assert "65536" not in text
+
+
+def test_torch_files_are_led_to_their_import(run_cli: RunCli, tmp_path: Path) -> None:
+    swinir, official = tmp_path / "swinir_4bit.pth", tmp_path / "c_4bit.pth"
+    torch.save({"params": {"layers.0.residual_group.blocks.0.norm1.weight": torch.ones(60)}}, swinir)
+    torch.save({"params": official_state(scale=2, bits=4)}, official)
+    unnamed = official.with_suffix(".bin")
+    unnamed.write_bytes(official.read_bytes())
+    by_import = (
+        f"qsr-edge convert --checkpoint {official} --calibration DIR --save",
+        f"qsr-edge train --start {official}",
+    )
+    for arguments, expected in (
+        (("inspect", str(official)), by_import),
+        (("inspect", str(unnamed)), (f"convert --checkpoint {unnamed}", f"train --start {unnamed}")),
+        (("evaluate", "--checkpoint", str(official), "--dataset", str(tmp_path)), by_import),
+        (tuple(converting(swinir, "tflite", tmp_path / "t")), ("state dict of SwinIR", f"--start {swinir}")),
+        (
+            ("train", "--recipe", "quantsr_t_x2_w8a8", "--start", str(official), "--data", str(tmp_path), "-o", "x"),
+            ("state dict of QuantSR-C", f"qsr-edge convert --checkpoint {official} --calibration DIR"),
+        ),
+    ):
+        result = run_cli(*arguments)
+        assert result.exit_code == 1, result.stderr
+        for text in expected:
+            assert text in result.stderr
