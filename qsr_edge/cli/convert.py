@@ -23,7 +23,7 @@ from qsr_edge.bundle.backend import (
 )
 from qsr_edge.bundle.conversion import Conversion, convert_checkpoint
 from qsr_edge.bundle.manifest import ParityEntry
-from qsr_edge.bundle.parity import Image, is_large
+from qsr_edge.bundle.parity import Image, is_large, parity_headline
 from qsr_edge.bundle.writer import check_output
 from qsr_edge.errors import CheckpointError, OutputExistsError, QsrError, QsrWarning, RecipeError
 from qsr_edge.graph.cost import NOT_TILED, is_tiled
@@ -185,10 +185,7 @@ def show_conversion(console: Console, conversion: Conversion, output: Path) -> N
     """Print the parity table, the files and where they are."""
     if conversion.parity:
         console.print(parity_table(conversion.parity))
-        console.print(
-            f"{sum(r.mismatching_bytes for r in conversion.parity):,} of "
-            f"{sum(r.bytes_compared for r in conversion.parity):,} bytes differ ({conversion.manifest.runtime})"
-        )
+        console.print(f"{parity_headline(conversion.parity)} ({conversion.manifest.runtime})")
     else:
         console.print(
             "[yellow]not verified[/] (--no-verify): run it again without that option before you ship this",

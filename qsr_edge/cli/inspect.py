@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from qsr_edge.bundle.manifest import MANIFEST_NAME, Manifest
+from qsr_edge.bundle.parity import parity_headline
 from qsr_edge.bundle.reader import open_bundle
 from qsr_edge.errors import QsrError
 from qsr_edge.graph.cost import is_tiled
@@ -78,8 +79,9 @@ class Report:
         kind: what it is.
         bytes: size of the file, or of all files of a bundle.
         facts: by their names, in the order to print them.
-        integer_only: whether no tensor is floating-point, by inspection of what is there; None if it is not known.
-        integer_only_note: the float tensor if there is one, or why it is not known.
+        integer_only: whether no tensor is floating-point, by inspection of what is there, or else by the manifest,
+            which the note tells then; None if it is not known.
+        integer_only_note: the float tensor if there is one, or why it was not seen.
         depths: ascending; empty for a model that qsr-edge did not write.
         training: one line for each stage, the last one first.
     """
@@ -182,10 +184,8 @@ def _inspect_bundle(path: Path) -> Report:
             for entry in manifest.depths
         )
         models = tuple(dict.fromkeys(bundle.root / entry.file for entry in manifest.depths))
-        integer_only, note = _integer_only(manifest.target, models)
-        mismatches = sum(entry.mismatching_bytes for entry in manifest.parity)
-        compared = sum(entry.bytes_compared for entry in manifest.parity)
-        verified = f"{mismatches} of {compared} bytes differ from the golden interpreter" if compared else "no"
+        integer_only, note = _integer_only(manifest, models)
+        verified = f"against the golden interpreter: {parity_headline(manifest.parity)}" if manifest.parity else "no"
         size = manifest.input_size_px
         return Report(
             path=str(path),
@@ -221,8 +221,9 @@ def _deployment_facts(manifest: Manifest) -> dict[str, str | int]:
     return {"flavour": deployment.flavor, "made for": deployment.compute_units, "oldest systems": deployment.minimum_os}
 
 
-def _integer_only(target: str, models: tuple[Path, ...]) -> tuple[bool | None, str]:
-    """Look into every model of a bundle; nothing is taken from the manifest."""
+def _integer_only(manifest: Manifest, models: tuple[Path, ...]) -> tuple[bool | None, str]:
+    """Look into every model of a bundle; only of kinds that cannot be looked into the manifest is believed."""
+    target = manifest.target
     for model in models:
         match target:
             case "tflite":
@@ -238,7 +239,8 @@ def _integer_only(target: str, models: tuple[Path, ...]) -> tuple[bool | None, s
 
                 first_float = inspect_package(model).first_float
             case _:
-                return None, f"models for {target} cannot be looked into"
+                source = "" if manifest.integer_only is None else "as the manifest says; "
+                return manifest.integer_only, f"{source}models for {target} cannot be looked into"
         if first_float:
             return False, f"{model.name}: {first_float}"
     return True, ""

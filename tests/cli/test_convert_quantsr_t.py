@@ -1,5 +1,6 @@
 """What the commands say of a transformer: it is not tiled, and not every target takes it."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -42,6 +43,9 @@ def test_a_bundle_that_is_not_tiled_says_so(run_cli: RunCli, tmp_path: Path, che
     assert "0 of" in done.stdout
     shown = run_cli("inspect", str(bundle))
     assert "sees the whole picture" in shown.stdout
+    report = json.loads(run_cli("inspect", str(bundle), "--json").stdout)
+    assert report["integer_only"] is True
+    assert report["integer_only_note"].startswith("as the manifest says")
     assert "the whole picture" in (bundle / "MODEL_CARD.md").read_text()
     Image.fromarray(np.zeros((16, 16, 3), np.uint8)).save(tmp_path / "fits.png")
     fits = run_cli("upscale", "--bundle", str(bundle), str(tmp_path / "fits.png"), "-o", str(tmp_path / "big.png"))
