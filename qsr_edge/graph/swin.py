@@ -199,21 +199,20 @@ class SwinGraph:
     conv_after_body: IntegerLinear
     upsample: IntegerLinear
 
+    def named_linears(self) -> dict[str, IntegerLinear]:
+        """Every linear layer and convolution; groups and layers are counted as this depth keeps them, from 0."""
+        body = {}
+        for i, group in enumerate(self.groups):
+            for j, layer in enumerate(group.layers):
+                parts = {"qkv": layer.attention.qkv, "proj": layer.attention.proj, "fc1": layer.fc1, "fc2": layer.fc2}
+                body.update({f"group {i}, layer {j}, {name}": linear for name, linear in parts.items()})
+            body[f"group {i}, conv"] = group.conv
+        edges = {"conv_after_body": self.conv_after_body, "upsample": self.upsample}
+        return {"conv_first": self.conv_first, **body, **edges}
+
     def linears(self) -> tuple[IntegerLinear, ...]:
         """Every linear layer and convolution."""
-        body = [
-            linear
-            for group in self.groups
-            for linear in (
-                *(part for layer in group.layers for part in _layer_linears(layer)),
-                group.conv,
-            )
-        ]
-        return (self.conv_first, *body, self.conv_after_body, self.upsample)
-
-
-def _layer_linears(layer: IntegerLayer) -> tuple[IntegerLinear, ...]:
-    return (layer.attention.qkv, layer.attention.proj, layer.fc1, layer.fc2)
+        return tuple(self.named_linears().values())
 
 
 def swin_cost(graph: SwinGraph) -> GraphCost:
