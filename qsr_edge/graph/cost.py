@@ -32,9 +32,9 @@ class GraphCost:
         bops_per_pixel: multiply-accumulates times weight bits times activation bits (bit operations).
         weight_bytes_ideal: every weight at its own bit width, without padding; a constant that two nodes read counts
             once.
-        peak_activation_bytes_per_pixel: the largest sum of tensors alive at one node, at one byte per code. The uint8
-            input image counts throughout, as runtimes keep it; the uint8 output image counts beside the tensor it is
-            made from.
+        peak_activation_bytes_per_pixel: the largest sum of tensors alive at one node, at one byte per code; of a
+            transformer at four, as its exports hold int32. The uint8 input image counts throughout, as runtimes keep
+            it; the uint8 output image counts beside the tensor it is made from.
         halo_px: radius of the receptive field, in input pixels: an output pixel depends on nothing farther away;
             ``UNTILED_HALO_PX`` if there is none.
     """

@@ -10,8 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qsr_edge.errors import GraphError
-from qsr_edge.graph.cost import UNTILED_HALO_PX, GraphCost
-from qsr_edge.nn.swin_config import MLP_RATIO
 from qsr_edge.quant.codes import CodeRange
 
 Ints = NDArray[np.int32]
@@ -213,27 +211,3 @@ class SwinGraph:
     def linears(self) -> tuple[IntegerLinear, ...]:
         """Every linear layer and convolution."""
         return tuple(self.named_linears().values())
-
-
-def swin_cost(graph: SwinGraph) -> GraphCost:
-    """What a graph costs.
-
-    Multiply-accumulates are those of linear layers, convolutions and attention's two products (8 bits each). Weights
-    count at their bits, without the scales, biases and tables. The largest set of activations alive is a layer's hidden
-    ones beside the two streams (two bytes each) and the image.
-    """
-    layers = sum(len(group.layers) for group in graph.groups)
-    attention = 2 * graph.window_px**2 * graph.channels * layers
-    macs = sum(linear.weights.size for linear in graph.linears()) + attention
-    bops = sum(linear.weights.size * linear.weight_bits * linear.input_bits for linear in graph.linears())
-    bits = sum(linear.weights.size * linear.weight_bits for linear in graph.linears())
-    streams = 2 * 2 * graph.channels
-    scores = graph.window_px**2 * graph.heads
-    inner = max(3 * graph.channels + scores, MLP_RATIO * graph.channels * 2)
-    return GraphCost(
-        macs_per_pixel=int(macs),
-        bops_per_pixel=int(bops) + attention * 64,
-        weight_bytes_ideal=-(-int(bits) // 8),
-        peak_activation_bytes_per_pixel=3 + streams + inner,
-        halo_px=UNTILED_HALO_PX,
-    )
