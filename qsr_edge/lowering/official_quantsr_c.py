@@ -2,6 +2,7 @@
 
 import re
 import warnings
+from collections import Counter
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -203,8 +204,10 @@ def import_official(path: Path, *, bits: int | None = None, block_order: tuple[i
     if block_order is not None:
         order, order_source = block_order, OrderSource.GIVEN
         if sorted(order) != list(range(blocks)):
+            repeated = [str(block) for block, count in sorted(Counter(order).items()) if count > 1]
+            twice = f", {', '.join(repeated)} more than once" if repeated else ""
             raise CheckpointError(
-                f"{path}: --block-order names {len(order)} blocks, expected each of 0 to {blocks - 1} once"
+                f"{path}: --block-order names {len(order)} blocks{twice}, expected each of 0 to {blocks - 1} once"
             )
     elif path.stem == RELEASED_NAME and blocks == len(RELEASED_ORDER):
         order, order_source = RELEASED_ORDER, OrderSource.RELEASED
