@@ -18,12 +18,12 @@ def codes(batch: int, height: int, width: int) -> Tensor:
 
 
 def random_network(
-    bits: int, *, scale: int = 2, blocks: int = 4, groups: int = 2, depths: tuple[int, ...] = (1, 4)
+    bits: int, *, scale: int = 2, blocks: int = 4, groups: int = 2, depths: tuple[int, ...] = (1, 4), channels: int = 12
 ) -> QuantsrT:
     """A calibrated network whose every tensor has an effect."""
     config = SwinConfig(
         scale=scale,
-        channels=12,
+        channels=channels,
         blocks=blocks,
         groups=groups,
         heads=2,

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 
 from qsr_edge.bundle.manifest import Manifest, ParityEntry, QualityEntry
+from qsr_edge.graph.cost import is_tiled
 from qsr_edge.nn.checkpoint import Checkpoint
 
 # Settings that a reader looks for first, in this order; the others follow by name.
@@ -109,7 +110,7 @@ def _costs(manifest: Manifest) -> list[str]:
             entry.macs_per_pixel,
             entry.bops_per_pixel,
             f"{entry.peak_activation_bytes_per_pixel} B per pixel",
-            f"{entry.halo_px} px",
+            f"{entry.halo_px} px" if is_tiled(entry.halo_px) else "the whole picture",
             f"{entry.file}, signature {entry.signature}" if entry.signature else entry.file,
             manifest.model_bytes(entry.file),
         )

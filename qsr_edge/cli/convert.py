@@ -23,12 +23,14 @@ from qsr_edge.bundle.backend import (
 )
 from qsr_edge.bundle.conversion import Conversion, convert_checkpoint
 from qsr_edge.bundle.manifest import ParityEntry
-from qsr_edge.bundle.parity import Image, is_large
+from qsr_edge.bundle.parity import Image, is_large, parity_headline
 from qsr_edge.bundle.writer import check_output
 from qsr_edge.errors import CheckpointError, OutputExistsError, QsrError, QsrWarning, RecipeError
+from qsr_edge.graph.cost import NOT_TILED, is_tiled
 from qsr_edge.lowering.network import model_name
-from qsr_edge.lowering.official_quantsr_c import TORCH_SUFFIXES, OrderSource, import_official, is_official
+from qsr_edge.lowering.official_quantsr_c import OrderSource, import_official, is_official
 from qsr_edge.nn.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
+from qsr_edge.nn.state_dict import TORCH_SUFFIXES
 from qsr_edge.selector.policy import findings
 from qsr_edge.selector.reading import read_policy
 from qsr_edge.zoo import find_checkpoint
@@ -183,10 +185,7 @@ def show_conversion(console: Console, conversion: Conversion, output: Path) -> N
     """Print the parity table, the files and where they are."""
     if conversion.parity:
         console.print(parity_table(conversion.parity))
-        console.print(
-            f"{sum(r.mismatching_bytes for r in conversion.parity):,} of "
-            f"{sum(r.bytes_compared for r in conversion.parity):,} bytes differ ({conversion.manifest.runtime})"
-        )
+        console.print(f"{parity_headline(conversion.parity)} ({conversion.manifest.runtime})")
     else:
         console.print(
             "[yellow]not verified[/] (--no-verify): run it again without that option before you ship this",
@@ -195,7 +194,12 @@ def show_conversion(console: Console, conversion: Conversion, output: Path) -> N
     for entry in conversion.manifest.files:
         console.print(f"  {entry.path:40s} {entry.bytes:>9,} bytes", soft_wrap=True, highlight=False)
     size, halo_px = conversion.manifest.input_size_px, conversion.manifest.depths[-1].halo_px
-    if size and min(size) <= 2 * halo_px:
+    if size and not is_tiled(halo_px):
+        console.print(
+            f"[yellow]this input fits only images of exactly {size[1]}x{size[0]}[/]: {NOT_TILED}",
+            soft_wrap=True,
+        )
+    elif size and min(size) <= 2 * halo_px:
         console.print(
             f"[yellow]this input fits only images of exactly {size[1]}x{size[0]}[/]: tiling larger ones needs "
             f"more than {2 * halo_px} pixels a side",

@@ -12,14 +12,17 @@ from rich.table import Table
 from rich.text import Text
 
 from qsr_edge.bundle.manifest import MANIFEST_NAME, Manifest
+from qsr_edge.bundle.parity import parity_headline
 from qsr_edge.bundle.reader import open_bundle
 from qsr_edge.errors import QsrError
+from qsr_edge.graph.cost import is_tiled
 from qsr_edge.graph.serde import load_graph
 from qsr_edge.graph.verify import verify_graph
 from qsr_edge.lowering.checkpoint import lower_checkpoint
 from qsr_edge.lowering.network import LoweredNetwork
 from qsr_edge.nn.checkpoint import read_checkpoint
 from qsr_edge.nn.quantsr_c_config import QuantsrCConfig
+from qsr_edge.nn.state_dict import is_torch_file, torch_file_advice
 
 EXAMPLE_SIZE_PX = (640, 360)
 """Width and height of the input that totals are given for: a common preview stream."""
@@ -54,7 +57,7 @@ class DepthReport:
         macs_per_pixel: multiply-accumulates per input pixel.
         bops_per_pixel: bit operations per input pixel.
         peak_activation_bytes_per_pixel: see :class:`qsr_edge.graph.cost.GraphCost`.
-        halo_px: receptive-field radius in input pixels.
+        halo_px: receptive-field radius in input pixels; ``UNTILED_HALO_PX`` if the network sees the whole picture.
     """
 
     depth: int
@@ -76,8 +79,9 @@ class Report:
         kind: what it is.
         bytes: size of the file, or of all files of a bundle.
         facts: by their names, in the order to print them.
-        integer_only: whether no tensor is floating-point, by inspection of what is there; None if it is not known.
-        integer_only_note: the float tensor if there is one, or why it is not known.
+        integer_only: whether no tensor is floating-point, by inspection of what is there, or else by the manifest,
+            which the note tells then; None if it is not known.
+        integer_only_note: the float tensor if there is one, or why it was not seen.
         depths: ascending; empty for a model that qsr-edge did not write.
         training: one line for each stage, the last one first.
     """
@@ -125,6 +129,8 @@ def recognise(path: Path) -> Kind:
         raise QsrError(f"{path}: a folder without {MANIFEST_NAME}, so not a bundle; {known}")
     with path.open("rb") as file:
         head = file.read(9)
+    if is_torch_file(path):
+        raise QsrError(f"{path}: {torch_file_advice(path)}")
     if head.startswith(_ZIP_MAGIC):
         return Kind.BUNDLE
     if head[4:8] == _TFLITE_IDENTIFIER:
@@ -178,10 +184,8 @@ def _inspect_bundle(path: Path) -> Report:
             for entry in manifest.depths
         )
         models = tuple(dict.fromkeys(bundle.root / entry.file for entry in manifest.depths))
-        integer_only, note = _integer_only(manifest.target, models)
-        mismatches = sum(entry.mismatching_bytes for entry in manifest.parity)
-        compared = sum(entry.bytes_compared for entry in manifest.parity)
-        verified = f"{mismatches} of {compared} bytes differ from the golden interpreter" if compared else "no"
+        integer_only, note = _integer_only(manifest, models)
+        verified = f"against the golden interpreter: {parity_headline(manifest.parity)}" if manifest.parity else "no"
         size = manifest.input_size_px
         return Report(
             path=str(path),
@@ -217,8 +221,9 @@ def _deployment_facts(manifest: Manifest) -> dict[str, str | int]:
     return {"flavour": deployment.flavor, "made for": deployment.compute_units, "oldest systems": deployment.minimum_os}
 
 
-def _integer_only(target: str, models: tuple[Path, ...]) -> tuple[bool | None, str]:
-    """Look into every model of a bundle; nothing is taken from the manifest."""
+def _integer_only(manifest: Manifest, models: tuple[Path, ...]) -> tuple[bool | None, str]:
+    """Look into every model of a bundle; only of kinds that cannot be looked into the manifest is believed."""
+    target = manifest.target
     for model in models:
         match target:
             case "tflite":
@@ -234,7 +239,8 @@ def _integer_only(target: str, models: tuple[Path, ...]) -> tuple[bool | None, s
 
                 first_float = inspect_package(model).first_float
             case _:
-                return None, f"models for {target} cannot be looked into"
+                source = "" if manifest.integer_only is None else "as the manifest says; "
+                return manifest.integer_only, f"{source}models for {target} cannot be looked into"
         if first_float:
             return False, f"{model.name}: {first_float}"
     return True, ""
@@ -462,6 +468,10 @@ def _print(report: Report) -> None:
     row(f"giga-MACs, {width}x{height}", [value and value * pixels for value in macs], 1e9, 2)
     row(f"giga-BOPs, {width}x{height}", [value and value * pixels for value in bops], 1e9, 1)
     row(f"peak activation MB, {width}x{height}", [value and value * pixels for value in peaks], 1e6, 1)
-    row("halo px", [depth.halo_px for depth in report.depths])
+    halos = [depth.halo_px for depth in report.depths]
+    if all(halo is None or is_tiled(halo) for halo in halos):
+        row("halo px", halos)
+    else:
+        table.add_row("tiling", *("none: sees the whole picture" for _ in halos))
     if table.row_count:
         console.print(table)

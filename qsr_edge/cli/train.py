@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import click
 
 from qsr_edge.errors import CheckpointError, OutputExistsError, QsrError, RecipeError
-from qsr_edge.lowering.official_quantsr_c import TORCH_SUFFIXES
 from qsr_edge.nn.checkpoint import Checkpoint, read_checkpoint
+from qsr_edge.nn.state_dict import TORCH_SUFFIXES
 from qsr_edge.recipe.reader import preset_names, read_recipe
 from qsr_edge.recipe.train import TrainRecipe
 from qsr_edge.zoo import zoo_path

@@ -13,6 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from qsr_edge.bundle.reader import open_bundle
 from qsr_edge.data.images import WRITE_SUFFIXES, check_target, read_picture, write_picture
 from qsr_edge.errors import ImageError, QsrError
+from qsr_edge.graph.cost import is_tiled
 from qsr_edge.runtime.tiler import DEFAULT_TILE_PX
 from qsr_edge.runtime.upscale import LoadedDepth, load_depth, upscale_picture
 
@@ -162,7 +163,11 @@ def _upscale_file(model: LoadedDepth, source: Path, target: Path, *, tile_px: in
     picture = read_picture(source)
     check_target(target, translucent=picture.translucent, overwrite=force)
     height, width = picture.rgb.shape[:2]
-    if model.window_px is not None and (height < model.window_px[0] or width < model.window_px[1]):
+    if (
+        model.window_px is not None
+        and is_tiled(model.halo_px)
+        and (height < model.window_px[0] or width < model.window_px[1])
+    ):
         # Padding would be seen by the network, which pads with something else: the result would not be the network's.
         raise ImageError(
             f"{source}: {width}x{height} is smaller than the model's fixed input of "

@@ -9,6 +9,18 @@ from qsr_edge.errors import GraphError
 from qsr_edge.graph.ir import ConstantId, Constants, Conv2d, Graph, QuantizeInput, Tensor, TensorId, node_inputs
 
 _IMAGE_CHANNELS = 3
+UNTILED_HALO_PX = 1 << 15
+"""Halo of a network that is not tiled, more than any image: a transformer's windows stand where an image begins, so
+that a tile that begins elsewhere gives other bytes."""
+NOT_TILED = (
+    "this network sees the whole picture and is not tiled, so it takes its fixed input size only; for another picture "
+    "convert again with --input-size of that picture"
+)
+
+
+def is_tiled(halo_px: int) -> bool:
+    """Whether images larger than a network's input can be upscaled in tiles."""
+    return halo_px < UNTILED_HALO_PX
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,10 +32,11 @@ class GraphCost:
         bops_per_pixel: multiply-accumulates times weight bits times activation bits (bit operations).
         weight_bytes_ideal: every weight at its own bit width, without padding; a constant that two nodes read counts
             once.
-        peak_activation_bytes_per_pixel: the largest sum of tensors alive at one node, at one byte per code. The uint8
-            input image counts throughout, as runtimes keep it; the uint8 output image counts beside the tensor it is
-            made from.
-        halo_px: radius of the receptive field, in input pixels: an output pixel depends on nothing farther away.
+        peak_activation_bytes_per_pixel: the largest sum of tensors alive at one node, at one byte per code; of a
+            transformer at four, as its exports hold int32. The uint8 input image counts throughout, as runtimes keep
+            it; the uint8 output image counts beside the tensor it is made from.
+        halo_px: radius of the receptive field, in input pixels: an output pixel depends on nothing farther away;
+            ``UNTILED_HALO_PX`` if there is none.
     """
 
     macs_per_pixel: int

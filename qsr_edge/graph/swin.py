@@ -10,14 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qsr_edge.errors import GraphError
-from qsr_edge.graph.cost import GraphCost
-from qsr_edge.nn.swin_config import MLP_RATIO
 from qsr_edge.quant.codes import CodeRange
 
 Ints = NDArray[np.int32]
 STREAM_BITS = 13
-UNTILED_HALO_PX = 1 << 15
-"""More than any image: windows stand where an image begins, so that a tile that begins elsewhere gives other bytes."""
 _INT32_MAX = (1 << 31) - 1
 _LARGEST_SHIFT = 30
 
@@ -201,42 +197,17 @@ class SwinGraph:
     conv_after_body: IntegerLinear
     upsample: IntegerLinear
 
+    def named_linears(self) -> dict[str, IntegerLinear]:
+        """Every linear layer and convolution; groups and layers are counted as this depth keeps them, from 0."""
+        body = {}
+        for i, group in enumerate(self.groups):
+            for j, layer in enumerate(group.layers):
+                parts = {"qkv": layer.attention.qkv, "proj": layer.attention.proj, "fc1": layer.fc1, "fc2": layer.fc2}
+                body.update({f"group {i}, layer {j}, {name}": linear for name, linear in parts.items()})
+            body[f"group {i}, conv"] = group.conv
+        edges = {"conv_after_body": self.conv_after_body, "upsample": self.upsample}
+        return {"conv_first": self.conv_first, **body, **edges}
+
     def linears(self) -> tuple[IntegerLinear, ...]:
         """Every linear layer and convolution."""
-        body = [
-            linear
-            for group in self.groups
-            for linear in (
-                *(part for layer in group.layers for part in _layer_linears(layer)),
-                group.conv,
-            )
-        ]
-        return (self.conv_first, *body, self.conv_after_body, self.upsample)
-
-
-def _layer_linears(layer: IntegerLayer) -> tuple[IntegerLinear, ...]:
-    return (layer.attention.qkv, layer.attention.proj, layer.fc1, layer.fc2)
-
-
-def swin_cost(graph: SwinGraph) -> GraphCost:
-    """What a graph costs.
-
-    Multiply-accumulates are those of linear layers, convolutions and attention's two products (8 bits each). Weights
-    count at their bits, without the scales, biases and tables. The largest set of activations alive is a layer's hidden
-    ones beside the two streams (two bytes each) and the image.
-    """
-    layers = sum(len(group.layers) for group in graph.groups)
-    attention = 2 * graph.window_px**2 * graph.channels * layers
-    macs = sum(linear.weights.size for linear in graph.linears()) + attention
-    bops = sum(linear.weights.size * linear.weight_bits * linear.input_bits for linear in graph.linears())
-    bits = sum(linear.weights.size * linear.weight_bits for linear in graph.linears())
-    streams = 2 * 2 * graph.channels
-    scores = graph.window_px**2 * graph.heads
-    inner = max(3 * graph.channels + scores, MLP_RATIO * graph.channels * 2)
-    return GraphCost(
-        macs_per_pixel=int(macs),
-        bops_per_pixel=int(bops) + attention * 64,
-        weight_bytes_ideal=-(-int(bits) // 8),
-        peak_activation_bytes_per_pixel=3 + streams + inner,
-        halo_px=UNTILED_HALO_PX,
-    )
+        return tuple(self.named_linears().values())

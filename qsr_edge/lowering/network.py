@@ -10,7 +10,8 @@ from qsr_edge.errors import LoweringError
 from qsr_edge.graph.cost import GraphCost, graph_cost
 from qsr_edge.graph.interpreter import run_graph
 from qsr_edge.graph.ir import Constants, Graph
-from qsr_edge.graph.swin import SwinGraph, swin_cost
+from qsr_edge.graph.swin import SwinGraph
+from qsr_edge.graph.swin_cost import swin_cost
 from qsr_edge.graph.swin_program import run_swin
 from qsr_edge.nn.config import ArchitectureName
 from qsr_edge.nn.registry import ARCHITECTURES

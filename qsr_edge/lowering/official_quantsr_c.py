@@ -1,13 +1,8 @@
-"""Official QuantSR-C checkpoints (BasicSR state dicts) -> checkpoints of ours, the same numbers under other names.
+"""Official QuantSR-C checkpoints (BasicSR state dicts) -> checkpoints of ours, the same numbers under other names."""
 
-torch is imported only to read a ``.pth`` file, and reads tensors alone: nothing in the file is executed.
-"""
-
-import io
-import pickle
 import re
 import warnings
-from collections.abc import Mapping
+from collections import Counter
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -19,9 +14,9 @@ from safetensors import SafetensorError, safe_open
 from qsr_edge.errors import CheckpointError, QsrWarning
 from qsr_edge.nn.checkpoint import CHECKPOINT_FORMAT, Checkpoint
 from qsr_edge.nn.quantsr_c_config import QuantsrCConfig, nested_depths, shortcut_order
+from qsr_edge.nn.state_dict import TORCH_SUFFIXES, read_state_dict
 from qsr_edge.quant.codes import BIT_WIDTHS
 
-TORCH_SUFFIXES = (".pth", ".pt")
 RELEASED_NAME = "QuantSR_C_x4_4bit"
 RELEASED_ORDER = (
     31, 30, 29, 8, 27, 13, 28, 15, 7, 10, 18, 17, 19, 20, 22, 6,
@@ -30,6 +25,7 @@ RELEASED_ORDER = (
 """Blocks of the released file by importance; the official test script lists them."""
 _KEYS = ("params", "params_ema")
 _BITS = re.compile(r"(?<![0-9])([0-9])-?_?bit|w([0-9])a([0-9])", re.IGNORECASE)
+_SWINIR = re.compile(r"layers\.[0-9]+\.residual_group\.")
 _REMEDY = "give an official QuantSR-C state dict"
 
 Arrays = dict[str, NDArray[np.float32]]
@@ -74,44 +70,6 @@ def bits_of_name(name: str) -> int | None:
     """The bit width that a file's name tells: ``..._4bit.pth`` or ``..._w4a4.pth``."""
     found = _BITS.search(name)
     return int(found[1] or found[2]) if found and (found[1] or found[2] == found[3]) else None
-
-
-def _read_torch(path: Path) -> tuple[Arrays, str]:
-    try:
-        import torch
-    except ImportError as error:
-        raise CheckpointError(
-            f"{path}: reading a torch file needs torch; install it with: pip install 'qsr-edge[train]'"
-        ) from error
-    try:
-        raw = path.read_bytes()
-    except OSError as error:
-        raise CheckpointError(
-            f"{path}: cannot be read ({error.strerror}); check the path and its permissions"
-        ) from error
-    try:
-        content = torch.load(io.BytesIO(raw), weights_only=True, map_location="cpu")
-    except pickle.UnpicklingError as error:
-        # torch's own message tells how to have the file's code executed.
-        raise CheckpointError(
-            f"{path}: holds more than tensors, or is damaged; nothing in it was executed; {_REMEDY}, saved by "
-            "torch.save from tensors alone"
-        ) from error
-    except Exception as error:  # torch raises many kinds for a damaged file; all mean the same to the user
-        text = " ".join(str(error).split())[:200]
-        raise CheckpointError(f"{path}: not a torch file of tensors ({text}); {_REMEDY}") from error
-    if not isinstance(content, Mapping):
-        raise CheckpointError(f"{path}: holds a {type(content).__name__}, expected a table of tensors; {_REMEDY}")
-    key = next((key for key in _KEYS if key in content), "")
-    table = content[key] if key else content
-    if not isinstance(table, Mapping):
-        raise CheckpointError(f"{path}: {key} is a {type(table).__name__}, expected a table of tensors; {_REMEDY}")
-    arrays: Arrays = {}
-    for name, value in table.items():
-        if not isinstance(value, torch.Tensor):
-            raise CheckpointError(f"{path}: {name!r} is a {type(value).__name__}, expected a tensor; {_REMEDY}")
-        arrays[str(name).removeprefix("module.")] = value.detach().float().numpy()
-    return arrays, key
 
 
 def _read_safetensors(path: Path) -> Arrays:
@@ -220,9 +178,14 @@ def import_official(path: Path, *, bits: int | None = None, block_order: tuple[i
             name does not tell.
     """
     if path.suffix in TORCH_SUFFIXES:
-        arrays, key = _read_torch(path)
+        arrays, key = read_state_dict(path, keys=_KEYS, remedy=_REMEDY)
     else:
         arrays, key = _read_safetensors(path), ""
+    if any(_SWINIR.match(name) for name in arrays):
+        raise CheckpointError(
+            f"{path}: a state dict of SwinIR, whose weights are float; train a quantized QuantSR-T from it: "
+            f"qsr-edge train --recipe quantsr_t_x2_w8a8 --start {path}, then convert that"
+        )
     channels, blocks, scale = _size(arrays, str(path))
     _check(arrays, official_shapes(channels=channels, blocks=blocks, scale=scale), str(path))
     told_bits = bits_of_name(path.name)
@@ -241,8 +204,10 @@ def import_official(path: Path, *, bits: int | None = None, block_order: tuple[i
     if block_order is not None:
         order, order_source = block_order, OrderSource.GIVEN
         if sorted(order) != list(range(blocks)):
+            repeated = [str(block) for block, count in sorted(Counter(order).items()) if count > 1]
+            twice = f", {', '.join(repeated)} more than once" if repeated else ""
             raise CheckpointError(
-                f"{path}: --block-order names {len(order)} blocks, expected each of 0 to {blocks - 1} once"
+                f"{path}: --block-order names {len(order)} blocks{twice}, expected each of 0 to {blocks - 1} once"
             )
     elif path.stem == RELEASED_NAME and blocks == len(RELEASED_ORDER):
         order, order_source = RELEASED_ORDER, OrderSource.RELEASED

@@ -14,6 +14,7 @@ from qsr_edge.data.atomic import atomic_write
 from qsr_edge.errors import CheckpointError
 from qsr_edge.nn.config import NetworkConfig, Profile, Shapes
 from qsr_edge.nn.registry import ARCHITECTURES
+from qsr_edge.nn.state_dict import is_torch_file, torch_file_advice
 
 CHECKPOINT_FORMAT = "qsr-edge-checkpoint"
 """Under ``format`` in the metadata of every checkpoint."""
@@ -108,6 +109,8 @@ def read_checkpoint(path: Path) -> Checkpoint:
         raise CheckpointError(
             f"{path}: cannot be read ({error.strerror}); check the path and its permissions"
         ) from error
+    if is_torch_file(path):
+        raise CheckpointError(f"{path}: {torch_file_advice(path)}")
     try:
         with safe_open(path, framework="numpy") as file:
             metadata = file.metadata() or {}

@@ -1,49 +1,35 @@
 """Import of official SwinIR-light state dicts (pixelshuffledirect) as float ``quantsr_t`` checkpoints."""
 
-import pickle
 import re
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from qsr_edge.errors import CheckpointError
 from qsr_edge.nn.checkpoint import Checkpoint
+from qsr_edge.nn.state_dict import read_state_dict
 from qsr_edge.nn.swin_config import MLP_RATIO, SwinConfig, relative_position_index
+
+Arrays = dict[str, NDArray[np.float32]]
 
 _PARAMETERS = ("params_ema", "params")
 """Keys that hold the tensors in files of BasicSR and SwinIR; a bare dictionary of tensors is taken too."""
-_BLOCK = re.compile(r"layers\.(\d+)\.residual_group\.blocks\.(\d+)\.")
+_BLOCK = re.compile(r"layers\.(\d{1,2})\.residual_group\.blocks\.(\d{1,2})\.")
+_QUANTSR_C = re.compile(r"body\.[0-9]+\.conv1\.")
 _REMEDY = "give a state dict of SwinIR's lightweight model (upsampler pixelshuffledirect)"
 
 
-def _loaded(path: Path) -> dict[str, Tensor]:
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except OSError as error:
-        raise CheckpointError(f"{path}: cannot be read ({error.strerror}); check the path") from error
-    except (RuntimeError, ValueError, EOFError, KeyError, pickle.UnpicklingError) as error:
-        text = " ".join(str(error).split())[:200]
-        raise CheckpointError(f"{path}: no state dict that can be loaded safely ({text}); {_REMEDY}") from error
-    for key in _PARAMETERS:
-        if isinstance(content, dict) and isinstance(content.get(key), dict):
-            content = content[key]
-            break
-    if not isinstance(content, dict) or not all(isinstance(value, Tensor) for value in content.values()):
-        raise CheckpointError(f"{path}: holds no dictionary of tensors, bare or under 'params'; {_REMEDY}")
-    return dict(content)
-
-
-def _config(tensors: dict[str, Tensor], path: Path) -> SwinConfig:
+def _config(tensors: Arrays, path: Path) -> SwinConfig:
     """The shape that the tensors have among themselves."""
 
-    def tensor(name: str, dimensions: int) -> Tensor:
+    def tensor(name: str, dimensions: int) -> NDArray[np.float32]:
         if name not in tensors:
             raise CheckpointError(f"{path}: the tensor {name!r} is missing; {_REMEDY}")
-        if tensors[name].ndim != dimensions:
-            raise CheckpointError(f"{path}: {name} has shape {tuple(tensors[name].shape)}; {_REMEDY}")
+        if tensors[name].ndim != dimensions or tensors[name].size == 0:
+            raise CheckpointError(
+                f"{path}: {name} has shape {tensors[name].shape}, expected {dimensions} dimensions; {_REMEDY}"
+            )
         return tensors[name]
 
     width = len(tensor("conv_first.weight", 4))
@@ -80,17 +66,22 @@ def read_swinir(path: Path) -> Checkpoint:
     Raises:
         CheckpointError: if it cannot be read, or naming the tensor that is missing, unexpected or of a wrong shape.
     """
-    found = _loaded(path)
+    found, _ = read_state_dict(path, keys=_PARAMETERS, remedy=_REMEDY)
+    if any(_QUANTSR_C.match(name) for name in found):
+        raise CheckpointError(
+            f"{path}: a state dict of QuantSR-C, which training does not start from; import it by "
+            f"'qsr-edge convert --checkpoint {path} --calibration DIR'"
+        )
     config = _config(found, path)
     index = relative_position_index(config.window_px)
-    tensors: dict[str, NDArray[np.float32]] = {}
+    tensors: Arrays = {}
     shapes = config.tensor_shapes()
     for name in sorted(found.keys() | shapes.keys()):
         kind = name.rpartition(".")[2]
         if kind == "attn_mask" and name not in shapes:
             continue  # depends on the image's size and is made anew
         if kind == "relative_position_index" and name not in shapes:
-            if not np.array_equal(found[name].numpy(), index):
+            if not np.array_equal(found[name], index):
                 raise CheckpointError(f"{path}: {name} is not SwinIR's for windows of {config.window_px}; {_REMEDY}")
             continue
         if kind == "importance" and name not in found:
@@ -100,10 +91,12 @@ def read_swinir(path: Path) -> Checkpoint:
             raise CheckpointError(f"{path}: the tensor {name!r} is missing; {_REMEDY}")
         if name not in shapes:
             raise CheckpointError(f"{path}: unexpected tensor {name!r}; {_REMEDY}")
-        if tuple(found[name].shape) != shapes[name]:
+        if found[name].shape != shapes[name]:
             hint = f" (mlp_ratio must be {MLP_RATIO})" if ".mlp." in name else ""
             raise CheckpointError(
-                f"{path}: {name} has shape {tuple(found[name].shape)}, expected {shapes[name]}{hint}; {_REMEDY}"
+                f"{path}: {name} has shape {found[name].shape}, expected {shapes[name]}{hint}; {_REMEDY}"
             )
-        tensors[name] = np.asarray(found[name].to(torch.float32).numpy())
+        if not np.isfinite(found[name]).all():
+            raise CheckpointError(f"{path}: {name} holds NaN or infinite values; {_REMEDY}")
+        tensors[name] = found[name]
     return Checkpoint(config=config, tensors=tensors, provenance={"imported": f"SwinIR state dict {path.name}"})

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qsr_edge.errors import BackendError, ImageError
+from qsr_edge.graph.cost import NOT_TILED, is_tiled
 
 DEFAULT_TILE_PX = 384
 """Side of a tile's core, in input pixels.
@@ -129,7 +130,7 @@ def upscale_tiled(
         image: (H, W, C) uint8.
         scale: upscaling factor r of ``run``.
         halo_px: receptive-field radius of ``run``, in input pixels; larger is slower and equally right, smaller leaves
-            seams.
+            seams. At ``UNTILED_HALO_PX`` the image is run at once, whatever ``tile_px`` says.
         tile_px: as for :func:`window_size_px`.
         window_px: (height, width) of every window, for a model of fixed input size; ``tile_px`` is not used then.
         on_tile: called after each tile with the number of tiles done and of all tiles.
@@ -150,6 +151,8 @@ def upscale_tiled(
             window_size_px(height, tile_px=tile_px, halo_px=halo_px),
             window_size_px(width, tile_px=tile_px, halo_px=halo_px),
         )
+    if not is_tiled(halo_px) and window_px != (height, width):
+        raise ImageError(f"cannot upscale {width}x{height} by a model for {window_px[1]}x{window_px[0]}: {NOT_TILED}")
     tiles = plan_tiles((height, width), window_px=window_px, halo_px=halo_px)
     output = np.empty((height * scale, width * scale, channels), np.uint8)
     for done, tile in enumerate(tiles, start=1):

@@ -117,6 +117,10 @@ def _plus_minus(mean: float, spread: float, *, signed: bool = False) -> str:
     return text if math.isnan(spread) else f"{text} ± {spread:.3f}"
 
 
+def _statistic(seeds: int) -> str:
+    return "of one seed" if seeds == 1 else f"mean ± sample standard deviation over {seeds} seeds"
+
+
 def markdown(recipe: CompareRecipe, results: Sequence[Result]) -> str:
     """The comparison as Markdown."""
     table = rows(recipe, results)
@@ -127,7 +131,7 @@ def markdown(recipe: CompareRecipe, results: Sequence[Result]) -> str:
         lines.append(f"| {key.replace('_', ' ')} | {text} |")
     lines += [
         "",
-        f"PSNR on luma in dB, mean ± sample standard deviation over {len(recipe.seeds)} seeds; in brackets the "
+        f"PSNR on luma in dB, {_statistic(len(recipe.seeds))}; in brackets the "
         f"difference from {LABELS[recipe.reference]} at the same seed.",
     ]
     columns = list(dict.fromkeys((row.test_set, row.depth) for row in table))

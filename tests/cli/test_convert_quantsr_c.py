@@ -85,6 +85,9 @@ def test_an_official_file_becomes_a_verified_bundle(
         assert inspected.exit_code == 0, inspected.stderr
         found = json.loads(inspected.stdout)
         assert found["integer_only"] is True
+        if path == output:
+            total = sum(row["bytes_compared"] for row in exact)
+            assert f"interpreter: 0 of {total:,} bytes differ" in found["facts"]["verified"]
         assert [entry["depth"] for entry in found["depths"]] == [2, 3, 4]
         [line] = found["training"]
         assert line.startswith(f"imported from {official.name}, block order: magnitude of shortcuts; integers cost at")

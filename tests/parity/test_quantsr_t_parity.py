@@ -1,5 +1,6 @@
 """QuantSR-T in real runtimes: byte for byte what the golden interpreter computes, and integers only."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -78,6 +79,23 @@ def test_coreml(network: LoweredNetwork, tmp_path: Path) -> None:
         )
 
 
+@pytest.mark.parametrize(("channels", "refused"), [(114, False), (120, True)])
+def test_coreml_refuses_sums_that_float32_does_not_hold(channels: int, refused: bool) -> None:
+    pytest.importorskip("coremltools")
+    from qsr_edge_converters.coreml.sdk import ct
+    from qsr_edge_converters.coreml.swin import build_swin_program
+
+    wide = lowered(random_network(4, blocks=1, groups=1, depths=(1,), channels=channels)).transformers[1]
+    build_swin_program(wide, (8, 8), opset=ct.target.iOS18)  # real weights are far from the bound
+    weights = np.full_like(wide.conv_after_body.weights, 127)
+    extreme = replace(wide, conv_after_body=replace(wide.conv_after_body, weights=weights))
+    if not refused:
+        build_swin_program(extreme, (8, 8), opset=ct.target.iOS18)
+        return
+    with pytest.raises(BackendError, match=r"-d1: conv_after_body: sums up to 17,556,480 are not exact"):
+        build_swin_program(extreme, (8, 8), opset=ct.target.iOS18)
+
+
 @pytest.mark.parametrize("target", ["tosa", "executorch", "coreml"])
 def test_sizes_and_packs_that_cannot_be(target: str, network: LoweredNetwork) -> None:
     pytest.importorskip({"tosa": "tosa_reference_model", "executorch": "executorch", "coreml": "coremltools"}[target])
@@ -92,5 +110,5 @@ def test_sizes_and_packs_that_cannot_be(target: str, network: LoweredNetwork) ->
 
 def test_targets_without_transformers_say_so(network: LoweredNetwork) -> None:
     pytest.importorskip("ai_edge_litert")
-    with pytest.raises(BackendError, match="no graph to convert"):
+    with pytest.raises(BackendError, match=r"transformers are not written; use --target coreml, executorch or tosa"):
         find_backend("tflite").convert(network, options())

@@ -1,8 +1,8 @@
 """``quantsr_t`` graphs as MIL programs: the program that the golden interpreter runs, on int32.
 
 Matrix products are the exception: MIL's run on floats everywhere, so that their operands, which fit int8, and their
-sums, which stay below 2^24, are held in float32; no rounding happens. MIL has no shift: a right shift is ``floor_div``
-by a power of two.
+sums are held in float32. No rounding happens, as a product whose sums could exceed 2^24 is refused. MIL has no shift: a
+right shift is ``floor_div`` by a power of two.
 """
 
 from collections.abc import Sequence
@@ -20,13 +20,17 @@ from qsr_edge_converters.coreml.sdk import mb, mil
 Expression = Any
 """A MIL variable; coremltools publishes no types."""
 _INT8 = np.iinfo(np.int8)
+_LARGEST_CODE = 128
+_EXACT_IN_FLOAT32 = 1 << 24
+"""Integers up to this magnitude are float32 numbers, every one."""
 
 
 class MilOps:
     """Implements :class:`~qsr_edge.graph.integer_ops.IntegerOps` by MIL's operators on int32."""
 
-    def __init__(self) -> None:
-        """Begin with no operation."""
+    def __init__(self, graph: SwinGraph) -> None:
+        """Begin with no operation; ``graph``: what is written, to name its layers by."""
+        self._graph = graph
         self._count = 0
         self._known: dict[str, Int] = {}
         self._floats: dict[str, Expression] = {}
@@ -107,8 +111,27 @@ class MilOps:
             )
         return self._floats[x.name]
 
+    def _layer(self, weights: Int | None) -> str:
+        if weights is not None:
+            for name, linear in self._graph.named_linears().items():
+                if linear.weights.shape == weights.shape[-2:] and np.array_equal(linear.weights, weights[0]):
+                    return name
+        return "a product of activations"
+
     def matmul(self, a: Expression, b: Expression) -> Expression:
-        """See :class:`~qsr_edge.graph.integer_ops.IntegerOps`."""
+        """See :class:`~qsr_edge.graph.integer_ops.IntegerOps`.
+
+        Raises:
+            BackendError: if float32 could not hold a sum.
+        """
+        weights = self._known.get(b.name)
+        reach = a.shape[-1] * _LARGEST_CODE if weights is None else int(np.abs(weights).sum(-2).max())
+        if reach * _LARGEST_CODE > _EXACT_IN_FLOAT32:
+            raise BackendError(
+                f"{self._graph.name}: {self._layer(weights)}: sums up to {reach * _LARGEST_CODE:,} are not exact in "
+                f"float32, expected {_EXACT_IN_FLOAT32:,} at most; train with fewer channels or bits, or use another "
+                "target"
+            )
         product = mb.matmul(x=self._float(a), y=self._float(b), name=self._name("matmul"))
         return mb.cast(x=product, dtype="int32", name=self._name("sums"))
 
@@ -154,7 +177,7 @@ def build_swin_program(graph: SwinGraph, size_px: tuple[int, int], *, opset: Any
         float32 levels.
 
     Raises:
-        BackendError: if windows do not divide the size.
+        BackendError: if windows do not divide the size, or naming the layer whose sums float32 does not hold.
     """
     if any(size % graph.window_px for size in size_px):
         raise BackendError(
@@ -164,7 +187,7 @@ def build_swin_program(graph: SwinGraph, size_px: tuple[int, int], *, opset: Any
     spec = mb.TensorSpec(shape=(1, 3, *size_px), dtype=mil.types.fp32)
 
     def body(image: Expression) -> Expression:
-        ops = MilOps()
+        ops = MilOps(graph)
         levels = mb.cast(x=image, dtype="int32", name="levels")
         pixels = ops.reshape(ops.transpose(levels, (0, 2, 3, 1)), (*size_px, 3))
         upscaled = ops.transpose(SwinProgram(graph, ops).image(pixels), (2, 0, 1))

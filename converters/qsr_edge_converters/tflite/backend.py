@@ -42,6 +42,8 @@ class TfliteBackend:
             BackendError: naming the node that cannot be expressed exactly, or the option that cannot be met.
         """
         self.check_available()
+        if network.transformers:
+            raise BackendError("tflite: transformers are not written; use --target coreml, executorch or tosa")
         if not network.graphs:
             raise BackendError("the network has no graph to convert")
         if options.input_size_px is not None and min(options.input_size_px) < 1:

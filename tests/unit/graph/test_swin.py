@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from qsr_edge.errors import GraphError, LoweringError
 from qsr_edge.graph.integer_ops import NumpyOps
 from qsr_edge.graph.swin import STREAM_BITS, IntegerNorm, rescale
+from qsr_edge.graph.swin_cost import peak_activation_bytes
 from qsr_edge.graph.swin_program import EXPONENTIALS, OCTAVE, SwinProgram, run_swin
 from qsr_edge.lowering.swin import lower_checkpoint
 from qsr_edge.nn.checkpoint import Checkpoint
@@ -223,6 +224,19 @@ def test_costs() -> None:
     assert network.scale == 2
     with pytest.raises(LoweringError, match="depth 3"):
         network.cost(3)
+
+
+def test_peak_of_activations_is_that_of_the_program() -> None:
+    stream, image = 4 * 12, 3
+    # Scores less their maximum, int32, beside the values, the layer's stream, its group's and the shallow features.
+    scores = 4 * 64 * 2
+    attention = 2 * scores + 4 * 2 + 4 * stream + image
+    assert lowered(random_network(4)).cost(4).peak_activation_bytes_per_pixel == attention
+    # With more channels to a head the taps of a group's convolution take more: nine parts, and those put together.
+    wide = lowered(random_network(4, blocks=1, groups=1, depths=(1,), channels=60))
+    stream = 4 * 60
+    assert wide.cost(1).peak_activation_bytes_per_pixel == 2 * 9 * stream + 2 * stream + image
+    assert peak_activation_bytes(wide.transformers[1], (16, 16)) == 256 * 20 * stream
 
 
 def test_lowering_refuses_other_networks() -> None:

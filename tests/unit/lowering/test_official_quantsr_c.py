@@ -141,8 +141,12 @@ def test_the_order_of_blocks_is_given_released_or_by_shortcut(tmp_path: Path) ->
     assert found.checkpoint.provenance["block_order_from"] == "magnitude of shortcuts"
     given = tuple(range(31, -1, -1))
     assert import_official(own, block_order=given).checkpoint.config.order == given
-    for wrong in ((0, 1), tuple([*range(31), 30])):
-        with pytest.raises(CheckpointError, match="expected each of 0 to 31 once"):
+    for wrong, told in (
+        ((0, 1), "2 blocks, expected"),
+        ((*range(31), 30), "32 blocks, 30 more than once, expected"),
+        ((5, 5, *range(30), 2, 2), "34 blocks, 2, 5 more than once, expected"),
+    ):
+        with pytest.raises(CheckpointError, match=f"names {told} each of 0 to 31 once"):
             import_official(own, block_order=wrong)
 
 
@@ -232,9 +236,11 @@ def test_flipped_bytes_are_told_or_change_a_number(tmp_path: Path) -> None:
     content = bytearray(path.read_bytes())
     rng = np.random.default_rng(0)
     messages, read = [], 0
-    for _ in range(60):
+    pickled = content.index(b"data.pkl"), content.index(b"byteorder")
+    for i in range(60):
         damaged = bytearray(content)
-        damaged[int(rng.integers(len(damaged)))] ^= int(rng.integers(1, 256))
+        position = int(rng.integers(*pickled)) if i % 2 else int(rng.integers(len(damaged)))
+        damaged[position] ^= int(rng.integers(1, 256))
         path.write_bytes(damaged)
         try:
             found = import_official(path).checkpoint

@@ -92,9 +92,59 @@ def test_import_refuses_damaged_files(tmp_path: Path, content: bytes) -> None:
         read_swinir(path)
 
 
+@pytest.mark.parametrize("value", [torch.nan, torch.inf])
+def test_import_refuses_weights_that_are_no_numbers(tmp_path: Path, value: float) -> None:
+    state = official_state()
+    state["norm.bias"][3] = value
+    torch.save(state, tmp_path / "nan.pth")
+    with pytest.raises(CheckpointError, match=r"nan\.pth: norm\.bias holds NaN or infinite"):
+        read_swinir(tmp_path / "nan.pth")
+    torch.save({"norm.bias": torch.ones(3, dtype=torch.complex64)}, tmp_path / "nan.pth")
+    with pytest.raises(CheckpointError, match=r"'norm\.bias' is torch\.complex64"):
+        read_swinir(tmp_path / "nan.pth")
+    torch.save(official_state() | {"conv_first.weight": torch.ones(0, 3, 3, 3)}, tmp_path / "nan.pth")
+    with pytest.raises(CheckpointError, match=r"conv_first\.weight has shape \(0, 3, 3, 3\)"):
+        read_swinir(tmp_path / "nan.pth")
+
+
+def test_import_knows_names_of_data_parallel_training(tmp_path: Path) -> None:
+    state = official_state()
+    torch.save({"params": state}, tmp_path / "plain.pth")
+    torch.save({"params": {f"module.{name}": tensor for name, tensor in state.items()}}, tmp_path / "parallel.pth")
+    plain, parallel = (read_swinir(tmp_path / f"{name}.pth") for name in ("plain", "parallel"))
+    assert plain.config == parallel.config
+    assert plain.tensors.keys() == parallel.tensors.keys()
+    assert all(np.array_equal(array, parallel.tensors[name]) for name, array in plain.tensors.items())
+
+
+def test_import_tells_flipped_bytes_or_reads_a_number(tmp_path: Path) -> None:
+    path = tmp_path / "swinir.pth"
+    state = official_state()
+    torch.save({"params": state}, path)
+    clean, content = read_swinir(path).config, path.read_bytes()
+    rng = np.random.default_rng(0)
+    # Half of the flips in the pickle, which is what tells names, shapes and types.
+    pickled = content.index(b"data.pkl"), content.index(b"byteorder")
+    messages, read = [], 0
+    for i in range(160):
+        damaged = bytearray(content)
+        position = int(rng.integers(*pickled)) if i % 2 else int(rng.integers(len(content)))
+        damaged[position] ^= int(rng.integers(1, 256))
+        path.write_bytes(damaged)
+        try:
+            assert read_swinir(path).config == clean
+        except CheckpointError as error:
+            messages.append(str(error))
+        else:
+            read += 1
+    assert len(messages) > 40
+    assert len(messages) + read == 160
+    assert all(message.startswith(str(path)) and "\n" not in message for message in messages)
+
+
 def test_import_executes_nothing(tmp_path: Path) -> None:
     torch.save({"params": Path("would be unpickled")}, tmp_path / "object.pth")
-    with pytest.raises(CheckpointError, match="safely"):
+    with pytest.raises(CheckpointError, match="nothing in it was executed"):
         read_swinir(tmp_path / "object.pth")
 
 

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from qsr_edge.errors import BackendError, ImageError
+from qsr_edge.graph.cost import UNTILED_HALO_PX
 from qsr_edge.runtime.tiler import Span, plan_spans, plan_tiles, upscale_tiled, window_size_px
 
 SIDE = st.integers(1, 80)
@@ -169,3 +170,22 @@ def test_a_model_of_another_scale_is_refused() -> None:
         upscale_tiled(
             lambda w: stand_in_network(w, layers=0, scale=3), np.zeros((4, 4, 3), np.uint8), scale=2, halo_px=0
         )
+
+
+def test_a_network_that_sees_the_whole_picture_is_not_tiled() -> None:
+    sizes = []
+
+    def run(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        sizes.append(image.shape[:2])
+        return stand_in_network(image, layers=1, scale=2)
+
+    image = np.random.default_rng(0).integers(0, 256, (40, 24, 3), np.uint8)
+    expected = stand_in_network(image, layers=1, scale=2)
+    for window_px in (None, (40, 24)):
+        got = upscale_tiled(run, image, scale=2, halo_px=UNTILED_HALO_PX, tile_px=8, window_px=window_px)
+        np.testing.assert_array_equal(got, expected)
+    assert sizes == [(40, 24)] * 2
+    for window_px in ((16, 16), (48, 24), (40, 16)):
+        with pytest.raises(ImageError, match=r"24x40 .*sees the whole picture.*--input-size") as error:
+            upscale_tiled(run, image, scale=2, halo_px=UNTILED_HALO_PX, window_px=window_px)
+        assert str(UNTILED_HALO_PX) not in str(error.value)

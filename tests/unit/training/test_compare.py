@@ -2,6 +2,7 @@
 
 import json
 import statistics
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -104,6 +105,11 @@ def test_the_report_holds_spreads_and_paired_differences(tmp_path: Path) -> None
     assert "| epochs | 40.0 |" in text
     assert "| iterations | 100 |" in text
     assert "| RLQ | 31.333 ± 1.250 (+0.167 ± 0.116) |" in text
+    assert "mean ± sample standard deviation over 3 seeds; in brackets" in text
+    alone = markdown(replace(recipe, seeds=(0,)), [result for result in results if result.seed == 0])
+    assert "PSNR on luma in dB, of one seed; in brackets the difference from LSQ" in alone
+    assert "| RLQ | 30.100 (+0.100) |" in alone
+    assert "±" not in alone
     write_report(recipe, results, tmp_path)
     first_picture = (tmp_path / "compare.svg").read_bytes()
     write_report(recipe, results, tmp_path)
