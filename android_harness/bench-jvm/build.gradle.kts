@@ -4,7 +4,6 @@ plugins {
 
 kotlin {
     compilerOptions {
-        allWarningsAsErrors = true
         optIn.add("io.qsredge.core.InternalQsrApi")
         jvmTarget = org.jetbrains.kotlin.gradle.dsl.JvmTarget.JVM_11
     }

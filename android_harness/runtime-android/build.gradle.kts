@@ -18,7 +18,6 @@ android {
 kotlin {
     explicitApi()
     compilerOptions {
-        allWarningsAsErrors = true
         jvmTarget = org.jetbrains.kotlin.gradle.dsl.JvmTarget.JVM_11
     }
 }

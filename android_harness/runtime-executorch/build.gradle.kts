@@ -19,7 +19,7 @@ android {
 kotlin {
     explicitApi()
     compilerOptions {
-        allWarningsAsErrors = true
+        optIn.add("io.qsredge.core.InternalQsrApi")
         jvmTarget = org.jetbrains.kotlin.gradle.dsl.JvmTarget.JVM_11
     }
 }

@@ -29,7 +29,6 @@ android {
 
 kotlin {
     compilerOptions {
-        allWarningsAsErrors = true
         jvmTarget = org.jetbrains.kotlin.gradle.dsl.JvmTarget.JVM_11
     }
 }

@@ -90,6 +90,23 @@ def test_an_app_ships_one_runtime() -> None:
     assert "implementation(" not in build_file("runtime-core").replace("testImplementation(", "")
 
 
+def test_modules_that_use_what_is_not_for_apps_say_so_to_gradle() -> None:
+    core = "".join(path.read_text() for path in kotlin_files("runtime-core"))
+    internal = re.findall(r"@InternalQsrApi\n\w[\w ]* (?:class|interface|fun(?: <T>)?) (\w+)", core)
+    assert len(internal) == core.count("\n@InternalQsrApi\n")
+    for module in MODULES:
+        sources = "".join(path.read_text() for path in kotlin_files(module))
+        used = [name for name in internal if re.search(rf"\b{name}\b", sources)]
+        assert ("io.qsredge.core.InternalQsrApi" in build_file(module)) == bool(used), (module, used)
+
+
+def test_what_a_phone_runs_is_compiled_against_its_library() -> None:
+    # android.jar is that of Gradle's Android modules; the others would get the library of whatever JDK runs Gradle.
+    for module in ("runtime-core", "bench-core"):
+        assert '"-Xjdk-release=8"' in build_file(module)
+        assert "JvmTarget.JVM_1_8" in build_file(module)
+
+
 @pytest.mark.parametrize("module", [module for module in MODULES if "android {" in build_file(module)])
 def test_android_modules_are_for_android_8_and_ask_for_nothing(module: str) -> None:
     assert re.findall(r"minSdk = (\d+)", build_file(module)) == ["26"]

@@ -15,9 +15,13 @@ public class View {
 
     public final int getHeight() { throw new UnsupportedOperationException(); }
 
+    public int getPaddingTop() { throw new UnsupportedOperationException(); }
+
     public final int getWidth() { throw new UnsupportedOperationException(); }
 
     public void postInvalidateDelayed(long delayMilliseconds) { throw new UnsupportedOperationException(); }
+
+    public void setFitsSystemWindows(boolean fitSystemWindows) { throw new UnsupportedOperationException(); }
 
     public void setOnClickListener(OnClickListener l) { throw new UnsupportedOperationException(); }
 }

@@ -15,7 +15,8 @@ class BenchActivity : Activity() {
     override fun onCreate(savedInstanceState: Bundle?) {
         super.onCreate(savedInstanceState)
         window?.addFlags(WindowManager.LayoutParams.FLAG_KEEP_SCREEN_ON)
-        setContentView(BenchView(this))
+        // Since Android 15 an app's screen reaches below the system's bars.
+        setContentView(BenchView(this).apply { setFitsSystemWindows(true) })
         // Made anew after a rotation, it comes with the intent that has been obeyed already.
         if (savedInstanceState == null) obey(intent)
     }

@@ -20,8 +20,9 @@ internal class BenchView(
     override fun onDraw(canvas: Canvas) {
         super.onDraw(canvas)
         val state = host.screen.state()
-        for ((i, line) in state.lines.withIndex()) canvas.drawText(line, TEXT_PX, (i + 2) * LINE_PX, paint)
-        canvas.translate(0f, 7 * LINE_PX)
+        canvas.translate(0f, paddingTop + LINE_PX)
+        for ((i, line) in state.lines.withIndex()) canvas.drawText(line, TEXT_PX, (i + 1) * LINE_PX, paint)
+        canvas.translate(0f, 6 * LINE_PX)
         canvas.drawLines(state.chartLines(width, height / 4), paint)
         canvas.translate(0f, height / 4 + LINE_PX)
         if (state.after != shown) {

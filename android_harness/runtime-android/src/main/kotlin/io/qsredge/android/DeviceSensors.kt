@@ -2,7 +2,8 @@ package io.qsredge.android
 
 import android.content.Context
 import android.os.BatteryManager
-import android.os.Build
+import android.os.Build.VERSION
+import android.os.Build.VERSION_CODES
 import android.os.PowerManager
 import android.os.SystemClock
 import io.qsredge.core.HeadroomReader
@@ -31,16 +32,10 @@ public class DeviceSensors(
     private var thermalStatus: Int? = null
     private val stopListening: () -> Unit = listen()
     private val headroom: HeadroomReader? =
-        power.takeIf { Build.VERSION.SDK_INT >= Build.VERSION_CODES.R }?.let {
-            HeadroomReader {
-                it.getThermalHeadroom(
-                    0,
-                )
-            }
-        }
+        power.takeIf { VERSION.SDK_INT >= VERSION_CODES.R }?.let { HeadroomReader { it.getThermalHeadroom(0) } }
 
     private fun listen(): () -> Unit {
-        if (power == null || Build.VERSION.SDK_INT < Build.VERSION_CODES.Q) return {}
+        if (power == null || VERSION.SDK_INT < VERSION_CODES.Q) return {}
         val listener =
             PowerManager.OnThermalStatusChangedListener {
                 thermalStatus = SensorValues.thermalStatus(it)

@@ -18,7 +18,7 @@ internal class DepthModel(
  * asked for.
  *
  * @param first depth, loaded before the constructor returns.
- * @param load loads a depth and, if it is given the windows' size, runs it once.
+ * @param load loads a depth and, if it is given the size of an image, runs one window of it.
  */
 internal class ModelSwitch(
     first: Int,
@@ -36,7 +36,7 @@ internal class ModelSwitch(
     private var loading = false
     private var failed: Int? = null
     private var closed = false
-    private var windows: Size? = null
+    private var image: Size? = null
 
     init {
         try {
@@ -59,7 +59,7 @@ internal class ModelSwitch(
             ready = null
             after = running
             // Of the frame before: the next one is taken to be of the same size.
-            windows = (before ?: after).tiles.windowSize.takeIf { it.heightPx > 0 } ?: windows
+            image = (before ?: after).tiles.imageSize ?: image
             if (before != null) loader.execute { before.close() }
         }
         if (before != null) listener?.onDepth(after.depth, reasons)
@@ -73,7 +73,7 @@ internal class ModelSwitch(
                 if (closed) return
                 if (depth != wanted) failed = null
                 wanted = depth
-                windows = running.tiles.windowSize.takeIf { it.heightPx > 0 } ?: windows
+                image = running.tiles.imageSize ?: image
                 val unused = ready?.takeIf { it.depth != depth }
                 if (unused != null) ready = null
                 startIfNeeded()
@@ -86,7 +86,7 @@ internal class ModelSwitch(
         if (closed || loading || wanted == running.depth || wanted == ready?.depth || wanted == failed) return
         loading = true
         val depth = wanted
-        val size = windows
+        val size = image
         loader.execute { loadNow(depth, size) }
     }
 

@@ -41,7 +41,7 @@ public class QsrBundle private constructor(
          *
          * @param folder with the manifest.
          * @param marks folder of the app's own where it is noted that the hashes were checked, so that they are checked
-         *   once; sizes always are. Null to check hashes every time.
+         *   once, and again when a file was written since; sizes always are. Null to check hashes every time.
          * @throws BundleException if it is missing, incomplete, damaged, or of an unknown version.
          */
         public fun open(
@@ -50,7 +50,7 @@ public class QsrBundle private constructor(
         ): QsrBundle {
             val content = manifestOf({ regular(File(folder, it)).inputStream() }, "$folder")
             val manifest = Manifest.parse(content, "$folder/${Manifest.FILE_NAME}")
-            val mark = marks?.let { File(it, sha256(content + folder.canonicalPath.toByteArray())) }
+            val mark = marks?.let { File(it, markOf(folder, content, manifest)) }
             manifest.verifyFiles(folder, hashes = mark?.isFile != true)
             // No mark is no harm: the hashes are checked again next time.
             if (mark?.isFile == false) {
@@ -131,6 +131,16 @@ public class QsrBundle private constructor(
                 .orEmpty()
                 .filter { it.canonicalFile !in kept }
                 .forEach { it.deleteRecursively() }
+        }
+
+        private fun markOf(
+            folder: File,
+            content: ByteArray,
+            manifest: Manifest,
+        ): String {
+            // A bundle fetched anew to the same place is to be checked again, though its manifest is the same.
+            val times = manifest.files.joinToString { "${File(folder, it.path).lastModified()}" }
+            return sha256(content + "${folder.canonicalPath}\n$times".toByteArray())
         }
 
         // Opening a named pipe would wait for ever.

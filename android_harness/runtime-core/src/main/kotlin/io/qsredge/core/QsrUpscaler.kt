@@ -145,7 +145,7 @@ public class QsrUpscaler(
             val model = models.current(reasons)
             val start = System.nanoTime()
             model.tiles.run(source, sink, options.tilePx, progress) {
-                if (closed) throw CancelledException("the upscaler was closed")
+                checkRunning()
                 if (cancel?.isCancelled == true) throw CancelledException("cancelled")
             }
             observe(model.depth, pixels, (System.nanoTime() - start) / NS_PER_US)
@@ -187,6 +187,7 @@ public class QsrUpscaler(
      * Let every depth compute the golden image and compare with the manifest. Takes each model's memory in turn beside the
      * running one's.
      *
+     * @throws CancelledException if the upscaler was closed meanwhile.
      * @throws BackendException if a model cannot be loaded or run.
      */
     public fun selfTest(): List<SelfTest> {
@@ -196,7 +197,7 @@ public class QsrUpscaler(
         return manifest.depths.map { entry ->
             load(entry.depth, null).use { model ->
                 val output = RgbImage(outputSize(golden.size))
-                model.tiles.run(image, output, options.tilePx)
+                model.tiles.run(image, output, options.tilePx) { checkRunning() }
                 val hash = Golden.sha256Of(output.toByteArray())
                 SelfTest(entry.depth, hash == entry.goldenSha256, hash, entry.goldenSha256)
             }
@@ -213,6 +214,10 @@ public class QsrUpscaler(
         if (closed) throw ClosedException("this upscaler was closed; make a new one")
     }
 
+    private fun checkRunning() {
+        if (closed) throw CancelledException("the upscaler was closed")
+    }
+
     private fun makeSelector(): Selector {
         val policy = manifest.selector
         val table = manifest.latency
@@ -226,14 +231,15 @@ public class QsrUpscaler(
 
     private fun load(
         depth: Int,
-        windows: Size?,
+        image: Size?,
     ): DepthModel {
         val spec = bundle.modelSpec(backend, depth, options.threads, options.kernels)
         val entry = manifest.depthEntry(depth)
         val model = backend.load(spec)
         try {
             val tiles = TiledUpscaling(model, scale, entry.haloPx, manifest.inputSize, backend.largestSidePx)
-            if (windows != null) tiles.warmUp(windows)
+            // Depths differ in their halos, so in their windows.
+            if (image != null) tiles.warmUp(image, options.tilePx)
             return DepthModel(depth, model, tiles)
         } catch (error: Throwable) {
             model.close()

@@ -46,8 +46,10 @@ public class TiledUpscaling(
     private var input: ByteBuffer = ByteBuffer.allocate(0)
     private var output: ByteBuffer = input
 
-    /** Size of the last windows; (0, 0) before the first. */
-    public val windowSize: Size get() = size
+    /** Size of the last image; null before the first. May be asked for on any thread. */
+    @Volatile
+    public var imageSize: Size? = null
+        private set
 
     /**
      * Upscale.
@@ -66,14 +68,10 @@ public class TiledUpscaling(
     ) {
         val image = source.size
         checkSize(image)
-        val step = minOf(tilePx, (largestSidePx ?: Int.MAX_VALUE) - 2 * haloPx)
-        val windows =
-            window ?: Size(
-                TilePlanner.windowSize(image.heightPx, step, haloPx),
-                TilePlanner.windowSize(image.widthPx, step, haloPx),
-            )
+        val windows = windowsOf(image, tilePx)
         val tiles = TilePlanner.tiles(image, windows, haloPx)
         prepare(windows)
+        imageSize = image
         for ((done, tile) in tiles.withIndex()) {
             check()
             input.clear()
@@ -87,10 +85,24 @@ public class TiledUpscaling(
         }
     }
 
-    /** Run a window of zeros, so that the runtime has planned its memory when the first true one comes. */
-    public fun warmUp(windows: Size) {
-        prepare(windows)
+    /** Run a window of zeros as an image of that size has it, so that the runtime has planned its memory when one comes. */
+    public fun warmUp(
+        image: Size,
+        tilePx: Int,
+    ) {
+        prepare(windowsOf(image, tilePx))
         runWindow()
+    }
+
+    private fun windowsOf(
+        image: Size,
+        tilePx: Int,
+    ): Size {
+        val step = minOf(tilePx, (largestSidePx ?: Int.MAX_VALUE) - 2 * haloPx)
+        return window ?: Size(
+            TilePlanner.windowSize(image.heightPx, step, haloPx),
+            TilePlanner.windowSize(image.widthPx, step, haloPx),
+        )
     }
 
     private fun prepare(windows: Size) {
@@ -98,8 +110,10 @@ public class TiledUpscaling(
         val bytes = byteCount(windows)
         byteCount(windows.times(scale))
         // Direct and of exactly their size, as the runtimes want them.
-        input = ByteBuffer.allocateDirect(bytes).order(ByteOrder.nativeOrder())
+        val newInput = ByteBuffer.allocateDirect(bytes).order(ByteOrder.nativeOrder())
+        // If there is no memory for both, those that fit each other stay.
         output = ByteBuffer.allocateDirect(bytes * scale * scale).order(ByteOrder.nativeOrder())
+        input = newInput
         size = windows
     }
 

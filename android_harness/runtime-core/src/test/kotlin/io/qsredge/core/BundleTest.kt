@@ -46,8 +46,12 @@ class BundleTest {
             val bundle = TestBundle.write(folder.resolve("bundle"))
             val marks = folder.resolve("marks")
             QsrBundle.open(bundle, marks)
-            // The same size but another hash: noticed only where no mark says that it was checked.
+            // The same size but another hash: noticed only where no mark says that this very file was checked.
+            val time = bundle.resolve("d1.tflite").lastModified()
             bundle.resolve("d1.tflite").writeText("8\n")
+            assertTrue(bundle.resolve("d1.tflite").setLastModified(time + 5000))
+            assertThrows(BundleException::class.java) { QsrBundle.open(bundle, marks) }
+            assertTrue(bundle.resolve("d1.tflite").setLastModified(time))
             QsrBundle.open(bundle, marks)
             assertThrows(BundleException::class.java) { QsrBundle.open(bundle) }
             assertThrows(BundleException::class.java) { QsrBundle.open(bundle, folder.resolve("others")) }

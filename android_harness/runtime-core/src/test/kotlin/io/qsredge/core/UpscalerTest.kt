@@ -180,6 +180,54 @@ class UpscalerTest {
     }
 
     @Test
+    fun theNextDepthIsWarmedUpInItsOwnWindows() =
+        inTemporaryFolder { folder ->
+            // 12 px at a time: depth 1 has windows of 2 * 2 more, depth 3 of 2 * 4 more.
+            val image = RgbImage(Size(60, 60), noise(Size(60, 60)))
+            val deep = Collections.synchronizedList(ArrayList<Size>())
+            val backend =
+                object : Backend by TestBackend() {
+                    override fun load(spec: ModelSpec): LoadedModel {
+                        val model = TestNetwork(spec.file, spec.depth)
+                        return object : LoadedModel by model {
+                            override fun run(
+                                size: Size,
+                                input: ByteBuffer,
+                                output: ByteBuffer,
+                            ) {
+                                model.run(size, input, output)
+                                if (spec.depth == 3) deep += size
+                            }
+                        }
+                    }
+                }
+            val bundle = QsrBundle.open(TestBundle.write(folder))
+            QsrUpscaler(bundle, backend, UpscalerOptions(depth = 1, tilePx = 12)).use { upscaler ->
+                upscaler.upscale(image)
+                upscaler.requestDepth(3)
+                waitFor("the warm-up") { deep.size == 1 }
+                waitFor("the change") { upscaler.upscale(image).let { upscaler.depth == 3 } }
+            }
+            assertTrue("${deep.size}", deep.size > 4)
+            assertEquals(setOf(deep[0]), deep.toSet())
+        }
+
+    @Test
+    fun closingEndsASelfTest() =
+        withUpscaler { upscaler, backend, _ ->
+            val held = CountDownLatch(1)
+            backend.gate = held
+            val error = AtomicReference<Throwable>()
+            val worker = thread { error.set(runCatching { upscaler.selfTest() }.exceptionOrNull()) }
+            waitFor("the load") { backend.loads.get() == 2 }
+            upscaler.close()
+            held.countDown()
+            worker.join()
+            assertTrue("${error.get()}", error.get() is CancelledException)
+            assertEquals(2, backend.loads.get())
+        }
+
+    @Test
     fun aRequestThatIsReplacedNeverRuns() =
         withUpscaler(UpscalerOptions(depth = 1)) { upscaler, backend, _ ->
             val held = CountDownLatch(1)

@@ -17,6 +17,7 @@ import io.qsredge.core.CancelledException
 import io.qsredge.core.QsrException
 import io.qsredge.core.QsrUpscaler
 import io.qsredge.litert.LiteRtBackend
+import java.io.IOException
 import java.util.concurrent.Executors
 
 /** Picks a photo and shows it upscaled, with the bundle in assets/qsr. */
@@ -46,6 +47,8 @@ class MainActivity : Activity() {
         status = TextView(this)
         picture = ImageView(this)
         val screen = LinearLayout(this)
+        // Since Android 15 an app's screen reaches below the system's bars.
+        screen.setFitsSystemWindows(true)
         screen.setOrientation(LinearLayout.VERTICAL)
         listOf(pick, status, picture).forEach(screen::addView)
         setContentView(screen)
@@ -71,16 +74,18 @@ class MainActivity : Activity() {
         try {
             val bitmap = contentResolver.openInputStream(photo)?.use(BitmapFactory::decodeStream)
             bitmap ?: return show("this is no picture that Android can read")
-            // Android draws no bitmap of more than 100 MB.
-            if (bitmap.width * bitmap.height > 6_000_000) return show("too large to be shown; pick a smaller one")
             val upscaler = open()
+            // Android draws no bitmap of more than 100 MB.
+            if (1L * bitmap.width * bitmap.height * upscaler.scale * upscaler.scale > 25e6) return show("too large")
             val upscaled = upscaler.upscale(bitmap, cancel) { done, total -> show("tile $done of $total") }
             runOnUiThread { picture.setImageBitmap(upscaled) }
             show("${upscaled.width}x${upscaled.height}, depth ${upscaler.depth}")
         } catch (_: CancelledException) {
-            return
+            // Another photo was picked.
         } catch (error: QsrException) {
             show("${error.message}")
+        } catch (error: IOException) {
+            show("the photo cannot be read (${error.message})")
         }
     }
 

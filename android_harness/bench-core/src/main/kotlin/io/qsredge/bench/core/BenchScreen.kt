@@ -10,8 +10,10 @@ data class RawPicture(
     val file: File,
     val size: Size,
 ) {
-    /** Its pixels as ints; null if the file is gone, or is of another size. */
+    /** Its pixels as ints; null if the file is gone, is of another size, or too large for a screen. */
     fun read(): ArgbImage? {
+        // Android ends an app that draws a bitmap of more than 100 MB, or that has no memory left.
+        if (size.heightPx.toLong() * size.widthPx > MAX_PIXELS) return null
         val bytes = file.runCatching { readBytes() }.getOrNull() ?: return null
         if (bytes.size.toLong() != 3L * size.heightPx * size.widthPx) return null
         val image = ArgbImage(size)
@@ -21,6 +23,10 @@ data class RawPicture(
             image.write(row, 0, rgb)
         }
         return image
+    }
+
+    private companion object {
+        const val MAX_PIXELS = 12_000_000L
     }
 }
 

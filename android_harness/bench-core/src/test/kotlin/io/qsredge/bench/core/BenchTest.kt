@@ -597,6 +597,9 @@ class BenchTest {
             )
             assertNull(RawPicture(state.after.file, Size(4, 7)).read())
             assertNull(RawPicture(folder.resolve("none"), Size(4, 6)).read())
+            val large = folder.resolve("large")
+            java.io.RandomAccessFile(large, "rw").use { it.setLength(3L * 4000 * 3001) }
+            assertNull(RawPicture(large, Size(4000, 3001)).read())
             val lines = ScreenState(emptyList(), listOf(1f, 4f, 2f), null, null).chartLines(100, 40)
             assertArrayEquals(floatArrayOf(0f, 30f, 50f, 0f, 50f, 0f, 100f, 20f), lines, 1e-4f)
             assertEquals(0, ScreenState(emptyList(), listOf(1f), null, null).chartLines(100, 40).size)
