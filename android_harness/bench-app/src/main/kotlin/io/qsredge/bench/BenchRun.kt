@@ -10,6 +10,7 @@ import io.qsredge.android.DeviceSensors
 import io.qsredge.bench.core.AgentDevice
 import io.qsredge.bench.core.AgentHost
 import io.qsredge.bench.core.Condition
+import io.qsredge.bench.core.JobPlaces
 import io.qsredge.bench.core.Outcome
 import io.qsredge.bench.core.SystemFiles
 import io.qsredge.bench.core.phoneCondition
@@ -47,13 +48,14 @@ internal fun measure(
     context: Context,
     job: String,
 ): Outcome {
-    context.getExternalFilesDir(null) // makes the folder that results go to
+    // Asking for the folder that results go to makes it.
+    val places = JobPlaces.ofApp(context.getExternalFilesDir(null)?.path)
     val power = context.getSystemService(PowerManager::class.java)
     val lock = power.newWakeLock(PowerManager.PARTIAL_WAKE_LOCK, "qsr-edge:bench")
     lock.acquire(24L * 3600 * 1000) // ms: longer than any run
     try {
         return DeviceSensors(context) { host.event("thermal", "thermal_status" to it) }.use {
-            host.measure(File(job), appBackend(), PhoneDevice(context, it))
+            host.measure(File(job), appBackend(), PhoneDevice(context, it), places)
         }
     } finally {
         lock.release()

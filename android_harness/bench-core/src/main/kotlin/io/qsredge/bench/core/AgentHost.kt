@@ -25,14 +25,15 @@ class AgentHost(
         agent?.event(event, *values)
     }
 
-    /** Measure a job on this thread; waits for a part that runs already. */
+    /** Measure a job on this thread; waits for a part that runs already. The parameters of [BenchAgent]. */
     @Synchronized
     fun measure(
         job: File,
         backend: Backend,
         device: AgentDevice,
+        places: JobPlaces? = null,
     ): Outcome {
-        val running = BenchAgent(name, listOf(backend), device, screen)
+        val running = BenchAgent(name, listOf(backend), device, screen, places)
         agent = running
         try {
             return running.run(job, screen::onJob).also(screen::onOutcome)

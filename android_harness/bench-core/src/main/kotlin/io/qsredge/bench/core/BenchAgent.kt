@@ -32,12 +32,14 @@ data class Outcome(
  * @param name of the agent and its version.
  * @param backends the runtimes that there are.
  * @param listener told of every record.
+ * @param places where jobs may come from and results may go; null for anywhere.
  */
 class BenchAgent(
     private val name: String,
     private val backends: List<Backend>,
     private val device: AgentDevice,
     private val listener: RecordListener? = null,
+    private val places: JobPlaces? = null,
 ) {
     @Volatile
     private var results: ResultsFile? = null
@@ -54,6 +56,7 @@ class BenchAgent(
         jobFile: File,
         onJob: (Job) -> Unit = {},
     ): Outcome {
+        places?.refusalOfJob(jobFile)?.let { return Outcome(false, it) }
         val content =
             try {
                 jobFile.readBytes()
@@ -69,6 +72,7 @@ class BenchAgent(
                 error.message
             }
         val path = job?.results ?: Job.resultsOf(content) ?: return Outcome(false, problem)
+        places?.refusalOfResults(listOfNotNull(path, job?.outputs))?.let { return Outcome(false, it) }
         job?.let(onJob)
         return try {
             ResultsFile(File(path), device, listener).use { record(it, job, problem) }

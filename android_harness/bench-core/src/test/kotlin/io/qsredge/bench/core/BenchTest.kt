@@ -531,6 +531,31 @@ class BenchTest {
         }
 
     @Test
+    fun aJobFromElsewhereIsNotObeyed() =
+        inTemporaryFolder { folder ->
+            val bundle = TestBundle.write(folder.resolve("bundle"))
+            val job = job(folder, listOf(variant("x", bundle, 1)))
+
+            fun run(
+                jobs: File,
+                results: File,
+                file: File = job,
+            ): Outcome {
+                val places = JobPlaces(jobs.path, listOf(results.path))
+                return BenchAgent("test 1", listOf(TestBackend()), SimulatedDevice(), null, places).run(file)
+            }
+
+            val out = folder.resolve("out")
+            val elsewhere = folder.resolve("other")
+            assertTrue(run(elsewhere, out).message!!.endsWith("no job of qsr-edge, which lie below $elsewhere"))
+            assertFalse(run(elsewhere, out, elsewhere.resolve("../${job.name}")).complete)
+            assertTrue(run(folder, elsewhere).message!!.endsWith("results may go below $elsewhere only"))
+            assertFalse(out.exists())
+            assertTrue(run(folder, out).complete)
+            assertFalse(JobPlaces.ofApp("/own").refusalOfResults(listOf("/own/x", "/sdcard/Android/data/x")) == null)
+        }
+
+    @Test
     fun aPluggedCableIsAnEvent() =
         inTemporaryFolder { folder ->
             val bundle = TestBundle.write(folder.resolve("bundle"))
