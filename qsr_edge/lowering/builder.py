@@ -6,15 +6,18 @@ from numpy.typing import NDArray
 from qsr_edge.graph.ir import (
     Add,
     ConstantId,
+    Constants,
     Conv2d,
     DepthToSpace,
+    Graph,
     Node,
     QuantizeInput,
     Requantization,
     Tensor,
     TensorId,
 )
-from qsr_edge.nn.config import STREAM_RANGE
+from qsr_edge.graph.verify import verify_graph
+from qsr_edge.nn.config import STREAM_RANGE, NetworkConfig
 from qsr_edge.quant.codes import CodeRange
 
 Float = NDArray[np.float32] | np.float32
@@ -79,6 +82,27 @@ class GraphBuilder:
         output = self.tensor(name, channels, STREAM_RANGE)
         self.nodes.append(Add(name=name, inputs=(a, b), output=output))
         return output
+
+    def graph(
+        self, name: str, config: NetworkConfig, depth: int, bits: int, output: TensorId, constants: Constants
+    ) -> Graph:
+        """What was built, as the verified graph of a network at one depth.
+
+        Raises:
+            GraphError: if a back end could not run it exactly.
+        """
+        graph = Graph(
+            name=f"{name}-d{depth}",
+            scale=config.scale,
+            depth=depth,
+            bits=bits,
+            profile=config.profile,
+            tensors=tuple(self.tensors),
+            nodes=tuple(self.nodes),
+            output=output,
+        )
+        verify_graph(graph, constants)
+        return graph
 
     def depth_to_space(
         self,

@@ -13,12 +13,10 @@ from qsr_edge.graph.ir import (
     Array,
     ConstantId,
     Constants,
-    Graph,
     Multiplier,
     Requantization,
     Shift,
 )
-from qsr_edge.graph.verify import verify_graph
 from qsr_edge.lowering.builder import Float, GraphBuilder, rounded
 from qsr_edge.lowering.network import LoweredNetwork, model_name
 from qsr_edge.nn.checkpoint import Checkpoint
@@ -175,16 +173,5 @@ def lower_checkpoint(checkpoint: Checkpoint) -> LoweredNetwork:
         nearest = build.conv2d("anchor", image, anchor, outputs, STREAM_RANGE, EDGE_WEIGHT_BITS)
         summed = build.add("sum", residual, nearest, outputs)
         output = build.depth_to_space(summed, config.scale)
-        graph = Graph(
-            name=f"{model_name(config.scale, bits)}-d{depth}",
-            scale=config.scale,
-            depth=depth,
-            bits=bits,
-            profile=config.profile,
-            tensors=tuple(build.tensors),
-            nodes=tuple(build.nodes),
-            output=output,
-        )
-        verify_graph(graph, constants)
-        graphs[depth] = graph
+        graphs[depth] = build.graph(model_name(config.scale, bits), config, depth, bits, output, constants)
     return LoweredNetwork(graphs=graphs, constants=constants)

@@ -26,12 +26,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qsr_edge.errors import LoweringError
-from qsr_edge.graph.ir import Array, ConstantId, Constants, Graph, Multiplier, Requantization, TensorId
-from qsr_edge.graph.verify import verify_graph
+from qsr_edge.graph.ir import Array, ConstantId, Constants, Multiplier, Requantization, TensorId
 from qsr_edge.lowering.builder import GraphBuilder
 from qsr_edge.lowering.network import LoweredNetwork, model_name
 from qsr_edge.nn.checkpoint import Checkpoint
-from qsr_edge.nn.config import IMAGE_ZERO, STREAM_RANGE, Profile
+from qsr_edge.nn.config import IMAGE_ZERO, STREAM_RANGE
 from qsr_edge.nn.quantsr_c_config import RGB_MEAN, QuantsrCConfig, upsampling_factors
 from qsr_edge.quant.codes import CodeRange
 
@@ -247,18 +246,9 @@ def lower_checkpoint(checkpoint: Checkpoint) -> LoweredNetwork:
                 upscale=upscale,
             )
         output = build.conv2d("conv_last", features, tail, 3, STREAM_RANGE, _WEIGHT_BITS, upscale=upscale)
-        graph = Graph(
-            name=f"{model_name(config.scale, bits, config.architecture)}-d{depth}",
-            scale=config.scale,
-            depth=depth,
-            bits=bits,
-            profile=Profile.SCALED,
-            tensors=tuple(build.tensors),
-            nodes=tuple(build.nodes),
-            output=output,
+        graphs[depth] = build.graph(
+            model_name(config.scale, bits, config.architecture), config, depth, bits, output, constants
         )
-        verify_graph(graph, constants)
-        graphs[depth] = graph
     return LoweredNetwork(graphs=graphs, constants=constants)
 
 

@@ -1,5 +1,6 @@
 """What a network is, without torch: shared by training, checkpoints and lowering."""
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import ClassVar
@@ -40,7 +41,7 @@ Shapes = dict[str, tuple[int, ...]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class NetworkConfig:
+class NetworkConfig(ABC):
     """What all architectures have in common; each has a dataclass of its own that adds its shape.
 
     Attributes:
@@ -97,9 +98,9 @@ class NetworkConfig:
             if not ok:
                 raise CheckpointError(f"network configuration: {field} = {getattr(self, field)!r} is not possible")
 
+    @abstractmethod
     def tensor_shapes(self) -> Shapes:
         """Name and shape of every tensor that a checkpoint of this configuration holds, float32."""
-        raise NotImplementedError
 
     def kept_blocks(self, depth: int) -> tuple[int, ...]:
         """Indices of the blocks that a depth keeps, ascending.

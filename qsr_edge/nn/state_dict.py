@@ -27,6 +27,7 @@ def is_torch_file(path: Path) -> bool:
         with zipfile.ZipFile(path) as archive:
             return any(name.endswith("/data.pkl") for name in archive.namelist())
     except (OSError, zipfile.BadZipFile, ValueError, NotImplementedError):
+        # What zipfile raises for no archive, a damaged one, and one of a kind that it does not read.
         return False
 
 

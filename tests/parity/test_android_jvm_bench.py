@@ -25,14 +25,11 @@ from tests.parity.test_android_bench import (
     faults,
     left_on,
 )
-from tests.parity.test_jvm_agent import AGENT, HARNESS, REPOSITORY
+from tests.parity.test_jvm_agent import AGENT, NEEDS_ANDROID_BUILD, REPOSITORY
 from tests.phone_simulator.adb_server import AdbServer
 from tests.phone_simulator.phone import Phone
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(not (HARNESS / "build" / "bench").is_dir(), reason="run `make android` first"),
-]
+pytestmark = NEEDS_ANDROID_BUILD
 
 Phones = Callable[..., Phone]
 Android = Callable[..., AndroidDevice]

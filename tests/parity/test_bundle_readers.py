@@ -9,16 +9,11 @@ import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-
 from qsr_edge.bundle.reader import open_bundle
 from qsr_edge.errors import BundleError
-from tests.parity.test_jvm_agent import HARNESS
+from tests.parity.test_jvm_agent import HARNESS, NEEDS_ANDROID_BUILD
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(not (HARNESS / "build" / "bench").is_dir(), reason="run `make android` first"),
-]
+pytestmark = NEEDS_ANDROID_BUILD
 DAMAGED = 400
 DIRECTORY_ENTRY = b"PK\1\2"
 

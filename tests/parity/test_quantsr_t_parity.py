@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from qsr_edge.bundle.backend import ConvertOptions, CoremlFlavor, ModelMetadata, Pack, find_backend, model_contents
 from qsr_edge.errors import BackendError
@@ -24,7 +25,7 @@ def options(size_px: tuple[int, int] | None = SIZE_PX, pack: Pack = Pack.PER_DEP
     return ConvertOptions(metadata=METADATA, input_size_px=size_px, pack=pack)
 
 
-def images() -> list[np.ndarray]:  # type: ignore[type-arg]
+def images() -> list[NDArray[np.uint8]]:
     rng = np.random.default_rng(7)
     noise = rng.integers(0, 256, (*SIZE_PX, 3), np.uint8)
     return [noise, (noise > 127) * np.uint8(255), np.zeros_like(noise)]

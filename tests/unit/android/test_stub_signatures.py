@@ -70,12 +70,12 @@ def parse(path: Path) -> list[Members]:
         elif line == "}":
             open_classes.pop()
         elif match := METHOD.fullmatch(line):
-            arguments = [tuple(part.split()) for part in match["arguments"].split(", ") if part]
+            pairs = [part.split() for part in match["arguments"].split(", ") if part]
             open_classes[-1].methods.append(
                 Method(
                     name=match["name"],
                     result=match["result"],
-                    arguments=arguments,  # type: ignore[arg-type]
+                    arguments=[(kind, name) for kind, name in pairs],
                     static=bool(match["static"]),
                     nullable=bool(match["nullable"]),
                 )

@@ -189,7 +189,8 @@ def test_linear_codes_are_those_of_training() -> None:
     layer = network.group(0).layer(0).mlp.fc1
     graph = lowered(network).transformers[4]
     linear = graph.groups[0].layers[0].fc1
-    q_weight, step = layer.weight_quantizer.quantize(layer.weight)  # type: ignore[union-attr]
+    assert layer.weight_quantizer is not None
+    q_weight, step = layer.weight_quantizer.quantize(layer.weight)
     np.testing.assert_array_equal(linear.weights, q_weight.detach().numpy().T)
     inputs = np.random.default_rng(0).integers(-8, 8, (1, 40, 12))
     steps = {name: tensor.numpy() for name, tensor in network.state_dict().items() if name.endswith("step")}
@@ -206,8 +207,9 @@ def test_sizes_are_completed_by_reflection() -> None:
     padded = np.pad(image, ((0, 5), (0, 2), (0, 0)), mode="reflect")
     np.testing.assert_array_equal(network.run(4, image), network.run(4, padded)[:22, :28])
     assert network.run(1, image[:1, :1]).shape == (2, 2, 3)
+    floats: Any = image.astype(np.float32)
     with pytest.raises(GraphError, match="uint8"):
-        network.run(4, image.astype(np.float32))  # type: ignore[arg-type]
+        network.run(4, floats)
 
 
 def test_costs() -> None:

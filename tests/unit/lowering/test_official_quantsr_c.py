@@ -1,7 +1,9 @@
 """Official files: what is imported computes what the official code computes, and what is wrong with a file is named."""
 
 from collections import OrderedDict
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -28,10 +30,12 @@ from tests.official_quantsr_c import StateDict, official_forward, official_state
 # Of values up to about 1: float32 sums of some hundred products in another order.
 FLOAT_ROUNDING = 2e-6
 
+Change = Callable[[StateDict], dict[str, object]]
 
-def imported(state: StateDict, path: Path, **options: object) -> QuantsrC:
+
+def imported(state: StateDict, path: Path, **options: Any) -> QuantsrC:
     torch.save({"params": OrderedDict(state)}, path)
-    return quantsr_c_network(import_official(path, **options).checkpoint)  # type: ignore[arg-type]
+    return quantsr_c_network(import_official(path, **options).checkpoint)
 
 
 @pytest.mark.parametrize("negative", [False, True], ids=["released", "negative"])
@@ -150,11 +154,11 @@ def test_the_order_of_blocks_is_given_released_or_by_shortcut(tmp_path: Path) ->
             import_official(own, block_order=wrong)
 
 
-def _without(name: str):  # type: ignore[no-untyped-def]
+def _without(name: str) -> Change:
     return lambda state: {key: tensor for key, tensor in state.items() if key != name}
 
 
-def _with(name: str, tensor: object):  # type: ignore[no-untyped-def]
+def _with(name: str, tensor: object) -> Change:
     return lambda state: {**state, name: tensor}
 
 
@@ -180,7 +184,7 @@ def _with(name: str, tensor: object):  # type: ignore[no-untyped-def]
         (_with("body.0.conv1.bias", "no tensor"), r"'body\.0\.conv1\.bias' is a str, expected a tensor"),
     ],
 )  # fmt: skip
-def test_what_is_wrong_with_a_state_dict_is_named(tmp_path: Path, change, message: str) -> None:  # type: ignore[no-untyped-def]
+def test_what_is_wrong_with_a_state_dict_is_named(tmp_path: Path, change: Change, message: str) -> None:
     path = tmp_path / "c_4bit.pth"
     torch.save({"params": change(official_state(scale=4, bits=4))}, path)
     with pytest.raises(CheckpointError, match=message) as error:
@@ -216,7 +220,7 @@ class _Opens:
     def __init__(self, path: Path):
         self.path = path
 
-    def __reduce__(self):  # type: ignore[no-untyped-def]
+    def __reduce__(self) -> tuple[Callable[[Path], None], tuple[Path]]:
         return Path.touch, (self.path,)
 
 

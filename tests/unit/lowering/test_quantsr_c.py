@@ -1,9 +1,14 @@
 """The integer graph of a ``quantsr_c`` network against the network: body, padding, residual stream, and tiles."""
 
 import dataclasses
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
+
+from qsr_edge.graph.ir import Constants, Graph
 
 torch = pytest.importorskip("torch")
 
@@ -53,7 +58,7 @@ def test_the_integer_graph_is_near_the_network_at_every_depth(scale: int, bits: 
         )
 
 
-def _constants(checkpoint: Checkpoint):  # type: ignore[no-untyped-def]
+def _constants(checkpoint: Checkpoint) -> Constants:
     return lower_checkpoint(checkpoint).constants
 
 
@@ -109,6 +114,17 @@ def test_padding_is_the_mean_of_the_image() -> None:
     assert (border - border[:, :, 3:4, 3:4]).abs().max() < 1.5
 
 
+class _Counting:
+    def __init__(self, graph: Graph, constants: Constants):
+        self.graph = graph
+        self.constants = constants
+        self.calls = 0
+
+    def __call__(self, window: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        self.calls += 1
+        return run_graph(self.graph, self.constants, window)
+
+
 @pytest.mark.parametrize("scale", [2, 3, 4])
 def test_tiles_have_no_seams(scale: int) -> None:
     lowered = lower_checkpoint(calibrated_network(scale=scale, bits=4))
@@ -119,14 +135,9 @@ def test_tiles_have_no_seams(scale: int) -> None:
         cost = graph_cost(graph, lowered.constants)
         assert cost.halo_px == halo
         whole = run_graph(graph, lowered.constants, image)
-        calls = []
-
-        def run(window, graph=graph, calls=calls):  # type: ignore[no-untyped-def]
-            calls.append(window.shape)
-            return run_graph(graph, lowered.constants, window)
-
+        run = _Counting(graph, lowered.constants)
         tiled = upscale_tiled(run, image, scale=scale, halo_px=cost.halo_px, tile_px=9)
-        assert len(calls) > 4
+        assert run.calls > 4
         assert np.array_equal(tiled, whole)
 
 
@@ -149,7 +160,7 @@ def test_nodes_are_those_of_the_network() -> None:
     assert {name.tensors_by_id()[name.output].upscale for name in lowered.graphs.values()} == {4}
 
 
-def test_a_checkpoint_survives_its_file(tmp_path) -> None:  # type: ignore[no-untyped-def]
+def test_a_checkpoint_survives_its_file(tmp_path: Path) -> None:
     checkpoint = calibrated_network(scale=4, bits=4, negative=True)
     write_checkpoint(tmp_path / "c.safetensors", checkpoint)
     again = read_checkpoint(tmp_path / "c.safetensors")
@@ -162,13 +173,14 @@ def test_a_checkpoint_survives_its_file(tmp_path) -> None:  # type: ignore[no-un
     assert first == second
 
 
-def _changed(checkpoint: Checkpoint, **changes: object) -> Checkpoint:
-    return dataclasses.replace(checkpoint, **changes)  # type: ignore[arg-type]
+def _changed(checkpoint: Checkpoint, **changes: Any) -> Checkpoint:
+    return dataclasses.replace(checkpoint, **changes)
 
 
 def test_what_cannot_be_lowered_is_refused() -> None:
     checkpoint = calibrated_network(scale=2, bits=4)
-    config = dataclasses.replace(checkpoint.config, calibrated=0)  # type: ignore[call-arg]
+    assert isinstance(checkpoint.config, QuantsrCConfig)
+    config = dataclasses.replace(checkpoint.config, calibrated=0)
     with pytest.raises(LoweringError, match="--calibration DIR"):
         lower_checkpoint(_changed(checkpoint, config=config))
     with pytest.raises(LoweringError, match="float checkpoint"):
@@ -181,7 +193,7 @@ def test_what_cannot_be_lowered_is_refused() -> None:
         lower_checkpoint(_changed(checkpoint, tensors=tiny))
 
 
-def test_silent_channels_are_lowered_and_stay_silent(tmp_path) -> None:  # type: ignore[no-untyped-def]
+def test_silent_channels_are_lowered_and_stay_silent(tmp_path: Path) -> None:
     state = official_state(scale=2, bits=4)
     for name in ("conv_first", *(f"body.{i}.conv2" for i in range(4)), "conv_after_body"):
         state[f"{name}.weight"][0] = 0

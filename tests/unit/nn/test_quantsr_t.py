@@ -2,6 +2,7 @@
 
 import itertools
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,11 +17,19 @@ from tests.swinir_oracle import swinir_light
 
 ORACLE_TOLERANCE = 2e-5
 """In units of an image in [0, 1]: float32 sums in another order, over some dozen operations."""
-SHAPE = {"scale": 2, "channels": 12, "blocks": 4, "groups": 2, "heads": 2, "depths": (1, 2, 4), "order": (2, 0, 3, 1)}
+SHAPE: dict[str, Any] = {
+    "scale": 2,
+    "channels": 12,
+    "blocks": 4,
+    "groups": 2,
+    "heads": 2,
+    "depths": (1, 2, 4),
+    "order": (2, 0, 3, 1),
+}
 
 
 def config(bits: int | None = None) -> SwinConfig:
-    return SwinConfig(**SHAPE, bits=bits)  # type: ignore[arg-type]
+    return SwinConfig(**SHAPE, bits=bits)
 
 
 def official_state(*, light: bool = False) -> dict[str, torch.Tensor]:
@@ -218,4 +227,4 @@ def test_quantized_sizes_and_profiles_that_cannot_be() -> None:
         {"profile": "portable", "bits": 4},
     ):
         with pytest.raises(CheckpointError, match=next(iter(change))):
-            SwinConfig(**{**SHAPE, **change})  # type: ignore[arg-type]
+            SwinConfig(**{**SHAPE, **change})

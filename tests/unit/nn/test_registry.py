@@ -1,5 +1,6 @@
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -7,7 +8,7 @@ import pytest
 from qsr_edge.errors import ArchitectureError, CheckpointError, QsrError
 from qsr_edge.nn.checkpoint import Checkpoint, expected_shapes, read_checkpoint, write_checkpoint
 from qsr_edge.nn.config import ArchitectureName, EdgeConfig
-from qsr_edge.nn.registry import ARCHITECTURES, ArchitectureRegistry, load_attribute
+from qsr_edge.nn.registry import ARCHITECTURES, Architecture, ArchitectureRegistry, load_attribute
 
 
 def test_every_name_is_registered_once() -> None:
@@ -30,7 +31,7 @@ def test_an_unknown_name_lists_the_known_ones(name: object) -> None:
 
 
 @pytest.mark.parametrize("architecture", list(ARCHITECTURES), ids=lambda architecture: architecture.name)
-def test_networks_and_lowerings_are_where_the_list_says(architecture) -> None:  # type: ignore[no-untyped-def]
+def test_networks_and_lowerings_are_where_the_list_says(architecture: Architecture) -> None:
     pytest.importorskip("torch")
     from qsr_edge.nn.network import SuperResolutionNetwork
 
@@ -44,7 +45,7 @@ def test_the_list_needs_no_torch() -> None:
     assert done.stdout.split() == ["False"]
 
 
-def test_a_checkpoint_tells_its_architecture(tmp_path) -> None:  # type: ignore[no-untyped-def]
+def test_a_checkpoint_tells_its_architecture(tmp_path: Path) -> None:
     config = EdgeConfig(scale=2, channels=4, blocks=1, depths=(1,), order=(0,), bits=4)
     tensors = {name: np.ones(shape, np.float32) for name, shape in expected_shapes(config).items()}
     write_checkpoint(tmp_path / "a.safetensors", Checkpoint(config=config, tensors=tensors))

@@ -2,6 +2,7 @@
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -22,8 +23,8 @@ from qsr_edge.training.loop import fit, train
 from qsr_edge.training.patches import ImagePair, TrainingImages
 
 PRESETS = tuple(name for name in preset_names(TrainRecipe) if name.startswith("quantsr_t_"))
-SMALL = {"batch": 1, "patch_px": 16, "iterations": 2, "validation_images": 1}
-TINY = {**SMALL, "channels": 12, "blocks": 2, "groups": 1, "heads": 2, "depths": (1, 2)}
+SMALL: dict[str, Any] = {"batch": 1, "patch_px": 16, "iterations": 2, "validation_images": 1}
+TINY: dict[str, Any] = {**SMALL, "channels": 12, "blocks": 2, "groups": 1, "heads": 2, "depths": (1, 2)}
 
 
 def images(scale: int) -> TrainingImages:
@@ -32,12 +33,12 @@ def images(scale: int) -> TrainingImages:
     return TrainingImages([ImagePair(hr, resize_bicubic(hr, 1 / scale)) for hr in originals])
 
 
-def recipe(name: str, **changes: object) -> TrainRecipe:
+def recipe(name: str, **changes: Any) -> TrainRecipe:
     found = read_recipe(name, TrainRecipe)
-    return dataclasses.replace(found, order_iteration=min(1, found.order_iteration), **changes)  # type: ignore[arg-type]
+    return dataclasses.replace(found, order_iteration=min(1, found.order_iteration), **changes)
 
 
-def trained(preset: str, folder: Path, start: Checkpoint | None, **changes: object) -> Checkpoint:
+def trained(preset: str, folder: Path, start: Checkpoint | None, **changes: Any) -> Checkpoint:
     settings = recipe(preset, **changes)
     train(settings, images(settings.scale), folder / f"{settings.name}.safetensors", start=start)
     return read_checkpoint(folder / f"{settings.name}.safetensors")
@@ -78,7 +79,7 @@ def test_comparisons_put_every_quantizer_into_one_network(tmp_path: Path) -> Non
     preset = read_recipe("quantizers_t_x2", CompareRecipe)
     assert preset.architecture is ArchitectureName.QUANTSR_T
     sizes = {key: TINY[key] for key in ("batch", "patch_px", "iterations", "channels", "blocks", "groups", "heads")}
-    comparison = dataclasses.replace(preset, bits=(2,), seeds=(0,), depths=(2,), **sizes)  # type: ignore[arg-type]
+    comparison = dataclasses.replace(preset, bits=(2,), seeds=(0,), depths=(2,), **sizes)
     codes = torch.randint(-128, 128, (1, 3, 16, 16)).float()
     outputs = {}
     for run in comparison.runs():
