@@ -283,13 +283,8 @@ def test_a_full_storage_at_the_push(
     assert left_on(one) == []
 
 
-@pytest.mark.slow
-def test_a_full_storage_while_measuring(
-    phone: PhoneFactory, android: Android, tiny_bundle: Path, photo: Path, tmp_path: Path
-) -> None:
-    one = phone()
-    device = android(one)
-    folder = begin(tmp_path / "run", device, tiny_bundle, photo, LONG)
+def fill_while_measuring(one: Phone, device: AndroidDevice, folder: Path) -> None:
+    """The phone's storage fills up under the agent; once there is room again the run goes on to its end."""
     quota_bytes = one.storage.quota_bytes
     one.on_results(14, one.fill_storage)
 
@@ -301,6 +296,15 @@ def test_a_full_storage_while_measuring(
     end_then_resume(folder, device, mend, r"storage is full.*free some space.*--resume")
     check_measured(folder, LONG)
     assert left_on(one) == []
+
+
+@pytest.mark.slow
+def test_a_full_storage_while_measuring(
+    phone: PhoneFactory, android: Android, tiny_bundle: Path, photo: Path, tmp_path: Path
+) -> None:
+    one = phone()
+    device = android(one)
+    fill_while_measuring(one, device, begin(tmp_path / "run", device, tiny_bundle, photo, LONG))
 
 
 @pytest.mark.slow

@@ -21,8 +21,8 @@ from tests.parity.test_android_bench import (
     back,
     begin,
     check_measured,
-    end_then_resume,
     faults,
+    fill_while_measuring,
     left_on,
 )
 from tests.parity.test_jvm_agent import AGENT, NEEDS_ANDROID_BUILD, REPOSITORY
@@ -118,17 +118,7 @@ def test_a_full_storage(
 ) -> None:
     one = jvm_phone()
     device = android(one)
-    folder = begin(tmp_path / "run", device, tiny_bundle, photo, LONG)
-    quota_bytes = one.storage.quota_bytes
-    one.on_results(14, one.fill_storage)
-
-    def mend() -> None:
-        assert any(record["kind"] == "steady" for record in read_log(folder))
-        one.storage.quota_bytes = quota_bytes
-
-    end_then_resume(folder, device, mend, r"storage is full.*free some space.*--resume")
-    check_measured(folder, LONG)
-    assert left_on(one) == []
+    fill_while_measuring(one, device, begin(tmp_path / "run", device, tiny_bundle, photo, LONG))
 
 
 def test_a_cable_at_the_pictures(

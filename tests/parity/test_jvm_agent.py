@@ -30,10 +30,10 @@ METADATA = ModelMetadata(name="x2", version="1", author="tests", licence="CC0-1.
 HEIGHT_PX, WIDTH_PX = 40, 56
 
 # Slow together, and CI compiles the library after the other tests; where it must be there, a skip is a failure.
-NEEDS_ANDROID_BUILD = (
+NEEDS_ANDROID_BUILD = [
     pytest.mark.slow,
     pytest.mark.skipif(not (HARNESS / "build" / "bench").is_dir(), reason="run `make android` first"),
-)
+]
 pytestmark = NEEDS_ANDROID_BUILD
 
 
