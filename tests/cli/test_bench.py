@@ -7,7 +7,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,6 +22,7 @@ from qsr_edge.bundle.writer import write_bundle
 from qsr_edge.cli import bench
 from qsr_edge.data.images import read_picture, write_picture
 from qsr_edge.data.picture import Picture
+from tests.waiting import PATIENCE_S, wait_until
 
 
 @pytest.fixture(autouse=True)
@@ -103,9 +103,7 @@ def test_a_killed_run_goes_on(run_cli, tiny_bundle: Path, tmp_path: Path) -> Non
     command = [sys.executable, "-m", "qsr_edge", "bench", "--bundle", str(tiny_bundle), "-o", str(run)]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     results = run / RESULTS_NAME
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline and not (results.exists() and results.read_bytes().count(b'"steady"') >= 3):
-        time.sleep(0.05)
+    wait_until(lambda: results.exists() and results.read_bytes().count(b'"steady"') >= 3, process.poll)
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
     lines = results.read_text().splitlines()
@@ -137,11 +135,9 @@ def test_ctrl_c_keeps_what_was_measured(tiny_bundle: Path, tmp_path: Path) -> No
     command = [sys.executable, "-m", "qsr_edge", "bench", "--bundle", str(tiny_bundle), "-o", str(run)]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     results = run / RESULTS_NAME
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline and not (results.exists() and b'"steady"' in results.read_bytes()):
-        time.sleep(0.05)
+    wait_until(lambda: results.exists() and b'"steady"' in results.read_bytes(), process.poll)
     process.send_signal(signal.SIGINT)
-    _, messages = process.communicate(timeout=60)
+    _, messages = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 130
     assert f"go on: qsr-edge bench --resume {run}" in messages
     last = json.loads(results.read_text().splitlines()[-1])

@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from PIL import Image
 from qsr_edge.nn.checkpoint import read_checkpoint
 from qsr_edge.recipe.reader import read_recipe
 from qsr_edge.recipe.train import TrainRecipe
+from tests.waiting import wait_until
 
 pytest.importorskip("torch")
 
@@ -120,9 +120,7 @@ def test_a_killed_run_goes_on_where_it_was_saved(
     command = [sys.executable, "-m", "qsr_edge", *arguments]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     process = subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL, env=environment)
-    deadline = time.monotonic() + 120
-    while not state.exists() and time.monotonic() < deadline:
-        time.sleep(0.02)
+    wait_until(state.exists, process.poll)
     process.send_signal(number)
     assert process.wait() == status
     assert state.exists()

@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -27,6 +26,7 @@ from tests.conftest import REPOSITORY
 from tests.phone_simulator.adb_server import AdbServer
 from tests.phone_simulator.models import SAMSUNG
 from tests.phone_simulator.phone import Phone
+from tests.waiting import PATIENCE_S, wait_until
 
 HOME = "/data/local/tmp/qsr-edge"
 APP = "/sdcard/Android/data/io.qsredge.bench/files"
@@ -244,9 +244,7 @@ def test_a_phone_that_does_not_come_back(
 
     def mend() -> None:
         # The agent has gone on without us.
-        deadline = time.monotonic() + 60
-        while one.app.pid() is not None and time.monotonic() < deadline:
-            time.sleep(0.05)
+        wait_until(lambda: one.app.pid() is None)
         assert left_on(one)
         one.plug_in()
         adb_server.await_state(one.address, "device")
@@ -378,7 +376,7 @@ def test_two_phones_at_once_and_kept_files(
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(120)
+        thread.join(PATIENCE_S)
     for folder in folders:
         check_measured(folder)
     assert faults(folders[0]) == []
@@ -458,18 +456,13 @@ def test_a_killed_command_is_gone_on_with(
         stderr=subprocess.DEVNULL,
     )
     log = run / RESULTS_NAME
-    deadline = time.monotonic() + 60
-    while not (log.exists() and log.read_bytes().count(b'"steady"') >= 2):
-        assert time.monotonic() < deadline, killed.poll()
-        time.sleep(0.05)
+    wait_until(lambda: log.exists() and log.read_bytes().count(b'"steady"') >= 2, killed.poll)
     killed.kill()
     killed.wait()
     kept = log.read_bytes()
     assert left_on(one)
     # The agent goes on without anybody who listens.
-    while one.app.pid() is not None:
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    wait_until(lambda: one.app.pid() is None)
     result = run_cli("bench", "--resume", run, "--json")
     assert result.exit_code == 0, result.stderr
     assert log.read_bytes().startswith(kept[: kept.rfind(b"\n") + 1])

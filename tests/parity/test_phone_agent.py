@@ -4,7 +4,6 @@ What it measures is this machine; no figure of it is a phone's, and none is look
 """
 
 import json
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,13 +13,13 @@ from qsr_edge.bench.job import Gate, Job, JobImage, JobVariant, dump_job
 from tests.phone_simulator.adb_server import AdbServer
 from tests.phone_simulator.agent import ACTIVITY, PACKAGE, PHONE_STATE_AGENT, PYTHON_AGENT
 from tests.phone_simulator.phone import Phone
+from tests.waiting import wait_until
 
 pytest.importorskip("ai_edge_litert")
 
 RUN = "/data/local/tmp/qsr-edge/r1"
 RESULTS = f"/sdcard/Android/data/{PACKAGE}/files/r1/results-1.jsonl"
 OUTPUTS = f"/sdcard/Android/data/{PACKAGE}/files/r1/outputs"
-WAIT_S = 60.0
 
 
 def start(server: AdbServer, phone: Phone, bundle: Path, folder: Path, *, gate: Gate | None = None) -> None:
@@ -65,10 +64,7 @@ def records(server: AdbServer, phone: Phone) -> list[dict[str, object]]:
 
 
 def await_record(server: AdbServer, phone: Phone, kind: str) -> list[dict[str, object]]:
-    deadline = time.monotonic() + WAIT_S
-    while kind not in [record["kind"] for record in records(server, phone)]:
-        assert time.monotonic() < deadline, phone.app.log.read_text()
-        time.sleep(0.1)
+    wait_until(lambda: kind in [record["kind"] for record in records(server, phone)], phone.app.log.read_text)
     return records(server, phone)
 
 

@@ -20,10 +20,10 @@ from tests.phone_simulator.agent import ACTIVITY, INSTRUMENTATION, PACKAGE
 from tests.phone_simulator.models import MODELS, SAMSUNG, Model
 from tests.phone_simulator.phone import Phone
 from tests.phone_simulator.wire import Authorization
+from tests.waiting import PATIENCE_S, wait_until
 
 HOME = "/data/local/tmp/qsr-edge"
 RESULTS = f"/sdcard/Android/data/{PACKAGE}/files/r1/results-1.jsonl"
-WAIT_S = 20.0
 
 # Writes a record every 20 ms until it is ended, or until the job's `queries` are done.
 AGENT = """
@@ -54,13 +54,6 @@ def adb_of(server: AdbServer, phone: Phone) -> Adb:
 def shell(server: AdbServer, phone: Phone, command: str) -> tuple[int, bytes, bytes]:
     ran = server.adb("-s", phone.address, "shell", "-T", command)
     return ran.returncode, ran.stdout, ran.stderr
-
-
-def await_true(condition: Callable[[], object]) -> None:
-    deadline = time.monotonic() + WAIT_S
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.02)
 
 
 @pytest.fixture
@@ -321,7 +314,7 @@ def test_a_pulled_cable_ends_a_push_and_leaves_nothing(
     assert adb_of(adb_server, one)(*push).returncode != 0
     adb_server.await_state(one.address, None)
     assert b"not found" in shell(adb_server, one, "true")[2]
-    await_true(lambda: not one.storage.host_path(f"{HOME}/big").exists())
+    wait_until(lambda: not one.storage.host_path(f"{HOME}/big").exists())
     one.plug_in()
     adb_server.await_state(one.address, "device")
     assert adb_of(adb_server, one)(*push).returncode == 0
@@ -333,23 +326,23 @@ def test_a_reboot_keeps_files_and_nothing_else(
 ) -> None:
     one = agent_phone()
     start_agent(adb_server, one, tmp_path)
-    await_true(lambda: len(records(one)) > 3)
+    wait_until(lambda: len(records(one)) > 3)
     pid = one.app.pid()
     identity = "cat /proc/sys/kernel/random/boot_id /proc/uptime; pidof io.qsredge.bench"
     before = shell(adb_server, one, identity)[1].decode().split()
     assert before[3] == str(pid)
     (tmp_path / "big").write_bytes(bytes(500_000))
+    began = time.monotonic()
     one.on_push(200_000, lambda: one.reboot(seconds=0.3))
     assert adb_of(adb_server, one)("push", str(tmp_path / "big"), f"{HOME}/big").returncode != 0
-    await_true(lambda: not one.plugged_in)
-    await_true(lambda: one.plugged_in)
+    wait_until(lambda: one.boot_id != before[0])
     adb_server.await_state(one.address, "device")
     code, out, _ = shell(adb_server, one, identity)
     after = out.decode().split()
     assert code == 1
     assert len(after) == 3
     assert after[0] != before[0]
-    assert float(after[1]) < 5
+    assert float(after[1]) <= time.monotonic() - began
     assert not Path(f"/proc/{pid}").exists()
     # A push that a crash cut is on the storage up to there.
     assert shell(adb_server, one, f"stat -c %s {HOME}/big {RESULTS}")[1].startswith(b"200000\n")
@@ -377,8 +370,8 @@ def test_a_restarted_server_and_a_glitch_interrupt_commands(adb_server: AdbServe
     one.on_command("sleep", lambda: one.after(0.2, one.cut_connections))
     began = time.monotonic()
     # This adb reports success when the connection breaks: who needs to know must let the command say that it ended.
-    assert shell(adb_server, one, "sleep 30 && echo ended") == (0, b"", b"")
-    assert time.monotonic() - began < 10
+    assert shell(adb_server, one, "sleep 60 && echo ended") == (0, b"", b"")
+    assert time.monotonic() - began < 30
     adb_server.restart()
     for each in (one, other):
         adb_server.await_state(each.address, "device")
@@ -409,7 +402,7 @@ def test_the_agent_runs_as_a_process_with_the_phones_paths(
 ) -> None:
     one = agent_phone()
     start_agent(adb_server, one, tmp_path)
-    await_true(lambda: len(records(one)) > 2)
+    wait_until(lambda: len(records(one)) > 2)
     code, out, _ = shell(adb_server, one, f"pidof {PACKAGE}")
     assert (code, int(out)) == (0, one.app.pid())
     assert shell(adb_server, one, f"kill -9 {one.app.pid()}")[2].endswith(b"Operation not permitted\n")
@@ -447,21 +440,21 @@ def test_faults_of_the_app(adb_server: AdbServer, agent_phone: PhoneFactory, tmp
     start_agent(adb_server, one, tmp_path)
     # Without the cable it goes on.
     one.on_results(3, one.pull_cable)
-    await_true(lambda: not one.plugged_in)
+    wait_until(lambda: not one.plugged_in)
     known = len(records(one))
-    await_true(lambda: len(records(one)) > known + 3)
+    wait_until(lambda: len(records(one)) > known + 3)
     one.plug_in()
     adb_server.await_state(one.address, "device")
     # The date is set back an hour while it measures.
     one.on_results(known + 5, lambda: one.set_clock(-3600))
-    await_true(lambda: any(a["time_ms"] - b["time_ms"] > 3_590_000 for a, b in itertools.pairwise(records(one))))
+    wait_until(lambda: any(a["time_ms"] - b["time_ms"] > 3_590_000 for a, b in itertools.pairwise(records(one))))
     # The storage is full: its next write fails, and what is there stays.
     one.fill_storage()
-    await_true(lambda: one.app.pid() is None)
+    wait_until(lambda: one.app.pid() is None)
     assert one.app.log.read_text() == "errno 27\n"
     kept = records(one)
     assert shell(adb_server, one, f"am start -n {ACTIVITY} --es job {HOME}/r1/job.json")[0] == 0
-    await_true(lambda: one.app.pid() is None)
+    wait_until(lambda: one.app.pid() is None)
     assert records(one) == kept
     # The end of the file is lost.
     one.cut_results()
@@ -477,7 +470,7 @@ def test_closing_a_phone_ends_its_agent_and_removes_its_files(
 ) -> None:
     one = agent_phone()
     start_agent(adb_server, one, tmp_path)
-    await_true(lambda: records(one))
+    wait_until(lambda: records(one))
     pid, root = one.app.pid(), one.storage.root
     one.close()
     assert not Path(f"/proc/{pid}").exists()
@@ -510,7 +503,7 @@ def test_a_pushed_binary_runs_by_its_stand_in(adb_server: AdbServer, phone: Phon
     one.binaries["benchmark_model"] = (sys.executable, "-c", "import time; print('on', flush=True); time.sleep(60)")
     with ThreadPoolExecutor(1) as pool:
         running = pool.submit(shell, adb_server, one, f"{HOME}/benchmark_model")
-        await_true(lambda: one.processes)
+        wait_until(lambda: one.processes)
         pid = int(shell(adb_server, one, "pidof benchmark_model")[1])
         assert shell(adb_server, one, f"kill {pid}")[0] == 0
-        assert running.result(WAIT_S)[0] == 137
+        assert running.result(PATIENCE_S)[0] == 137

@@ -2,13 +2,13 @@
 
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from qsr_edge.bench import fleet
+from tests.waiting import wait_until
 
 # Writes its name when it runs, and when it was interrupted; then takes three seconds to clean up.
 _RUN = """
@@ -35,10 +35,7 @@ def test_an_interruption_reaches_all_before_any_is_waited_for(tmp_path: Path, mo
     paths = [tmp_path / name for name in "abc"]
 
     def interrupt_once_all_run(running: object) -> None:
-        deadline = time.monotonic() + 60
-        while not all(path.exists() and path.read_text() == "running" for path in paths):
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
+        wait_until(lambda: all(path.exists() and path.read_text() == "running" for path in paths))
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
