@@ -91,8 +91,9 @@ class Phone:
         self._cuts = 0
         self._connections: set[Connection] = set()
         self._server: asyncio.Server | None = None
-        self._socket = _bound(port)
-        self.port: int = self._socket.getsockname()[1]
+        # Never listens: the port stays the phone's while its cable is out, and connections to it are refused.
+        self._reserved = _bound(port)
+        self.port: int = self._reserved.getsockname()[1]
         self._loop = asyncio.new_event_loop()
         self._loop.set_exception_handler(self._note_defect)
         self._thread = threading.Thread(target=self._loop.run_forever, name=f"phone-{self.port}", daemon=True)
@@ -266,7 +267,7 @@ class Phone:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(CALL_S)
         self._loop.close()
-        self._socket.close()
+        self._reserved.close()
         shutil.rmtree(self._folder)
 
     def __enter__(self) -> "Phone":
@@ -285,14 +286,12 @@ class Phone:
 
     async def _listen(self) -> None:
         if self._server is None and self.powered and self._has_cable:
-            self._server = await asyncio.start_server(self._connected, sock=self._socket)
+            self._server = await asyncio.start_server(self._connected, sock=_bound(self.port))
 
     def _unplug(self) -> None:
         if self._server is not None:
             self._server.close()
             self._server = None
-            # Bound and not listening: connections are refused, and nobody else gets the port.
-            self._socket = _bound(self.port)
         self._abort_connections()
 
     async def _boot(self) -> None:
@@ -378,5 +377,6 @@ class Phone:
 def _bound(port: int) -> socket.socket:
     made = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     made.bind(("127.0.0.1", port))
     return made

@@ -5,7 +5,6 @@ import contextlib
 import random
 import socket
 import struct
-import time
 from collections.abc import Generator
 from pathlib import Path
 
@@ -25,6 +24,7 @@ from tests.phone_simulator.wire import (
     Command,
     Packet,
 )
+from tests.waiting import wait_until
 
 TIMEOUT_S = 10.0
 HEADER = struct.Struct("<6I")
@@ -264,10 +264,11 @@ def test_a_phone_that_boots_without_a_cable_waits_for_it(bare_phone: Phone) -> N
     first = bare_phone.boot_id
     bare_phone.reboot(seconds=0.05)
     bare_phone.pull_cable()
-    while bare_phone.boot_id == first:
-        time.sleep(0.01)
+    wait_until(lambda: bare_phone.boot_id != first)
     with pytest.raises(ConnectionRefusedError):
         Peer(bare_phone)
+    with socket.socket() as other, pytest.raises(OSError, match="in use"):
+        other.bind(("127.0.0.1", bare_phone.port))  # nobody gets the port meanwhile
     assert not bare_phone.battery.plugged_in
     bare_phone.plug_in()
     with greeted(bare_phone) as peer:
