@@ -1,11 +1,12 @@
 """A run from its first part to its last: asks the device, keeps what it finds, and begins anew where that helps."""
 
+import fcntl
 import hashlib
 import math
 import tempfile
 import time
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -42,11 +43,12 @@ def measure_run(folder: Path, device: Device, on_progress: Progress = lambda sha
         BenchError: if the run could not be completed; what was measured is in the log.
         KeyboardInterrupt: likewise.
     """
-    records = list(read_log(folder))
-    header = run_header(records)
-    log = RunLog(folder / RESULTS_NAME)
+    header = run_header(read_log(folder))
     with ExitStack() as stack:
         interruption = stack.enter_context(Interruption())
+        stack.enter_context(_alone(folder))
+        records = list(read_log(folder))
+        log = RunLog(folder / RESULTS_NAME)
         scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="qsr-edge-run-")))
         run = open_run(header, folder, scratch, stack)
         if evaluate_run(records).complete:
@@ -64,6 +66,21 @@ def measure_run(folder: Path, device: Device, on_progress: Progress = lambda sha
             raise
         _clean(device, run.run, sink)
         log.append("end", complete=True)
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Refuse a folder that another process measures into; the system forgets a lock with the process that held it."""
+    with (folder / RESULTS_NAME).open("rb+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise BenchError(
+                f"{folder}: another qsr-edge bench measures into it now; wait for its end, or end it by Ctrl-C"
+            ) from error
+        except OSError:
+            pass  # not every network's file system has locks
+        yield
 
 
 def _measure_parts(run: OpenRun, device: Device, sink: "_RunSink") -> None:

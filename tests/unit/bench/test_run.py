@@ -162,3 +162,17 @@ def test_what_is_fetched_after_ctrl_c_is_kept(folder: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         measure_run(folder, Rescuing(losses=0))
     assert {"start", "steady", "image", "quality"} <= {record["kind"] for record in read_log(folder)}
+
+
+def test_two_do_not_measure_into_one_folder(folder: Path) -> None:
+    class Twice(LossyDevice):
+        def run_part(self, plan: PartPlan, sink: Sink) -> PartEnd:
+            before = (folder / RESULTS_NAME).read_bytes()
+            with pytest.raises(BenchError, match="another qsr-edge bench measures into it now; wait for its end"):
+                measure_run(folder, LossyDevice(losses=0))
+            assert (folder / RESULTS_NAME).read_bytes() == before
+            return super().run_part(plan, sink)
+
+    measure_run(folder, Twice(losses=0))
+    assert evaluate_run(read_log(folder)).complete
+    measure_run(folder, LossyDevice(losses=0))
