@@ -4,9 +4,10 @@ import re
 
 from qsr_edge.bench.adb import AdbDevice
 from qsr_edge.bench.android_part import AndroidPart, ResultsReader
+from qsr_edge.bench.claim import Claim
 from qsr_edge.bench.condition import Condition
 from qsr_edge.bench.device import DeviceInfo, DeviceKind, PartEnd, PartPlan, Sink
-from qsr_edge.bench.device_files import PACKAGE, DeviceFiles
+from qsr_edge.bench.device_files import DeviceFiles
 from qsr_edge.bench.dumpsys import parse_condition
 from qsr_edge.bench.link import Link
 from qsr_edge.errors import BenchError
@@ -96,7 +97,7 @@ class AndroidDevice:
         link = Link(self.adb, wait_s=self.wait_s, on_fault=sink.fault, on_status=sink.status)
         self._uncollected = True
         link.open()
-        link.keep(lambda: self.adb.run(f"am force-stop {PACKAGE}"))
+        Claim(link, run).stop_app()
         ResultsReader(link, DeviceFiles(link, run), part, sink, skip=received).fetch()
         self._uncollected = False
 
@@ -109,7 +110,7 @@ class AndroidDevice:
         if self._uncollected or (part is not None and not part.rescue()):
             raise BenchError(f"{self.id}: its results and files stay on it; --resume fetches them and cleans up")
         link = Link(self.adb, wait_s=self.wait_s)
-        DeviceFiles(link, run).remove(keep_files=self.keep_files)
+        DeviceFiles(link, run).remove(keep_files=self.keep_files, release=Claim(link, run).release)
 
 
 def parse_properties(text: str) -> dict[str, str]:

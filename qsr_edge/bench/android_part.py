@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import PurePosixPath
 
 from qsr_edge.bench.adb import AdbDevice, ConnectionLostError, NoSpaceError, is_full
+from qsr_edge.bench.claim import Claim
 from qsr_edge.bench.condition import Condition
 from qsr_edge.bench.device import PartEnd, PartPlan, Phase, Sink
 from qsr_edge.bench.device_files import PACKAGE, DeviceFiles, quoted
@@ -62,6 +63,7 @@ class AndroidPart:
         self._began = time.monotonic()
         self._link = Link(device, wait_s=wait_s, on_fault=sink.fault, on_status=sink.status)
         self._files = DeviceFiles(self._link, plan.run)
+        self._claim = Claim(self._link, plan.run)
         self._results = ResultsReader(self._link, self._files, plan.part, sink)
         self._started = False
         self.lost = False
@@ -71,6 +73,7 @@ class AndroidPart:
         self._link.open()
         self._check_installed()
         try:
+            self._claim.check()
             self._link.phase = Phase.PUSH
             job = self._files.push(self._plan, self._sink.status)
             self._condition()
@@ -97,7 +100,7 @@ class AndroidPart:
         self._sink.status("stopping, and fetching what was measured")
         link = Link(self._device, wait_s=RESCUE_S)
         try:
-            link.keep(lambda: self._device.run(f"am force-stop {PACKAGE}"))
+            Claim(link, self._plan.run).stop_app()
             if self._started:
                 self._results.use(link)
                 self._results.fetch()
@@ -115,7 +118,8 @@ class AndroidPart:
         """Start the app on the job; an earlier one is stopped first."""
         results = self._files.results(self._plan.part)
         # Of a start whose answer was lost, the app may run; of earlier parts, nothing must.
-        self._link.keep(lambda: self._device.run(f"am force-stop {PACKAGE}"))
+        self._claim.take(self._plan.part, PACKAGE)
+        self._claim.stop_app()
         self._started = True
 
         def start() -> None:
@@ -144,7 +148,7 @@ class AndroidPart:
             elif not running and (self._results.taken.any or now - news > self._start_allowance_s):
                 return self._died()
             elif now - news > SILENT_S:
-                self._link.keep(lambda: self._device.run(f"am force-stop {PACKAGE}"))
+                self._claim.stop_app()
                 self._results.fetch()
                 reason = f"the app wrote nothing for {SILENT_S:.0f} s and was stopped"
                 self._sink.fault(Phase.MEASURE, reason)

@@ -21,6 +21,8 @@ HOME = PurePosixPath("/data/local/tmp/qsr-edge")
 APP_FILES = PurePosixPath(f"/sdcard/Android/data/{PACKAGE}/files")
 """Where the app writes and the shell reads and deletes."""
 CACHE = HOME / "files"
+CLAIM = HOME / "measuring"
+"""Names the run that measures; see :mod:`qsr_edge.bench.claim`."""
 _HASHES_AT_ONCE = 100
 
 
@@ -127,15 +129,21 @@ class DeviceFiles:
                 timeout_s=COMMAND_S + file.size_bytes / SLOWEST_BYTES_PER_S,
             )
 
-    def remove(self, *, keep_files: bool) -> None:
-        """Remove all of the run.
+    def remove(self, *, keep_files: bool, release: Callable[[], None]) -> None:
+        """Remove all of the run; the pushed contents too, unless they are kept or another run is on the phone.
+
+        Args:
+            keep_files: whether they are kept.
+            release: makes sure that nothing writes to the run's files any more.
 
         Raises:
             BenchError: naming what is left, and the command that removes it.
         """
         own = [self.folder, self.app_folder, *([] if keep_files else [CACHE])]
         try:
-            self._command(f"am force-stop {PACKAGE}")
+            release()
+            if keep_files or self._others():
+                own = [self.folder, self.app_folder, *self._unfinished()]
             self._command(f"rm -rf {quoted(*own)}", timeout_s=3 * COMMAND_S)
             self._link.keep(lambda: self._device.shell(f"rmdir {quoted(HOME)} 2>/dev/null"))
             listing = self._link.keep(lambda: self._device.shell(f"ls -d {quoted(*own)}"))
@@ -144,6 +152,18 @@ class DeviceFiles:
         left = [path for path in own if str(path).encode() in listing.out.split()]
         if left:
             raise BenchError(f"{self._device.serial}: not all could be removed; {self._left(left)}")
+
+    def _others(self) -> set[str]:
+        """Runs that have files on the phone, besides this one."""
+        return set(self._names(HOME)) - {self._run, CACHE.name, CLAIM.name}
+
+    def _unfinished(self) -> list[PurePosixPath]:
+        """What this run was pushing when it was interrupted."""
+        return [CACHE / name for name in self._names(CACHE) if name.endswith(f".{self._run}.part")]
+
+    def _names(self, folder: PurePosixPath) -> list[str]:
+        listing = self._link.keep(lambda: self._device.shell(f"ls {quoted(folder)} 2>/dev/null"))
+        return listing.out.decode(errors="replace").split()
 
     def _left(self, paths: Sequence[PurePosixPath]) -> str:
         command = f"adb -s {self._device.serial} shell rm -rf {quoted(*paths)}"

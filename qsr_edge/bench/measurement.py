@@ -124,9 +124,10 @@ class _Measurement:
             self._log.append("placement", variant=variant.label, **placement)
         warm = [first_us]
         if self._effort.warm_up_ms:
-            warm = []
-            while sum(warm) < 1000 * self._effort.warm_up_ms:
-                warm += worker.run(1)[0]
+            warm = worker.run(1)[0]
+            while (left_us := 1000 * self._effort.warm_up_ms - sum(warm)) > 0:
+                # Asking for each inference takes longer than a short one does.
+                warm += worker.run(max(1, min(left_us, 1000 * _CHUNK_MS) // max(1, min(warm))))[0]
             self._log.append("warm-up", variant=variant.label, latencies_us=warm)
         self._typical_us[variant.label] = max(1, min(warm))
         left = self._images_left(variant)

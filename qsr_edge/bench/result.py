@@ -7,6 +7,7 @@ from typing import Any
 
 from qsr_edge.bench.log import Record
 from qsr_edge.bench.statistics import LatencySummary, summarize
+from qsr_edge.bench.sustained import Minute, minutes_of
 from qsr_edge.errors import BenchError
 
 SCHEMA = 2
@@ -43,23 +44,6 @@ class ImageResult:
     ssim: float | None
     equal: bool | None
     picture: str | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Minute:
-    """One minute of a sustained phase.
-
-    Attributes:
-        minute: 0 for the first.
-        latency: of the inferences that ended in it, to the resolution of a record (5 s or so).
-        thermal_status: the highest seen in it; None if the device does not tell.
-        temperature_mc: the highest seen in it.
-    """
-
-    minute: int
-    latency: LatencySummary
-    thermal_status: int | None
-    temperature_mc: int | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -197,7 +181,6 @@ def _variant_result(label: str, records: Sequence[Record]) -> VariantResult | No
         return None
     cpu = [value for record in steady for value in record.get("cpu_us", ())]
     golden = [record["golden_equal"] for record in starts]
-    minutes = tuple(_minutes(by_kind.get("sustained", []), by_kind.get("condition", [])))
     placements = by_kind.get("placement", [])
     return VariantResult(
         label=label,
@@ -210,7 +193,7 @@ def _variant_result(label: str, records: Sequence[Record]) -> VariantResult | No
         peak_bytes=max((record["peak_bytes"] for record in steady if "peak_bytes" in record), default=None),
         placement=_placement(placements[-1]) if placements else None,
         images=tuple(_images(by_kind.get("quality", []))),
-        minutes=minutes,
+        minutes=tuple(minutes_of(label, records)),
         energy_uj=_energy_uj(by_kind.get("sustained", []), by_kind.get("condition", [])),
     )
 
@@ -258,44 +241,6 @@ def _images(records: Sequence[Record]) -> Iterator[ImageResult]:
             equal=record.get("equal"),
             picture=record.get("picture"),
         )
-
-
-def _minutes(sustained: Sequence[Record], conditions: Sequence[Record]) -> Iterator[Minute]:
-    """Sustained records by the minute of their beginning; conditions are of the minute in which they were received."""
-    latencies: dict[int, list[int]] = {}
-    spans: list[tuple[int, int]] = []  # wall clock of each record's end, minute
-    begins_ms = 0
-    for record in sustained:
-        # A resumed part goes on where the last one ended.
-        minute = begins_ms // 60_000
-        latencies.setdefault(minute, []).extend(record["latencies_us"])
-        spans.append((_received_ms(record), minute))
-        begins_ms = record["since_ms"]
-    states: dict[int, list[Mapping[str, Any]]] = {}
-    for record in conditions:
-        minute = next((minute for end_ms, minute in spans if _received_ms(record) <= end_ms), max(latencies, default=0))
-        states.setdefault(minute, []).append(record["condition"])
-    for minute, values in sorted(latencies.items()):
-        if values:
-            yield Minute(
-                minute=minute,
-                latency=summarize(values),
-                thermal_status=_highest(states.get(minute, []), "thermal_status"),
-                temperature_mc=_highest(states.get(minute, []), "temperature_mc", "battery_temperature_mc"),
-            )
-
-
-def _received_ms(record: Record) -> int:
-    return int(record.get("received_ms", record["time_ms"]))
-
-
-def _highest(conditions: Sequence[Mapping[str, Any]], *keys: str) -> int | None:
-    """Of the first key that any condition has."""
-    for key in keys:
-        values = [condition[key] for condition in conditions if key in condition]
-        if values:
-            return int(max(values))
-    return None
 
 
 def _energy_uj(sustained: Sequence[Record], conditions: Sequence[Record]) -> int | None:

@@ -1,22 +1,21 @@
 """A run from its first part to its last: asks the device, keeps what it finds, and begins anew where that helps."""
 
+import fcntl
 import hashlib
 import math
-import signal
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
-from types import FrameType
 
 import numpy as np
 from numpy.typing import NDArray
 
 from qsr_edge.bench.device import Device, PartPlan, Phase
 from qsr_edge.bench.host import HostDevice
+from qsr_edge.bench.interruption import Interruption
 from qsr_edge.bench.log import RESULTS_NAME, Record, RunLog, done_of, read_log, received_of
 from qsr_edge.bench.plan import IMAGES_FOLDER, OpenRun, open_run, runs_here, share_done
 from qsr_edge.bench.result import evaluate_run, run_header
@@ -44,17 +43,20 @@ def measure_run(folder: Path, device: Device, on_progress: Progress = lambda sha
         BenchError: if the run could not be completed; what was measured is in the log.
         KeyboardInterrupt: likewise.
     """
-    records = list(read_log(folder))
-    header = run_header(records)
-    log = RunLog(folder / RESULTS_NAME)
+    header = run_header(read_log(folder))
     with ExitStack() as stack:
+        interruption = stack.enter_context(Interruption())
+        stack.enter_context(_alone(folder))
+        records = list(read_log(folder))
+        log = RunLog(folder / RESULTS_NAME)
         scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="qsr-edge-run-")))
         run = open_run(header, folder, scratch, stack)
         if evaluate_run(records).complete:
             # Nothing is left to be measured; something may be left to be removed.
             device.clean(run.run)
             return
-        sink = _RunSink(run, folder, log, records, on_progress, check_bytes=not isinstance(device, HostDevice))
+        check_bytes = not isinstance(device, HostDevice)
+        sink = _RunSink(run, folder, log, records, on_progress, interruption, check_bytes=check_bytes)
         sink.show()
         try:
             _measure_parts(run, device, sink)
@@ -64,6 +66,21 @@ def measure_run(folder: Path, device: Device, on_progress: Progress = lambda sha
             raise
         _clean(device, run.run, sink)
         log.append("end", complete=True)
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Refuse a folder that another process measures into; the system forgets a lock with the process that held it."""
+    with (folder / RESULTS_NAME).open("rb+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise BenchError(
+                f"{folder}: another qsr-edge bench measures into it now; wait for its end, or end it by Ctrl-C"
+            ) from error
+        except OSError:
+            pass  # not every network's file system has locks
+        yield
 
 
 def _measure_parts(run: OpenRun, device: Device, sink: "_RunSink") -> None:
@@ -134,6 +151,7 @@ class _RunSink:
         log: RunLog,
         records: list[Record],
         on_progress: Progress,
+        interruption: Interruption,
         *,
         check_bytes: bool,
     ):
@@ -143,6 +161,7 @@ class _RunSink:
         self._folder = folder
         self._log = log
         self._on_progress = on_progress
+        self._interruption = interruption
         self._check_bytes = check_bytes
         self._shown = float("-inf")
         self._expected: dict[tuple[Path, int, str], NDArray[np.uint8] | None] = {}
@@ -157,6 +176,7 @@ class _RunSink:
         if record["kind"] in ("steady", "sustained"):
             self.measured += 1
         self.show(_describe(record))
+        self._interruption.check()
 
     def output(self, record: Record, content: bytes) -> None:
         label, name = record["variant"], record["image"]
@@ -170,7 +190,7 @@ class _RunSink:
         upscaled = np.frombuffer(content, np.uint8).reshape(original.shape)
         index = [variant.label for variant in self._run.variants].index(label)
         picture = Path(IMAGES_FOLDER) / name / f"{index}.png"
-        with _interrupted_afterwards():
+        with self._interruption.deferred():
             write_picture(self._folder / picture, Picture(rgb=upscaled, alpha=None, grey=False), overwrite=True)
             psnr_db = psnr_y(upscaled, original, border_px=self._run.scale)
             values: dict[str, object] = {"ssim": ssim_y(upscaled, original, border_px=self._run.scale)}
@@ -186,6 +206,7 @@ class _RunSink:
 
     def status(self, text: str) -> None:
         self.show(text)
+        self._interruption.check()
 
     def show(self, text: str | None = None) -> None:
         # Summing up a long run takes a moment, which the measurement should not lose too often.
@@ -208,22 +229,6 @@ class _RunSink:
             )
         expected = self._expected[key]
         return None if expected is None else bool(np.array_equal(expected, upscaled))
-
-
-@contextmanager
-def _interrupted_afterwards() -> Iterator[None]:
-    """Ctrl-C takes effect at the end: destructors and bare excepts of packages may swallow it, and the run go on."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    came: list[tuple[int, FrameType | None]] = []
-    before = signal.signal(signal.SIGINT, lambda number, frame: came.append((number, frame)))
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
-        if came and callable(before):
-            before(*came[0])
 
 
 def _describe(record: Record) -> str | None:

@@ -13,6 +13,7 @@ from pathlib import Path, PurePosixPath
 
 from qsr_edge.bench.adb import COMMAND_S, AdbDevice, ConnectionLostError, NoSpaceError
 from qsr_edge.bench.android import AndroidDevice
+from qsr_edge.bench.claim import Claim
 from qsr_edge.bench.condition import Condition, above_gate
 from qsr_edge.bench.device import DeviceInfo, PartEnd, PartPlan, Phase, PlannedVariant, Sink
 from qsr_edge.bench.device_files import DeviceFiles, LocalFile, local_file, quoted
@@ -202,6 +203,9 @@ class _StockPart:
         self._began = time.monotonic()
         self._link = Link(phone.adb, wait_s=phone.wait_s, on_fault=sink.fault, on_status=sink.status)
         self._files = DeviceFiles(self._link, plan.run)
+        self._claim = Claim(self._link, plan.run)
+        # What ran before the phone was this run's may be another's.
+        self._claimed = False
         self._path = self._files.folder / program.name
         self._manifests = {variant.bundle: _manifest(variant.bundle) for variant in plan.variants}
         self._queries = {variant.label: variant.done.queries for variant in plan.variants}
@@ -212,6 +216,7 @@ class _StockPart:
     def run(self) -> PartEnd:
         self._link.open()
         try:
+            self._claim.check()
             self._link.phase = Phase.PUSH
             self._push()
             self._record("agent", protocol=PROTOCOL, run=self._plan.run, part=self._plan.part, agent=self._program.name)
@@ -229,6 +234,8 @@ class _StockPart:
 
     def stop(self) -> None:
         """End a process that was left behind, as far as the phone is there."""
+        if not self._claimed:
+            return
         with contextlib.suppress(BenchError):
             pids = self._device.shell(f"pidof {self._program.name}").out.decode(errors="replace").split()
             if pids and all(pid.isdecimal() for pid in pids):
@@ -289,6 +296,8 @@ class _StockPart:
         )
         self._sink.status(f"{self._program.name}: {label}, process {self._rounds[label] + 1}")
         command = " ".join(shlex.quote(word) for word in self._program.words(one))
+        self._claim.take(self._plan.part, self._program.name)
+        self._claimed = True
         output = self._link.keep(lambda: self._start(command, one))
         if not self._rounds[label]:
             self._record("start", variant=label, load_us=output.load_us, first_us=output.first_us,

@@ -8,10 +8,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from qsr_edge.bench.sustained import State
 from qsr_edge.report.findings import THERMAL_NAMES, ms
 from qsr_edge.report.quality import Panel, Point
 from qsr_edge.report.regression import Comparison, Verdict
-from qsr_edge.report.run import State, Variant
+from qsr_edge.report.run import Variant
 from qsr_edge.report.svg import (
     CHARACTER_PX,
     Axis,
@@ -292,7 +293,7 @@ def _strip(
 
 
 def _temperature_strip(states: Sequence[State], x_axis: Axis, y: float) -> tuple[list[Element], float]:
-    values = [(state.at_ms, state.temperature_c) for state in states if state.temperature_c is not None]
+    values = [(state.at_ms, state.temperature_mc / 1000) for state in states if state.temperature_mc is not None]
     return _strip("temperature, °C", values, x_axis, y, "°C", 6)
 
 

@@ -4,16 +4,16 @@ import json
 import math
 import statistics
 import unicodedata
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from qsr_edge.bench.log import RESULTS_NAME, Record, read_log
 from qsr_edge.bench.record_form import check_record
 from qsr_edge.bench.result import SCHEMA, VariantResult, evaluate_run
+from qsr_edge.bench.sustained import states_of, sustained_parts
 from qsr_edge.errors import BenchError
-from qsr_edge.report.run import Device, Fault, Gate, RecordedQuality, Run, State, Variant
+from qsr_edge.report.run import Device, Fault, Gate, RecordedQuality, Run, Variant
 
 MAX_TEXT = 200
 _NO_TEXT = frozenset({"picture", "bundle", "latencies_us", "cpu_us"})
@@ -92,7 +92,7 @@ def read_run(folder: Path) -> Run:
         power_save=any(entry.get("power_save") for entry in conditions),
         low_memory=any(record["event"] == "low-memory" for record in events),
         averages=result.averages,
-        cooled=tuple(label for label in labels if _sustained_parts(label, records) > 1),
+        cooled=tuple(label for label in labels if sustained_parts(label, records) > 1),
     )
 
 
@@ -179,77 +179,6 @@ def _variant(entry: Mapping[str, Any], result: VariantResult | None, records: Se
         golden_equal=False if False in golden else None if None in golden or not golden else True,
         placement=result.placement if result else None,
         minutes=result.minutes if result else (),
-        states=_states(entry["label"], records),
+        states=states_of(entry["label"], records),
         energy_mj=result.energy_uj / 1000 if result and result.energy_uj is not None else None,
     )
-
-
-def _with_parts(records: Iterable[Record]) -> Iterable[tuple[int, Record]]:
-    """Each record with the number of `agent` records up to it: the device's clock starts anew with each."""
-    part = 0
-    for record in records:
-        part += record["kind"] == "agent"
-        yield part, record
-
-
-def _sustained_parts(label: str, records: Sequence[Record]) -> int:
-    own = [(part, record) for part, record in _with_parts(records) if record.get("variant") == label]
-    return len({part for part, record in own if record["kind"] == "sustained"})
-
-
-def _states(label: str, records: Sequence[Record]) -> tuple[State, ...]:
-    """The device's state on the time axis of a variant's sustained phase.
-
-    The agent's conditions share its monotonic clock with the phase's records. What adb told in between has the clock of
-    this machine, which stamped those records too.
-    """
-    device_offset: dict[int, int] = {}
-    host_offset: dict[int, int] = {}
-    ends: dict[int, list[int]] = {}
-    for part, record in _with_parts(records):
-        if record["kind"] == "sustained" and record.get("variant") == label:
-            ends.setdefault(part, []).append(int(record["since_ms"]))
-            if "elapsed_ms" in record:
-                device_offset.setdefault(part, int(record["elapsed_ms"]) - int(record["since_ms"]))
-            if "received_ms" in record:
-                host_offset.setdefault(part, int(record["received_ms"]) - int(record["since_ms"]))
-    last = 0
-    windows: dict[int, tuple[int, int]] = {}
-    for part, values in ends.items():
-        windows[part] = (last, max(values))
-        last = max(last, *values)
-    found: list[tuple[int, str, Mapping[str, Any]]] = []
-    for part, record in _with_parts(records):
-        if record["kind"] != "condition" or part not in windows:
-            continue
-        begin, end = windows[part]
-        source = record.get("source", "")
-        if source == "adb":
-            if part not in host_offset or "time_ms" not in record:
-                continue
-            at_ms = int(record.get("received_ms", record["time_ms"])) - host_offset[part]
-            if not begin <= at_ms <= end:
-                continue
-        elif record.get("variant") == label and part in device_offset and "elapsed_ms" in record:
-            at_ms = min(max(begin, int(record["elapsed_ms"]) - device_offset[part]), end)
-        else:
-            continue
-        found.append((at_ms, source, record["condition"]))
-    # Skin, hottest zone and battery are other places: one line shows one of them, as one source tells it.
-    sensors = Counter(
-        (source, key)
-        for _, source, condition in found
-        for key in ("temperature_mc", "battery_temperature_mc")
-        if key in condition
-    )
-    sensor = max(sensors, key=lambda each: (sensors[each], each[1] == "temperature_mc"), default=("", ""))
-    states = [
-        State(
-            at_ms=at_ms,
-            thermal_status=_int(condition.get("thermal_status")),
-            temperature_c=condition[sensor[1]] / 1000 if source == sensor[0] and sensor[1] in condition else None,
-            battery_percent=condition.get("battery_percent"),
-        )
-        for at_ms, source, condition in found
-    ]
-    return tuple(sorted(states, key=lambda state: state.at_ms))

@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from qsr_edge.bench.result import AverageResult, ImageResult, Minute, PlacementResult
+from qsr_edge.bench.result import AverageResult, ImageResult, PlacementResult
 from qsr_edge.bench.statistics import LatencySummary
+from qsr_edge.bench.sustained import Minute, State
 
 
 def bits_name(bits: int | None) -> str:
@@ -23,16 +24,6 @@ class RecordedQuality:
 
     dataset: str
     psnr_db: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class State:
-    """The device's state at a moment of a variant's sustained phase; None is unknown."""
-
-    at_ms: int
-    thermal_status: int | None
-    temperature_c: float | None
-    battery_percent: float | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

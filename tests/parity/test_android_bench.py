@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from qsr_edge.bench.android import AndroidDevice
-from qsr_edge.bench.job import Effort
+from qsr_edge.bench.job import Effort, Gate
 from qsr_edge.bench.log import RESULTS_NAME, Record, RunLog, read_log
 from qsr_edge.bench.plan import RunRequest, add_images, new_header
 from qsr_edge.bench.result import evaluate_run
@@ -24,6 +24,7 @@ from qsr_edge.bench.run import measure_run
 from qsr_edge.errors import BenchError
 from tests.conftest import REPOSITORY
 from tests.phone_simulator.adb_server import AdbServer
+from tests.phone_simulator.agent import PHONE_STATE_AGENT
 from tests.phone_simulator.models import SAMSUNG
 from tests.phone_simulator.phone import Phone
 from tests.waiting import PATIENCE_S, wait_until
@@ -38,7 +39,15 @@ PhoneFactory = Callable[..., Phone]
 Android = Callable[..., AndroidDevice]
 
 
-def begin(folder: Path, device: AndroidDevice, bundle: Path, photo: Path, effort: Effort = SHORT) -> Path:
+def begin(
+    folder: Path,
+    device: AndroidDevice,
+    bundle: Path,
+    photo: Path,
+    effort: Effort = SHORT,
+    *,
+    gate: Gate | None = None,
+) -> Path:
     """A run's folder with its header, as the command makes it."""
     request = RunRequest(
         bundles=(bundle,),
@@ -47,7 +56,7 @@ def begin(folder: Path, device: AndroidDevice, bundle: Path, photo: Path, effort
         threads=1,
         size_px=(24, 40),
         effort=effort,
-        gate=None,
+        gate=gate,
         originals=(photo,),
     )
     header = new_header(request, device)
@@ -395,6 +404,72 @@ def test_two_phones_at_once_and_kept_files(
     measure_run(again, android(phones[0]))
     assert phones[0]._pushed_bytes - pushed < 3000
     assert left_on(phones[0]) == []
+
+
+# --- two runs that want one phone; the first one's agent waits at the gate until the test lets the phone cool
+
+HOT = Gate(max_wait_ms=300_000)
+
+
+@pytest.mark.slow
+def test_a_second_run_is_refused_and_disturbs_nothing(
+    phone: PhoneFactory, android: Android, tiny_bundle: Path, photo: Path, tmp_path: Path
+) -> None:
+    one = phone(agent=PHONE_STATE_AGENT)
+    one.thermal.status = 3
+    first = begin(tmp_path / "first", android(one), tiny_bundle, photo, gate=HOT)
+    second = begin(tmp_path / "second", android(one), tiny_bundle, photo)
+    waits = threading.Event()
+    one.on_results(2, waits.set)
+    measuring = threading.Thread(target=measure_run, args=(first, android(one)))
+    measuring.start()
+    try:
+        assert waits.wait(PATIENCE_S)
+        run = read_log(first)[0]["run"]
+        with pytest.raises(BenchError, match=rf"the run {run} of the computer .* measures on it now; wait for its end"):
+            measure_run(second, android(one))
+        assert read_log(second)[-1]["complete"] is False
+        assert one.app.pid() is not None
+    finally:
+        one.thermal.status = 0
+        measuring.join(PATIENCE_S)
+    check_measured(first)
+    assert faults(first) == []
+    assert left_on(one) == []
+    measure_run(second, android(one))
+    check_measured(second)
+    assert left_on(one) == []
+
+
+@pytest.mark.slow
+def test_a_run_whose_computer_died_keeps_the_phone_no_longer_than_its_app_runs(
+    phone: PhoneFactory, adb_here: AdbServer, android: Android, tiny_bundle: Path, photo: Path, tmp_path: Path
+) -> None:
+    one = phone(agent=PHONE_STATE_AGENT)
+    one.thermal.status = 3
+    device = android(one)
+    first = begin(tmp_path / "first", device, tiny_bundle, photo, gate=HOT)
+    second = begin(tmp_path / "second", device, tiny_bundle, photo)
+    killed = subprocess.Popen(
+        [sys.executable, "-m", "qsr_edge", "bench", "--resume", str(first)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    wait_until(lambda: any(record["kind"] == "waiting" for record in read_log(first)), killed.poll)
+    killed.kill()
+    killed.wait()
+    with pytest.raises(BenchError, match=r"end it by: adb -s .* shell am force-stop io\.qsredge\.bench"):
+        measure_run(second, device)
+    device.adb.run("am force-stop io.qsredge.bench")
+    one.thermal.status = 0
+    measure_run(second, device)
+    check_measured(second)
+    # The first run's files wait for it.
+    run = read_log(first)[0]["run"]
+    assert {name.split("/")[4] for name in left_on(one) if name.startswith("data")} == {run, "files"}
+    measure_run(first, device)
+    check_measured(first)
+    assert left_on(one) == []
 
 
 # --- by the command

@@ -163,6 +163,20 @@ def test_sustained_goes_on_where_it_ended(job: Job, variant: JobVariant, tmp_pat
     assert "variant" in next(record for record in read_log(tmp_path) if record["kind"] == "condition")
 
 
+def test_a_warm_up_is_asked_for_in_stretches(job: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Asking takes longer than a short inference, and between the two the processor rests."""
+    counts = []
+    run = WorkerProcess.run
+    monkeypatch.setattr(WorkerProcess, "run", lambda self, count: counts.append(count) or run(self, count))
+    assert measure(replace(job, warm_up_ms=200))
+    [warm_up] = [record for record in read_log(tmp_path) if record["kind"] == "warm-up"]
+    assert sum(warm_up["latencies_us"]) >= 200_000
+    # The first inference, one to know how long it takes, and the rest.
+    assert counts[:2] == [1, 1]
+    assert counts[2] > 1
+    assert counts[2] <= 200_000 / min(warm_up["latencies_us"])
+
+
 def test_a_hot_device_is_waited_for_and_then_refused(job: Job, tmp_path: Path) -> None:
     hot = Condition(thermal_status=2)
     assert not measure(replace(job, gate=Gate(max_wait_ms=20)), hot)

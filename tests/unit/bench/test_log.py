@@ -8,7 +8,8 @@ import pytest
 
 from qsr_edge.bench.job import Done
 from qsr_edge.bench.log import RESULTS_NAME, RunLog, done_of, read_log
-from qsr_edge.bench.result import Minute, evaluate_run, result_json
+from qsr_edge.bench.result import evaluate_run, result_json
+from qsr_edge.bench.sustained import Minute
 from qsr_edge.bench.table import caption, depth_ratios, markdown
 from qsr_edge.errors import BenchError
 
@@ -91,11 +92,11 @@ def test_the_sustained_phase_by_the_minute(tmp_path: Path) -> None:
 
     def sustained(since_ms: int, latency_us: int, received_ms: int) -> None:
         log.write({"kind": "sustained", "variant": "a", "since_ms": since_ms, "latencies_us": [latency_us] * 2,
-                   "time_ms": 0, "elapsed_ms": 0, "received_ms": received_ms})  # fmt: skip
+                   "time_ms": 0, "elapsed_ms": received_ms, "received_ms": received_ms})  # fmt: skip
 
     def condition(received_ms: int, **values: int | bool) -> None:
-        log.write({"kind": "condition", "variant": "a", "condition": values, "time_ms": 0, "elapsed_ms": 0,
-                   "received_ms": received_ms})  # fmt: skip
+        log.write({"kind": "condition", "variant": "a", "condition": values, "time_ms": 0,
+                   "elapsed_ms": received_ms, "received_ms": received_ms})  # fmt: skip
 
     condition(1_000, thermal_status=0, temperature_mc=30_000, current_ua=-500_000, voltage_mv=4000)
     sustained(30_000, 100, 30_000)

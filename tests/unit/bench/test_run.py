@@ -1,5 +1,6 @@
 """A run's parts: what a device did not bring over is asked for again, so often and no more."""
 
+import contextlib
 import hashlib
 import signal
 from dataclasses import dataclass, field
@@ -124,3 +125,54 @@ def test_a_runtime_that_swallows_ctrl_c_does_not_keep_the_run(folder: Path, monk
     last = read_log(folder)[-1]
     assert (last["kind"], last["complete"], last["reason"]) == ("end", False, "interrupted")
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+@pytest.mark.parametrize("last", [False, True], ids=["in the middle", "at the last record"])
+def test_ctrl_c_that_was_swallowed_ends_the_run_at_the_next_record(folder: Path, last: bool) -> None:
+    class Deaf(LossyDevice):
+        def run_part(self, plan: PartPlan, sink: Sink) -> PartEnd:
+            label = plan.variants[0].label
+            for index in range(9):
+                if index == (8 if last else 3):
+                    with contextlib.suppress(BaseException):  # such as a destructor, or a callback of native code
+                        signal.raise_signal(signal.SIGINT)
+                sink.record(
+                    {"kind": "steady", "time_ms": 0, "elapsed_ms": 0, "variant": label, "latencies_us": [index]}
+                )
+            return PartEnd(complete=True)
+
+    with pytest.raises(KeyboardInterrupt):
+        measure_run(folder, Deaf(losses=0))
+    records = read_log(folder)
+    assert sum(record["kind"] == "steady" for record in records) == (9 if last else 4)
+    assert records[-1]["reason"] == "interrupted"
+
+
+def test_what_is_fetched_after_ctrl_c_is_kept(folder: Path) -> None:
+    class Rescuing(LossyDevice):
+        def run_part(self, plan: PartPlan, sink: Sink) -> PartEnd:
+            try:
+                signal.raise_signal(signal.SIGINT)
+            except KeyboardInterrupt:
+                sink.status("fetching")
+                super().run_part(plan, sink)
+                raise
+            pytest.fail("not interrupted")
+
+    with pytest.raises(KeyboardInterrupt):
+        measure_run(folder, Rescuing(losses=0))
+    assert {"start", "steady", "image", "quality"} <= {record["kind"] for record in read_log(folder)}
+
+
+def test_two_do_not_measure_into_one_folder(folder: Path) -> None:
+    class Twice(LossyDevice):
+        def run_part(self, plan: PartPlan, sink: Sink) -> PartEnd:
+            before = (folder / RESULTS_NAME).read_bytes()
+            with pytest.raises(BenchError, match="another qsr-edge bench measures into it now; wait for its end"):
+                measure_run(folder, LossyDevice(losses=0))
+            assert (folder / RESULTS_NAME).read_bytes() == before
+            return super().run_part(plan, sink)
+
+    measure_run(folder, Twice(losses=0))
+    assert evaluate_run(read_log(folder)).complete
+    measure_run(folder, LossyDevice(losses=0))

@@ -76,7 +76,7 @@ def test_the_sustained_phase(tmp_path: Path) -> None:
     ]
     assert (entry.minutes[1].thermal_status, entry.minutes[1].temperature_mc) == (1, 40_000)
     [state] = entry.states
-    assert (state.at_ms, state.thermal_status, state.temperature_c, state.battery_percent) == (65_000, 1, 40.0, 50)
+    assert (state.at_ms, state.thermal_status, state.temperature_mc, state.battery_percent) == (65_000, 1, 40_000, 50)
 
 
 def test_states_of_a_phase_that_was_gone_on_with(tmp_path: Path) -> None:
@@ -99,9 +99,9 @@ def test_states_of_a_phase_that_was_gone_on_with(tmp_path: Path) -> None:
 
     [entry] = read_run(rewrite(folder, change)).variants
     # adb may read another sensor, so its temperature is not on the agent's line.
-    assert [(state.at_ms, state.temperature_c, state.thermal_status) for state in entry.states] == [
-        (0, 30.0, None),
-        (60_000, 31.0, None),
+    assert [(state.at_ms, state.temperature_mc, state.thermal_status) for state in entry.states] == [
+        (0, 30_000, None),
+        (60_000, 31_000, None),
         (90_000, None, 1),
     ]
 

@@ -1,0 +1,85 @@
+"""Ctrl-C is not lost where an exception is, and does not disturb those who deal with it."""
+
+import contextlib
+import signal
+import threading
+
+import pytest
+
+from qsr_edge.bench.interruption import Interruption
+
+
+def test_what_was_swallowed_is_raised_at_the_next_check() -> None:
+    with Interruption() as interruption:
+        interruption.check()
+        with contextlib.suppress(BaseException):
+            signal.raise_signal(signal.SIGINT)
+        with pytest.raises(KeyboardInterrupt):
+            interruption.check()
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_it_is_raised_at_once_elsewhere() -> None:
+    with Interruption(), pytest.raises(KeyboardInterrupt):
+        signal.raise_signal(signal.SIGINT)
+
+
+def test_deferred_it_comes_at_the_end() -> None:
+    steps = []
+
+    def go_on(error: Exception | None) -> None:
+        with Interruption() as interruption, interruption.deferred():
+            signal.raise_signal(signal.SIGINT)
+            steps.append("went on")
+            if error is not None:
+                raise error
+
+    for error in (None, OSError("which is less than the interruption")):
+        with pytest.raises(KeyboardInterrupt):
+            go_on(error)
+    assert steps == ["went on"] * 2
+
+
+def test_who_cleans_up_after_it_is_not_interrupted_by_the_same_one() -> None:
+    steps = []
+
+    def work() -> None:
+        with Interruption() as interruption:
+            try:
+                signal.raise_signal(signal.SIGINT)
+            except KeyboardInterrupt:
+                interruption.check()
+                try:
+                    raise OSError("while cleaning")
+                except OSError:
+                    interruption.check()
+                with interruption.deferred():
+                    steps.append("cleaned")
+                raise
+
+    with pytest.raises(KeyboardInterrupt):
+        work()
+    assert steps == ["cleaned"]
+
+
+def test_where_ctrl_c_is_ignored_it_stays_so() -> None:
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with Interruption() as interruption:
+            signal.raise_signal(signal.SIGINT)
+            interruption.check()
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def test_other_threads_leave_it_alone() -> None:
+    handlers = []
+
+    def work() -> None:
+        with Interruption() as interruption, interruption.deferred():
+            handlers.append(signal.getsignal(signal.SIGINT))
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert handlers == [signal.default_int_handler]
