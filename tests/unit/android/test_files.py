@@ -24,6 +24,8 @@ APPS = {"bench-app": "io.qsredge.bench", "sample": "io.qsredge.sample"}
 # Modules whose code is never run here, and how much of it there may be.
 ANDROID_ONLY = ["runtime-android", "runtime-litert", "runtime-executorch", "bench-app", "sample"]
 MAX_UNTESTED_LINES = 300
+# None of them is asked of the user.
+BENCH_APP_ASKS = ["WAKE_LOCK", "FOREGROUND_SERVICE", "FOREGROUND_SERVICE_SPECIAL_USE"]
 
 
 def xml_files() -> list[Path]:
@@ -111,7 +113,7 @@ def test_what_a_phone_runs_is_compiled_against_its_library() -> None:
 def test_android_modules_are_for_android_8_and_ask_for_nothing(module: str) -> None:
     assert re.findall(r"minSdk = (\d+)", build_file(module)) == ["26"]
     permissions = [entry.get(f"{NAMESPACE}name") for entry in manifest(module).iter("uses-permission")]
-    assert permissions == (["android.permission.WAKE_LOCK"] if module == "bench-app" else [])
+    assert permissions == ([f"android.permission.{name}" for name in BENCH_APP_ASKS] if module == "bench-app" else [])
 
 
 @pytest.mark.parametrize(("module", "package"), APPS.items())
@@ -120,14 +122,14 @@ def test_manifests_name_classes_that_are_there(module: str, package: str) -> Non
     sources = "".join(path.read_text() for path in kotlin_files(module))
     named = [
         entry.get(f"{NAMESPACE}name", "")
-        for tag in ("activity", "instrumentation")
+        for tag in ("activity", "instrumentation", "service")
         for entry in manifest(module).iter(tag)
     ]
     assert named
     for name in named:
-        assert re.search(rf"^class {name.removeprefix('.')} : (Activity|Instrumentation)\(\)", sources, re.MULTILINE), (
-            name
-        )
+        kind = re.search(rf"^class {name.removeprefix('.')} : (\w+)\(\)", sources, re.MULTILINE)
+        assert kind is not None, name
+        assert kind[1] in ("Activity", "Instrumentation", "Service"), name
     assert f"package {package}\n" in sources
 
 
@@ -146,6 +148,24 @@ def test_the_app_is_started_as_the_protocol_says() -> None:
     assert (
         'const val JOB = "job"' in (HARNESS / "bench-app/src/main/kotlin/io/qsredge/bench/BenchActivity.kt").read_text()
     )
+
+
+def test_a_part_goes_on_whatever_is_in_front() -> None:
+    [activity] = manifest("bench-app").iter("activity")
+    # Android makes an activity anew for what it does not handle itself.
+    handled = set(activity.get(f"{NAMESPACE}configChanges", "").split("|"))
+    assert handled >= {"orientation", "screenLayout", "screenSize", "smallestScreenSize", "uiMode"}
+    # A phone that sleeps, its screen locked.
+    assert activity.get(f"{NAMESPACE}showWhenLocked") == activity.get(f"{NAMESPACE}turnScreenOn") == "true"
+    [service] = manifest("bench-app").iter("service")
+    kind = service.get(f"{NAMESPACE}foregroundServiceType")
+    assert kind == "specialUse"
+    # Since Android 14 a service of a kind without its permission ends the app.
+    assert "FOREGROUND_SERVICE_SPECIAL_USE" in BENCH_APP_ASKS
+    assert service.get(f"{NAMESPACE}exported") == "false"
+    [application] = manifest("bench-app").iter("application")
+    # The notification has the app's icon; Android ends an app whose notification has none.
+    assert application.get(f"{NAMESPACE}icon")
 
 
 def lines_of_code(path: Path) -> int:

@@ -91,6 +91,24 @@ public class QsrBundle private constructor(
             return QsrBundle(target, manifest)
         }
 
+        /**
+         * Install what [files], such as an app's assets, hold as a folder or as a .zip. Storage and errors as [install].
+         *
+         * @param name of the folder, or of the archive, which then ends in `.zip`.
+         */
+        public fun installFrom(
+            files: BundleSource,
+            name: String,
+            storage: File,
+        ): QsrBundle {
+            if (!name.endsWith(".zip")) return install({ files.open("$name/$it") }, storage)
+            try {
+                return files.open(name).use { installZip(it, storage) }
+            } catch (error: IOException) {
+                throw BundleException("$name: cannot be read (${error.message}); ${Manifest.REMEDY}", error)
+            }
+        }
+
         /** Install from a .zip file; arguments and errors as [install]. */
         public fun installZip(
             zip: File,

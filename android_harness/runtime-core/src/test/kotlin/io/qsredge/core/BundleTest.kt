@@ -215,6 +215,21 @@ class BundleTest {
         }
 
     @Test
+    fun assetsHoldFoldersOrZips() =
+        inTemporaryFolder { folder ->
+            val bundle = TestBundle.write(folder.resolve("assets/qsr"))
+            zip(folder.resolve("assets/qsr.zip"), contents(bundle))
+            folder.resolve("assets/broken.zip").writeText("PK")
+            val assets = BundleSource { folder.resolve("assets/$it").inputStream() }
+            val storage = folder.resolve("storage")
+            val found = listOf("qsr", "qsr.zip").map { QsrBundle.installFrom(assets, it, storage).root }
+            assertEquals(storage.listFiles()!!.toList(), found.distinct())
+            for (name in listOf("none", "none.zip", "broken.zip")) {
+                assertThrows(BundleException::class.java) { QsrBundle.installFrom(assets, name, storage) }
+            }
+        }
+
+    @Test
     fun harmfulZipsAreRefused() =
         inTemporaryFolder { folder ->
             val files = contents(TestBundle.write(folder.resolve("bundle")))
