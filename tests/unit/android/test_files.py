@@ -21,6 +21,17 @@ MODULES = [
     "sample",
 ]
 APPS = {"bench-app": "io.qsredge.bench", "sample": "io.qsredge.sample"}
+# Whose a package is: of a module, or of a library of the catalog.
+OWNERS = {
+    "io.qsredge.core.": "runtime-core",
+    "io.qsredge.android.": "runtime-android",
+    "io.qsredge.litert.": "runtime-litert",
+    "io.qsredge.executorch.": "runtime-executorch",
+    "io.qsredge.bench.core.": "bench-core",
+    "org.tensorflow.": "litert",
+    "org.pytorch.": "executorch",
+    "org.junit.": "junit",
+}
 # Modules whose code is never run here, and how much of it there may be.
 ANDROID_ONLY = ["runtime-android", "runtime-litert", "runtime-executorch", "bench-app", "sample"]
 MAX_UNTESTED_LINES = 300
@@ -77,6 +88,48 @@ def test_every_included_module_is_there() -> None:
             assert other in included
         for consumed in re.findall(r'consumerProguardFiles\("(.+)"\)', build_file(module)):
             assert (HARNESS / module / consumed).is_file()
+
+
+def dependencies(module: str, configurations: str) -> set[str]:
+    """What a module's build file names under these configurations: modules, and libraries of the catalog."""
+    call = rf'^    "?(?:{configurations})"?\((?:project\(":([\w-]+)"\)|libs\.(\w+))\)'
+    return {name for names in re.findall(call, build_file(module), re.MULTILINE) for name in names if name}
+
+
+def offered_to(module: str, configurations: str) -> set[str]:
+    """What is on the compiler's path: what is named, and what that offers by ``api`` in turn."""
+    found = dependencies(module, configurations)
+    new = found
+    while new:
+        new = {name for one in new if one in MODULES for name in dependencies(one, "api")} - found
+        found |= new
+    return found
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_gradle_gives_a_module_what_it_imports(module: str) -> None:
+    # The script compiles with everything at hand; Gradle hands out what the build files name.
+    checked = 0
+    for source_set in sorted(path for path in (HARNESS / module / "src").iterdir() if path.name != "testFixtures"):
+        configurations = {"main": "api|implementation", "test": "api|implementation|testImplementation"}.get(
+            source_set.name, f"api|implementation|{source_set.name}Implementation"
+        )
+        offered = offered_to(module, configurations) | {module}
+        for path in source_set.rglob("*.kt"):
+            for imported in re.findall(r"^import ([\w.]+)", path.read_text(), re.MULTILINE):
+                owner = next((owner for prefix, owner in OWNERS.items() if imported.startswith(prefix)), None)
+                assert owner is None or owner in offered, f"{path}: {imported}"
+                checked += owner is not None
+    assert checked
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_a_module_is_compiled_for_one_java(module: str) -> None:
+    # Kotlin's plug-in ends a build whose Java is for another version than its Kotlin.
+    text = build_file(module)
+    java = re.findall(r"(?:source|target)Compatibility = JavaVersion\.VERSION_(\w+)", text)
+    assert len(java) == 2
+    assert set(java) == set(re.findall(r"JvmTarget\.JVM_(\w+)", text))
 
 
 def test_an_app_ships_one_runtime() -> None:
