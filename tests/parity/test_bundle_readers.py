@@ -15,6 +15,7 @@ from tests.parity.test_jvm_agent import HARNESS, NEEDS_ANDROID_BUILD
 
 pytestmark = NEEDS_ANDROID_BUILD
 DAMAGED = 400
+AT_ONCE_ROUNDS = 60
 DIRECTORY_ENTRY = b"PK\1\2"
 
 
@@ -77,6 +78,27 @@ def read_by_python(path: Path) -> dict[str, bytes] | str:
         return str(error)
 
 
+def judge(storage: Path) -> list[str | Path]:
+    """The command that installs the archives that follow, each in a folder of its own below the storage."""
+    classpath = ":".join(str(HARNESS / "build" / part) for part in ("core", "bench", "kotlin-stdlib.jar"))
+    return ["java", "-XX:TieredStopAtLevel=1", "-cp", classpath, "io.qsredge.jvm.JvmJudgeKt", storage]
+
+
+def test_processes_install_one_bundle_at_once(tiny_bundle: Path, tmp_path: Path) -> None:
+    content = zipped({path.name: path.read_bytes() for path in sorted(tiny_bundle.iterdir())})
+    archives = [tmp_path / f"{number}.zip" for number in range(AT_ONCE_ROUNDS)]
+    for archive in archives:
+        archive.write_bytes(content)
+    command = [*judge(tmp_path / "storage"), *archives]
+    processes = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(3)]
+    answers = [process.communicate(timeout=120)[0].splitlines() for process in processes]
+    for archive, *lines in zip(archives, *answers, strict=True):
+        [installed] = (tmp_path / "storage" / archive.name).iterdir()
+        assert lines == [f"accepted {installed}"] * len(processes)
+        for path in tiny_bundle.iterdir():
+            assert (installed / path.name).read_bytes() == path.read_bytes()
+
+
 def test_both_readers_judge_alike(tiny_bundle: Path, tmp_path: Path) -> None:
     files = {path.name: path.read_bytes() for path in sorted(tiny_bundle.iterdir())}
     archives = list(variants(files))
@@ -92,10 +114,8 @@ def test_both_readers_judge_alike(tiny_bundle: Path, tmp_path: Path) -> None:
     for number, (_, content) in enumerate(archives):
         paths.append(tmp_path / f"{number}.zip")
         paths[-1].write_bytes(content)
-    classpath = ":".join(str(HARNESS / "build" / part) for part in ("core", "bench", "kotlin-stdlib.jar"))
-    command = ["java", "-XX:TieredStopAtLevel=1", "-cp", classpath, "io.qsredge.jvm.JvmJudgeKt", tmp_path / "storage"]
     lines = subprocess.run(
-        [*command, *paths], capture_output=True, text=True, check=True, timeout=120
+        [*judge(tmp_path / "storage"), *paths], capture_output=True, text=True, check=True, timeout=120
     ).stdout.splitlines()
     assert len(lines) == len(archives)
     accepted = stricter = looser = 0

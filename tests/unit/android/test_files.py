@@ -21,9 +21,22 @@ MODULES = [
     "sample",
 ]
 APPS = {"bench-app": "io.qsredge.bench", "sample": "io.qsredge.sample"}
+# Whose a package is: of a module, or of a library of the catalog.
+OWNERS = {
+    "io.qsredge.core.": "runtime-core",
+    "io.qsredge.android.": "runtime-android",
+    "io.qsredge.litert.": "runtime-litert",
+    "io.qsredge.executorch.": "runtime-executorch",
+    "io.qsredge.bench.core.": "bench-core",
+    "org.tensorflow.": "litert",
+    "org.pytorch.": "executorch",
+    "org.junit.": "junit",
+}
 # Modules whose code is never run here, and how much of it there may be.
 ANDROID_ONLY = ["runtime-android", "runtime-litert", "runtime-executorch", "bench-app", "sample"]
 MAX_UNTESTED_LINES = 300
+# None of them is asked of the user.
+BENCH_APP_ASKS = ["WAKE_LOCK", "FOREGROUND_SERVICE", "FOREGROUND_SERVICE_SPECIAL_USE"]
 
 
 def xml_files() -> list[Path]:
@@ -77,6 +90,48 @@ def test_every_included_module_is_there() -> None:
             assert (HARNESS / module / consumed).is_file()
 
 
+def dependencies(module: str, configurations: str) -> set[str]:
+    """What a module's build file names under these configurations: modules, and libraries of the catalog."""
+    call = rf'^    "?(?:{configurations})"?\((?:project\(":([\w-]+)"\)|libs\.(\w+))\)'
+    return {name for names in re.findall(call, build_file(module), re.MULTILINE) for name in names if name}
+
+
+def offered_to(module: str, configurations: str) -> set[str]:
+    """What is on the compiler's path: what is named, and what that offers by ``api`` in turn."""
+    found = dependencies(module, configurations)
+    new = found
+    while new:
+        new = {name for one in new if one in MODULES for name in dependencies(one, "api")} - found
+        found |= new
+    return found
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_gradle_gives_a_module_what_it_imports(module: str) -> None:
+    # The script compiles with everything at hand; Gradle hands out what the build files name.
+    checked = 0
+    for source_set in sorted(path for path in (HARNESS / module / "src").iterdir() if path.name != "testFixtures"):
+        configurations = {"main": "api|implementation", "test": "api|implementation|testImplementation"}.get(
+            source_set.name, f"api|implementation|{source_set.name}Implementation"
+        )
+        offered = offered_to(module, configurations) | {module}
+        for path in source_set.rglob("*.kt"):
+            for imported in re.findall(r"^import ([\w.]+)", path.read_text(), re.MULTILINE):
+                owner = next((owner for prefix, owner in OWNERS.items() if imported.startswith(prefix)), None)
+                assert owner is None or owner in offered, f"{path}: {imported}"
+                checked += owner is not None
+    assert checked
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_a_module_is_compiled_for_one_java(module: str) -> None:
+    # Kotlin's plug-in ends a build whose Java is for another version than its Kotlin.
+    text = build_file(module)
+    java = re.findall(r"(?:source|target)Compatibility = JavaVersion\.VERSION_(\w+)", text)
+    assert len(java) == 2
+    assert set(java) == set(re.findall(r"JvmTarget\.JVM_(\w+)", text))
+
+
 def test_an_app_ships_one_runtime() -> None:
     for module in MODULES:
         runtimes = set(re.findall(r"libs\.(litert|executorch)\b", build_file(module)))
@@ -111,7 +166,7 @@ def test_what_a_phone_runs_is_compiled_against_its_library() -> None:
 def test_android_modules_are_for_android_8_and_ask_for_nothing(module: str) -> None:
     assert re.findall(r"minSdk = (\d+)", build_file(module)) == ["26"]
     permissions = [entry.get(f"{NAMESPACE}name") for entry in manifest(module).iter("uses-permission")]
-    assert permissions == (["android.permission.WAKE_LOCK"] if module == "bench-app" else [])
+    assert permissions == ([f"android.permission.{name}" for name in BENCH_APP_ASKS] if module == "bench-app" else [])
 
 
 @pytest.mark.parametrize(("module", "package"), APPS.items())
@@ -120,14 +175,14 @@ def test_manifests_name_classes_that_are_there(module: str, package: str) -> Non
     sources = "".join(path.read_text() for path in kotlin_files(module))
     named = [
         entry.get(f"{NAMESPACE}name", "")
-        for tag in ("activity", "instrumentation")
+        for tag in ("activity", "instrumentation", "service")
         for entry in manifest(module).iter(tag)
     ]
     assert named
     for name in named:
-        assert re.search(rf"^class {name.removeprefix('.')} : (Activity|Instrumentation)\(\)", sources, re.MULTILINE), (
-            name
-        )
+        kind = re.search(rf"^class {name.removeprefix('.')} : (\w+)\(\)", sources, re.MULTILINE)
+        assert kind is not None, name
+        assert kind[1] in ("Activity", "Instrumentation", "Service"), name
     assert f"package {package}\n" in sources
 
 
@@ -146,6 +201,24 @@ def test_the_app_is_started_as_the_protocol_says() -> None:
     assert (
         'const val JOB = "job"' in (HARNESS / "bench-app/src/main/kotlin/io/qsredge/bench/BenchActivity.kt").read_text()
     )
+
+
+def test_a_part_goes_on_whatever_is_in_front() -> None:
+    [activity] = manifest("bench-app").iter("activity")
+    # Android makes an activity anew for what it does not handle itself.
+    handled = set(activity.get(f"{NAMESPACE}configChanges", "").split("|"))
+    assert handled >= {"orientation", "screenLayout", "screenSize", "smallestScreenSize", "uiMode"}
+    # A phone that sleeps, its screen locked.
+    assert activity.get(f"{NAMESPACE}showWhenLocked") == activity.get(f"{NAMESPACE}turnScreenOn") == "true"
+    [service] = manifest("bench-app").iter("service")
+    kind = service.get(f"{NAMESPACE}foregroundServiceType")
+    assert kind == "specialUse"
+    # Since Android 14 a service of a kind without its permission ends the app.
+    assert "FOREGROUND_SERVICE_SPECIAL_USE" in BENCH_APP_ASKS
+    assert service.get(f"{NAMESPACE}exported") == "false"
+    [application] = manifest("bench-app").iter("application")
+    # The notification has the app's icon; Android ends an app whose notification has none.
+    assert application.get(f"{NAMESPACE}icon")
 
 
 def lines_of_code(path: Path) -> int:

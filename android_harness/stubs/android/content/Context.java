@@ -1,5 +1,6 @@
 package android.content;
 
+import android.content.pm.ApplicationInfo;
 import android.content.res.AssetManager;
 import androidx.annotation.Nullable;
 import java.io.File;
@@ -12,6 +13,8 @@ public abstract class Context {
 
     public Context getApplicationContext() { throw new UnsupportedOperationException(); }
 
+    public ApplicationInfo getApplicationInfo() { throw new UnsupportedOperationException(); }
+
     public ContentResolver getContentResolver() { throw new UnsupportedOperationException(); }
 
     public File getNoBackupFilesDir() { throw new UnsupportedOperationException(); }
@@ -19,4 +22,8 @@ public abstract class Context {
     @Nullable public File getExternalFilesDir(String type) { throw new UnsupportedOperationException(); }
 
     @Nullable public Intent registerReceiver(BroadcastReceiver receiver, IntentFilter filter) { throw new UnsupportedOperationException(); }
+
+    @Nullable public ComponentName startService(Intent service) { throw new UnsupportedOperationException(); }
+
+    public boolean stopService(Intent service) { throw new UnsupportedOperationException(); }
 }

@@ -13,6 +13,8 @@ public class Intent {
 
     public Intent(String action) { throw new UnsupportedOperationException(); }
 
+    public Intent(Context packageContext, Class<?> cls) { throw new UnsupportedOperationException(); }
+
     public Intent addCategory(String category) { throw new UnsupportedOperationException(); }
 
     public Intent setType(String type) { throw new UnsupportedOperationException(); }

@@ -6,12 +6,6 @@ public class BatteryManager {
 
     public static final int BATTERY_PROPERTY_CURRENT_NOW = 2;
 
-    public static final String EXTRA_TEMPERATURE = "temperature";
-
-    public static final String EXTRA_VOLTAGE = "voltage";
-
-    public static final String EXTRA_PLUGGED = "plugged";
-
     public int getIntProperty(int id) { throw new UnsupportedOperationException(); }
 
     public boolean isCharging() { throw new UnsupportedOperationException(); }

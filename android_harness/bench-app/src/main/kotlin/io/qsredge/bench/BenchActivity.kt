@@ -8,8 +8,8 @@ import android.view.WindowManager
 
 /**
  * `am start -W -n io.qsredge.bench/.BenchActivity --es job PATH`. Shows how the part goes; the part itself belongs to the
- * process, so that a rotation, or another activity in front, does not end it. It is then told as an event: a
- * process in the background gets other cores, and qsr-edge marks such a run.
+ * process and [BenchService] holds that, so that neither a rotation nor another activity in front ends it. The latter is told as
+ * an event: a process in the background gets other cores, and qsr-edge marks such a run.
  */
 class BenchActivity : Activity() {
     override fun onCreate(savedInstanceState: Bundle?) {
@@ -28,7 +28,10 @@ class BenchActivity : Activity() {
 
     private fun obey(intent: Intent) {
         val job = intent.getStringExtra(JOB) ?: return
-        Thread({ measure(applicationContext, job) }, "qsr-edge-bench").start()
+        val service = Intent(this, BenchService::class.java)
+        // Should Android not start it, the part runs all the same, as long as it is seen.
+        runCatching { startService(service) }
+        Thread({ measure(applicationContext, job).also { stopService(service) } }, "qsr-edge-bench").start()
     }
 
     override fun onPause() {
@@ -43,7 +46,7 @@ class BenchActivity : Activity() {
 
     override fun onTrimMemory(level: Int) {
         super.onTrimMemory(level)
-        host.event("low-memory")
+        host.trimMemory(level)
     }
 }
 

@@ -30,8 +30,7 @@ internal class BenchView(
             pictures = listOfNotNull(state.before, state.after).mapNotNull { it.read() }.map(::bitmapOf)
         }
         for ((i, picture) in pictures.withIndex()) {
-            val side = width / 2
-            val place = Rect(i * side, 0, (i + 1) * side, side * picture.height / picture.width)
+            val place = Rect(i * width / 2, 0, (i + 1) * width / 2, width / 2 * picture.height / picture.width)
             canvas.drawBitmap(picture, null, place, paint)
         }
         postInvalidateDelayed(500) // ms

@@ -80,9 +80,4 @@ public fun bundleStorage(context: Context): File = File(context.noBackupFilesDir
 public fun installFromAssets(
     context: Context,
     asset: String,
-): QsrBundle =
-    if (asset.endsWith(".zip")) {
-        context.assets.open(asset).use { QsrBundle.installZip(it, bundleStorage(context)) }
-    } else {
-        QsrBundle.install({ context.assets.open("$asset/$it") }, bundleStorage(context))
-    }
+): QsrBundle = QsrBundle.installFrom({ context.assets.open(it) }, asset, bundleStorage(context))

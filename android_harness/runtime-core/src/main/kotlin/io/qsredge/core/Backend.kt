@@ -86,6 +86,21 @@ public inline fun <T> guarded(
     }
 
 /**
+ * See that a model has its weights in its own file, for runtimes that are given no other.
+ *
+ * @throws BackendException if a file of weights (`.ptd`, ExecuTorch's) lies beside it.
+ */
+@InternalQsrApi
+public fun ModelSpec.checkWeightsWithin(runtime: String) {
+    val weights = File(file.parentFile, "${file.nameWithoutExtension}.ptd")
+    if (weights.exists()) {
+        throw BackendException(
+            "$file: $runtime takes no weights apart (${weights.name}); convert with --pack per-depth",
+        )
+    }
+}
+
+/**
  * The spec of a bundle's depth.
  *
  * @throws BundleException if the bundle is for another runtime or lacks the depth.

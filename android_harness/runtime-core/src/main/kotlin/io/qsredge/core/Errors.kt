@@ -43,6 +43,11 @@ public class ClosedException(
     message: String,
 ) : QsrException(message)
 
+/** An upscaler was called from inside its own work, such as a progress callback, where the image before is not done. */
+public class BusyException(
+    message: String,
+) : QsrException(message)
+
 /** Text that is not JSON as RFC 8259 has it; turned into one of the above where the text comes from is known. */
 @InternalQsrApi
 public class JsonException(

@@ -62,7 +62,8 @@ public class QsrBundle private constructor(
 
         /**
          * Copy a bundle into a folder of the app and open it; if that very bundle is there already, nothing but its
-         * manifest and the sizes of its files is looked at. Hashes are checked while copying.
+         * manifest and the sizes of its files is looked at. Hashes are checked while copying. Several processes may
+         * install into one folder at once: each copies for itself, and the first one's bundle is everybody's.
          *
          * @param source of the bundle's files.
          * @param storage folder for installed bundles, such as `context.noBackupFilesDir/bundles`.
@@ -90,6 +91,24 @@ public class QsrBundle private constructor(
             return QsrBundle(target, manifest)
         }
 
+        /**
+         * Install what [files], such as an app's assets, hold as a folder or as a .zip. Storage and errors as [install].
+         *
+         * @param name of the folder, or of the archive, which then ends in `.zip`.
+         */
+        public fun installFrom(
+            files: BundleSource,
+            name: String,
+            storage: File,
+        ): QsrBundle {
+            if (!name.endsWith(".zip")) return install({ files.open("$name/$it") }, storage)
+            try {
+                return files.open(name).use { installZip(it, storage) }
+            } catch (error: IOException) {
+                throw BundleException("$name: cannot be read (${error.message}); ${Manifest.REMEDY}", error)
+            }
+        }
+
         /** Install from a .zip file; arguments and errors as [install]. */
         public fun installZip(
             zip: File,
@@ -107,7 +126,7 @@ public class QsrBundle private constructor(
             zip: InputStream,
             storage: File,
         ): QsrBundle {
-            val file = File(storage, ".${UUID.randomUUID()}$TEMPORARY")
+            val file = temporary(storage)
             try {
                 makeFolder(storage)
                 val limit = ZipArchive.CONTENT_LIMIT_BYTES + Manifest.LIMIT_BYTES
@@ -120,7 +139,10 @@ public class QsrBundle private constructor(
             }
         }
 
-        /** Delete every installed bundle but these, such as those of the app's earlier releases. */
+        /**
+         * Delete every installed bundle but these, such as those of the app's earlier releases. What is being installed
+         * meanwhile stays.
+         */
         public fun removeOthers(
             storage: File,
             keep: List<QsrBundle>,
@@ -129,7 +151,7 @@ public class QsrBundle private constructor(
             storage
                 .listFiles()
                 .orEmpty()
-                .filter { it.canonicalFile !in kept }
+                .filter { it.canonicalFile !in kept && (!isTemporary(it) || isAbandoned(it)) }
                 .forEach { it.deleteRecursively() }
         }
 
@@ -204,36 +226,59 @@ public class QsrBundle private constructor(
                 .orEmpty()
                 .filter { isAbandoned(it) }
                 .forEach { it.deleteRecursively() }
-            val work = File(storage, ".${UUID.randomUUID()}$TEMPORARY")
+            val work = temporary(storage)
             try {
                 makeFolder(work)
                 for (entry in manifest.files) {
                     val file = File(work, entry.path)
                     makeFolder(file.parentFile!!)
-                    try {
-                        source.open(entry.path).use { from ->
-                            write(file) { copyVerified(from, entry, it, entry.path) }
+                    val from =
+                        try {
+                            source.open(entry.path)
+                        } catch (error: FileNotFoundException) {
+                            throw BundleException("${entry.path}: missing, but listed; ${Manifest.REMEDY}", error)
                         }
-                    } catch (error: FileNotFoundException) {
-                        throw BundleException("${entry.path}: missing, but listed; ${Manifest.REMEDY}", error)
-                    }
+                    from.use { write(file) { into -> copyVerified(it, entry, into, entry.path) } }
                 }
                 write(File(work, Manifest.FILE_NAME)) { it.write(content) }
                 write(File(work, MARK)) {}
-                target.deleteRecursively()
-                if (!work.renameTo(target)) throw IOException("cannot be renamed")
+                place(work, manifest, target)
             } finally {
                 work.deleteRecursively()
             }
         }
 
+        /**
+         * Renames a finished folder to its name. What another process installed meanwhile stays: it may be in use there, and
+         * is the same bundle. Only what is not whole makes room.
+         */
+        private fun place(
+            work: File,
+            manifest: Manifest,
+            target: File,
+        ) {
+            // A rename replaces no folder that holds anything.
+            if (work.renameTo(target) || isInstalled(manifest, target)) return
+            val damaged = temporary(target.parentFile!!)
+            target.renameTo(damaged)
+            val placed = work.renameTo(target) || isInstalled(manifest, target)
+            damaged.deleteRecursively()
+            if (!placed) throw IOException("cannot be renamed")
+        }
+
+        private fun temporary(storage: File): File = File(storage, ".${UUID.randomUUID()}$TEMPORARY")
+
+        private fun isTemporary(file: File): Boolean = file.name.startsWith(".") && file.name.endsWith(TEMPORARY)
+
         /** Left by a process that was killed while it installed. */
         private fun isAbandoned(file: File): Boolean =
-            file.name.startsWith(".") && file.name.endsWith(TEMPORARY) &&
-                System.currentTimeMillis() - file.lastModified() > ABANDONED_MS
+            isTemporary(file) && System.currentTimeMillis() - file.lastModified() > ABANDONED_MS
 
         private fun makeFolder(folder: File) {
-            if (!folder.isDirectory && !folder.mkdirs()) throw IOException("the folder $folder cannot be made")
+            // Another process may make it at the same time.
+            if (!folder.isDirectory && !folder.mkdirs() && !folder.isDirectory) {
+                throw IOException("the folder $folder cannot be made")
+            }
         }
 
         private fun write(

@@ -122,6 +122,7 @@ public class QsrUpscaler(
      * @param sink takes scale times as many rows and columns.
      * @param cancel ends it between two tiles.
      * @param progress told after each tile.
+     * @throws BusyException if it is called by what it calls itself: source, sink, progress, sensors or listener.
      * @throws CancelledException if it was cancelled or the upscaler closed meanwhile; the sink has part of the image.
      * @throws ClosedException if the upscaler was closed before.
      * @throws PixelException if the image does not fit.
@@ -137,19 +138,36 @@ public class QsrUpscaler(
         if (sink is PixelSource && sink.size != outputSize(source.size)) {
             throw PixelException("the output is ${sink.size}, expected ${outputSize(source.size)}")
         }
-        frame.withLock {
-            checkOpen()
-            // Beyond the selector's limit all images are equally large to it.
-            val pixels = (source.size.heightPx.toLong() * source.size.widthPx).coerceAtMost(MAX_PIXELS)
-            adapt(pixels)
-            val model = models.current(reasons)
-            val start = System.nanoTime()
-            model.tiles.run(source, sink, options.tilePx, progress) {
-                checkRunning()
-                if (cancel?.isCancelled == true) throw CancelledException("cancelled")
-            }
-            observe(model.depth, pixels, (System.nanoTime() - start) / NS_PER_US)
+        if (frame.isHeldByCurrentThread) {
+            throw BusyException("upscale was called by what it calls itself; call it when the running one has returned")
         }
+        frame.withLock {
+            try {
+                upscaleNow(source, sink, cancel, progress)
+            } finally {
+                // Closed by one of the callbacks.
+                if (closed) models.close()
+            }
+        }
+    }
+
+    private fun upscaleNow(
+        source: PixelSource,
+        sink: PixelSink,
+        cancel: CancelSignal?,
+        progress: Progress?,
+    ) {
+        checkOpen()
+        // Beyond the selector's limit all images are equally large to it.
+        val pixels = (source.size.heightPx.toLong() * source.size.widthPx).coerceAtMost(MAX_PIXELS)
+        adapt(pixels)
+        val model = models.current(reasons)
+        val start = System.nanoTime()
+        model.tiles.run(source, sink, options.tilePx, progress) {
+            checkRunning()
+            if (cancel?.isCancelled == true) throw CancelledException("cancelled")
+        }
+        observe(model.depth, pixels, (System.nanoTime() - start) / NS_PER_US)
     }
 
     /** [upscale] bytes to bytes; the parameters of [RgbImage]. */
@@ -204,10 +222,13 @@ public class QsrUpscaler(
         }
     }
 
-    /** Frees the models; waits for the tile that is being computed. Again: nothing. */
+    /**
+     * Frees the models; waits for the tile that is being computed. Again: nothing. Called by what [upscale] calls, it ends
+     * that image, and the models are freed when [upscale] ends.
+     */
     override fun close() {
         closed = true
-        frame.withLock { models.close() }
+        if (!frame.isHeldByCurrentThread) frame.withLock { models.close() }
     }
 
     private fun checkOpen() {

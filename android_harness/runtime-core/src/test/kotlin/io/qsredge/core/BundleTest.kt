@@ -104,6 +104,20 @@ class BundleTest {
                 }
             val error = assertThrows(BundleException::class.java) { QsrBundle.install(broken, storage) }
             assertTrue(error.message!!.contains("No space left"))
+            // A file that cannot be made is no file that the bundle lacks.
+            val blocked =
+                BundleSource { path ->
+                    if (path == "d3.tflite") {
+                        storage
+                            .listFiles()!!
+                            .single()
+                            .resolve(path)
+                            .mkdirs()
+                    }
+                    bundle.resolve(path).inputStream()
+                }
+            val unwritable = assertThrows(BundleException::class.java) { QsrBundle.install(blocked, storage) }
+            assertTrue("${unwritable.message}", unwritable.message!!.contains("cannot be installed"))
             val missing =
                 BundleSource {
                     if (it ==
@@ -140,6 +154,52 @@ class BundleTest {
         }
 
     @Test
+    fun whatAnotherProcessInstalledMeanwhileIsUsed() =
+        inTemporaryFolder { folder ->
+            val bundle = TestBundle.write(folder.resolve("bundle"))
+            val plain = BundleSource { bundle.resolve(it).inputStream() }
+            for (damaged in listOf(false, true)) {
+                val storage = folder.resolve("$damaged")
+                if (damaged) {
+                    val root = QsrBundle.install(plain, storage).root
+                    root.resolve("d1.tflite").delete()
+                }
+                var winner: File? = null
+                val slow =
+                    BundleSource { path ->
+                        if (path == "d3.tflite") {
+                            winner = QsrBundle.install(plain, storage).root.apply { resolve("in use").writeText("x") }
+                        }
+                        plain.open(path)
+                    }
+                val loser = QsrBundle.install(slow, storage).root
+                assertEquals(winner, loser)
+                assertEquals(listOf(winner), storage.listFiles()!!.toList())
+                assertTrue(winner!!.resolve("in use").isFile)
+                QsrBundle.open(winner)
+            }
+        }
+
+    @Test
+    fun whatIsBeingInstalledIsNotRemoved() =
+        inTemporaryFolder { folder ->
+            val bundle = TestBundle.write(folder.resolve("bundle"))
+            val storage = folder.resolve("storage")
+            val old = QsrBundle.install({ bundle.resolve(it).inputStream() }, storage)
+            TestBundle.write(bundle, seed = 9)
+            val found =
+                QsrBundle.install({
+                    if (it == "d3.tflite") QsrBundle.removeOthers(storage, emptyList())
+                    bundle.resolve(it).inputStream()
+                }, storage)
+            assertFalse(old.root.exists())
+            QsrBundle.open(found.root)
+            storage.resolve(".old.tmp").apply { mkdirs() }.setLastModified(System.currentTimeMillis() - 3_600_000)
+            QsrBundle.removeOthers(storage, listOf(found))
+            assertEquals(listOf(found.root), storage.listFiles()!!.toList())
+        }
+
+    @Test
     fun zipsAreInstalledFromFilesAndStreams() =
         inTemporaryFolder { folder ->
             val files = contents(TestBundle.write(folder.resolve("bundle")))
@@ -151,6 +211,21 @@ class BundleTest {
                 // Only what the manifest lists.
                 assertEquals(setOf(".verified") + files.map { it.first }, one.root.list()!!.toSet())
                 assertEquals(listOf(other.root), folder.resolve("b$stored").listFiles()!!.toList())
+            }
+        }
+
+    @Test
+    fun assetsHoldFoldersOrZips() =
+        inTemporaryFolder { folder ->
+            val bundle = TestBundle.write(folder.resolve("assets/qsr"))
+            zip(folder.resolve("assets/qsr.zip"), contents(bundle))
+            folder.resolve("assets/broken.zip").writeText("PK")
+            val assets = BundleSource { folder.resolve("assets/$it").inputStream() }
+            val storage = folder.resolve("storage")
+            val found = listOf("qsr", "qsr.zip").map { QsrBundle.installFrom(assets, it, storage).root }
+            assertEquals(storage.listFiles()!!.toList(), found.distinct())
+            for (name in listOf("none", "none.zip", "broken.zip")) {
+                assertThrows(BundleException::class.java) { QsrBundle.installFrom(assets, name, storage) }
             }
         }
 

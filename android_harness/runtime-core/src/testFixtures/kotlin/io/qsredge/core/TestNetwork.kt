@@ -74,6 +74,9 @@ class TestNetwork(
     }
 }
 
+/** How long a test waits for another thread: only one that fails waits so long, whatever else the machine does. */
+const val PATIENCE_S = 300L
+
 /** Runs [TestNetwork]; a test may hold a load back, or let it fail. */
 class TestBackend : Backend {
     override val target = "tflite"
@@ -91,7 +94,7 @@ class TestBackend : Backend {
 
     override fun load(spec: ModelSpec): LoadedModel {
         loads.incrementAndGet()
-        gate?.let { check(it.await(20, TimeUnit.SECONDS)) }
+        gate?.let { check(it.await(PATIENCE_S, TimeUnit.SECONDS)) }
         failure?.let { throw it }
         return TestNetwork(spec.file, spec.depth).also { synchronized(models) { models += it } }
     }

@@ -1,15 +1,14 @@
 package io.qsredge.executorch
 
 import io.qsredge.core.Backend
-import io.qsredge.core.BackendException
 import io.qsredge.core.LoadedModel
 import io.qsredge.core.ModelSpec
 import io.qsredge.core.Size
+import io.qsredge.core.checkWeightsWithin
 import io.qsredge.core.guarded
 import org.pytorch.executorch.EValue
 import org.pytorch.executorch.Module
 import org.pytorch.executorch.Tensor
-import java.io.File
 import java.nio.ByteBuffer
 
 /** ExecuTorch with XNNPACK. The number of threads is one setting for all models of a process. */
@@ -20,16 +19,13 @@ public class ExecuTorchBackend : Backend {
     override val largestSidePx: Int = 1024
 
     override fun load(spec: ModelSpec): LoadedModel {
-        if (File(spec.file.parentFile, "${spec.file.nameWithoutExtension}.ptd").exists()) {
-            throw BackendException(
-                "${spec.file}: ExecuTorch's Java interface takes no weights apart; convert with --pack per-depth",
-            )
-        }
+        spec.checkWeightsWithin("ExecuTorch's Java interface")
         return guarded(EXECUTORCH, spec) { ExecuTorchModel(spec) }
     }
 }
 
 private const val EXECUTORCH = "ExecuTorch"
+private const val CHANNELS = 3L
 
 private class ExecuTorchModel(
     private val spec: ModelSpec,
@@ -50,8 +46,4 @@ private class ExecuTorchModel(
         }
 
     override fun close() = module.destroy()
-
-    private companion object {
-        const val CHANNELS = 3L
-    }
 }

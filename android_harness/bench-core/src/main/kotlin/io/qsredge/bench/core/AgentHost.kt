@@ -25,6 +25,11 @@ class AgentHost(
         agent?.event(event, *values)
     }
 
+    /** Tell what Android tells by `onTrimMemory`. */
+    fun trimMemory(level: Int) {
+        if (level !in NOT_IN_FRONT) event("low-memory")
+    }
+
     /** Measure a job on this thread; waits for a part that runs already. The parameters of [BenchAgent]. */
     @Synchronized
     fun measure(
@@ -40,5 +45,10 @@ class AgentHost(
         } finally {
             agent = null
         }
+    }
+
+    private companion object {
+        /** Levels that only tell that no activity is to be seen: TRIM_MEMORY_UI_HIDDEN and TRIM_MEMORY_BACKGROUND. */
+        val NOT_IN_FRONT = setOf(20, 40)
     }
 }

@@ -46,37 +46,6 @@ data class Condition(
     }
 }
 
-/**
- * The condition of a phone, of what Android gives.
- *
- * @param sample of its sensors.
- * @param temperatureTenths of the battery, in tenths of a degree Celsius.
- * @param plugged 0 on battery.
- * @param currentUa of the battery. Values of Int.MIN_VALUE, which Android gives for what it does not know, are unknown.
- */
-fun phoneCondition(
-    sample: Sample,
-    files: SystemFiles,
-    temperatureTenths: Int?,
-    voltageMv: Int?,
-    plugged: Int?,
-    currentUa: Int?,
-): Condition {
-    fun known(value: Int?): Int? = value?.takeIf { it != Int.MIN_VALUE }
-    return Condition(
-        thermalStatus = sample.thermalStatus,
-        headroomMilli = sample.headroomMilli,
-        temperatureMc = files.temperatureMc(),
-        batteryTemperatureMc = known(temperatureTenths)?.let { it * 100 },
-        batteryPercent = sample.batteryPercent,
-        pluggedIn = known(plugged)?.let { it != 0 },
-        powerSave = sample.powerSave,
-        currentUa = known(currentUa),
-        voltageMv = known(voltageMv),
-        cpuKhz = files.cpuKhz(),
-    )
-}
-
 internal fun degrees(milli: Int): String = "%.1f".format(java.util.Locale.ROOT, milli / 1000.0)
 
 /** What an agent runs on. */
@@ -95,6 +64,43 @@ interface AgentDevice {
 
     /** The most memory that what runs the models has had; null if unknown. */
     fun peakBytes(): Long?
+}
+
+/**
+ * A phone, of what Android gives. Values of Int.MIN_VALUE, which Android gives for what it does not know, are unknown.
+ *
+ * @param sample asks its sensors.
+ * @param battery asks for the broadcast about its battery, whose numbers have the names of `BatteryManager.EXTRA_...`.
+ * @param currentUa asks for the battery's current.
+ */
+class PhoneDevice(
+    private val sample: () -> Sample,
+    private val battery: () -> (String) -> Int?,
+    private val currentUa: () -> Int?,
+    private val files: SystemFiles = SystemFiles(),
+) : AgentDevice {
+    override fun condition(): Condition {
+        val sensors = sample()
+        val extra = battery()
+
+        fun known(value: Int?): Int? = value?.takeIf { it != Int.MIN_VALUE }
+        return Condition(
+            thermalStatus = sensors.thermalStatus,
+            headroomMilli = sensors.headroomMilli,
+            temperatureMc = files.temperatureMc(),
+            // Tenths of a degree.
+            batteryTemperatureMc = known(extra("temperature"))?.let { it * 100 },
+            batteryPercent = sensors.batteryPercent,
+            // By what; 0 on battery.
+            pluggedIn = known(extra("plugged"))?.let { it != 0 },
+            powerSave = sensors.powerSave,
+            currentUa = known(currentUa()),
+            voltageMv = known(extra("voltage")),
+            cpuKhz = files.cpuKhz(),
+        )
+    }
+
+    override fun peakBytes(): Long? = files.peakBytes()
 }
 
 /** What Linux, so Android too, tells in files. What cannot be read is null: Android hides some of them from apps. */

@@ -95,6 +95,25 @@ class AgentHostTest {
         }
 
     @Test
+    fun onlyLowMemoryIsToldAsThat() =
+        inTemporaryFolder { folder ->
+            val bundle = TestBundle.write(folder.resolve("bundle"))
+            val host = AgentHost("test 1")
+            // Hidden, moderate, critical, in the background, complete: the first and fourth say where the app is.
+            val levels = arrayListOf(20, 5, 15, 40, 80)
+            val device =
+                SimulatedDevice {
+                    levels.forEach(host::trimMemory)
+                    levels.clear()
+                    Condition()
+                }
+            val outcome = host.measure(job(folder, listOf(variant("x", bundle, 1))), TestBackend(), device)
+            assertTrue(outcome.complete)
+            val records = Records(folder.resolve("out/results-1.jsonl"))
+            assertEquals(List(3) { "low-memory" }, records.of("event").map { records.text(it, "event") })
+        }
+
+    @Test
     fun aJobFromElsewhereIsNotObeyed() =
         inTemporaryFolder { folder ->
             val bundle = TestBundle.write(folder.resolve("bundle"))
@@ -132,11 +151,18 @@ class AgentHostTest {
                     thermalStatus = 2,
                     headroomMilli = 800,
                 )
-            val found = phoneCondition(sample, SystemFiles(root), 312, 4100, 2, -350_000)
-            assertEquals(Condition(2, 800, null, 31_200, 70, true, false, -350_000, 4100), found)
-            val nothing = phoneCondition(Sample(5, 1), SystemFiles(root), Int.MIN_VALUE, null, null, Int.MIN_VALUE)
-            assertEquals(Condition(), nothing)
-            assertEquals(false, phoneCondition(Sample(5, 1), SystemFiles(root), null, null, 0, null).pluggedIn)
+
+            fun found(
+                sample: Sample,
+                battery: Map<String, Int>,
+                currentUa: Int?,
+            ) = PhoneDevice({ sample }, { battery::get }, { currentUa }, SystemFiles(root)).condition()
+            val battery = mapOf("temperature" to 312, "voltage" to 4100, "plugged" to 2)
+            val whole = Condition(2, 800, null, 31_200, 70, true, false, -350_000, 4100)
+            assertEquals(whole, found(sample, battery, -350_000))
+            val unknown = Int.MIN_VALUE
+            assertEquals(Condition(), found(Sample(5, 1), mapOf("temperature" to unknown), unknown))
+            assertEquals(false, found(Sample(5, 1), mapOf("plugged" to 0), null).pluggedIn)
         }
 
     @Test

@@ -1,0 +1,5 @@
+package android.content.pm;
+
+/** Signatures only, to compile against; tests/unit/android checks them against Android's own. */
+public class ApplicationInfo extends PackageItemInfo {
+}

@@ -1,0 +1,6 @@
+package android.content.pm;
+
+/** Signatures only, to compile against; tests/unit/android checks them against Android's own. */
+public class PackageItemInfo {
+    public int icon = 0;
+}
