@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 
+from qsr_edge.bench.tool import run_tool
 from qsr_edge.errors import BenchError
 
 COMMAND_S = 20.0
@@ -196,14 +197,7 @@ class Adb:
             AdbMissingError: if it cannot be run.
         """
         try:
-            return subprocess.run(
-                [str(self.path), *words],
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                timeout=timeout_s,
-                # Ctrl-C is for the one who measures: the client is ended by him, after he has cleaned up.
-                start_new_session=True,
-            )
+            return run_tool([str(self.path), *words], timeout_s)
         except subprocess.TimeoutExpired as error:
             raise SilentError(
                 f"`adb {' '.join(words)[:80]}` did not answer within {timeout_s:.0f} s; plug the phone in anew"

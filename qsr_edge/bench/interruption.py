@@ -54,11 +54,14 @@ class Interruption:
             self.check()
 
     def check(self) -> None:
-        """Raise ``KeyboardInterrupt`` if Ctrl-C came, unless it is what the caller deals with already."""
+        """Raise ``KeyboardInterrupt`` if Ctrl-C came, unless it is what the caller deals with already.
+
+        One that is entered within another tells that too.
+        """
         error = sys.exception()
         while error is not None:
             if isinstance(error, KeyboardInterrupt):
                 return
             error = error.__context__
-        if self._came:
-            raise KeyboardInterrupt
+        if self._came and self._before is not None:
+            self._before(signal.SIGINT, None)

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, Protocol
 
+from qsr_edge.bench.tool import run_tool
 from qsr_edge.errors import BenchError
 
 BUNDLE_ID = "io.qsredge.bench"
@@ -86,9 +87,7 @@ def find_iphone_tool() -> IphoneTool:
 
 def _run(words: Sequence[str], timeout_s: float) -> str:
     try:
-        ran = subprocess.run(
-            words, stdin=subprocess.DEVNULL, capture_output=True, timeout=timeout_s, start_new_session=True
-        )
+        ran = run_tool(words, timeout_s)
     except subprocess.TimeoutExpired as error:
         raise BenchError(
             f"`{' '.join(words)[:80]}` did not answer within {timeout_s:.0f} s; unlock the phone"

@@ -127,7 +127,7 @@ def test_a_whole_run(phone: PhoneFactory, android: Android, tiny_bundle: Path, p
 # --- faults that a run outlives
 
 
-def back(phone: Phone, seconds: float = 0.6) -> Callable[[], None]:
+def back(phone: Phone, seconds: float = 1.5) -> Callable[[], None]:
     """Pull the cable, and plug it in after a while."""
 
     def pull() -> None:
@@ -139,7 +139,7 @@ def back(phone: Phone, seconds: float = 0.6) -> Callable[[], None]:
 
 def hang(phone: Phone) -> None:
     phone.hang()
-    phone.after(1.0, phone.plug_in)
+    phone.after(2.0, phone.plug_in)
 
 
 # What happens, the phases in which it may be told, and words of the fault.
@@ -151,25 +151,33 @@ OUTLIVED: dict[str, tuple[Callable[[Phone, AdbServer], None], set[str], str]] = 
         {"start", "measure"},
         "",
     ),
-    "cable pulled while measuring": (lambda one, _: one.on_results(8, back(one)), {"measure", "pull"}, ""),
+    # Under a command: between two of them nobody might notice.
+    "cable pulled while measuring": (
+        lambda one, _: one.on_results(8, lambda: one.on_command("tail -c", back(one))),
+        {"measure"},
+        "",
+    ),
     "cable pulled at a picture": (lambda one, _: one.on_command("^cat .*/outputs/", back(one)), {"pull"}, ""),
-    # Under a command: between two of them nobody would notice.
     "connection cut while measuring": (
         lambda one, _: one.on_results(8, lambda: one.on_command("tail -c", one.cut_connections)),
         {"measure"},
         "",
     ),
     "connection cut in the push": (lambda one, _: one.on_push(2000, one.cut_connections), {"push"}, ""),
-    "phone hangs while measuring": (lambda one, _: one.on_results(8, lambda: hang(one)), {"measure", "pull"}, ""),
-    "reboot in the push": (lambda one, _: one.on_push(3000, lambda: one.reboot(seconds=0.5)), {"push"}, "rebooted"),
+    "phone hangs while measuring": (
+        lambda one, _: one.on_results(8, lambda: one.on_command("tail -c", lambda: hang(one))),
+        {"measure"},
+        "",
+    ),
+    "reboot in the push": (lambda one, _: one.on_push(3000, lambda: one.reboot(seconds=1.5)), {"push"}, "rebooted"),
     "reboot at the start": (
-        lambda one, _: one.on_command("^am start", lambda: one.reboot(seconds=0.5)),
+        lambda one, _: one.on_command("^am start", lambda: one.reboot(seconds=1.5)),
         {"start"},
         "rebooted",
     ),
     "reboot while measuring": (
-        lambda one, _: one.on_results(12, lambda: one.reboot(seconds=0.5)),
-        {"measure", "pull"},
+        lambda one, _: one.on_results(12, lambda: one.on_command("tail -c", lambda: one.reboot(seconds=1.5))),
+        {"measure"},
         "rebooted",
     ),
     "app killed while measuring": (lambda one, _: one.on_results(12, one.kill_app), {"measure"}, "ended by the system"),
@@ -178,7 +186,11 @@ OUTLIVED: dict[str, tuple[Callable[[Phone, AdbServer], None], set[str], str]] = 
     "clock set forward": (lambda one, _: one.on_results(10, lambda: one.set_clock(86_400)), {"measure"}, "by +86400 s"),
     "adb server killed in the push": (lambda one, adb: one.on_push(3000, adb.stop), {"push"}, ""),
     "adb server killed at the start": (lambda one, adb: one.on_command("^am start", adb.stop), {"start"}, ""),
-    "adb server killed while measuring": (lambda one, adb: one.on_results(10, adb.stop), {"measure", "pull"}, ""),
+    "adb server killed while measuring": (
+        lambda one, adb: one.on_results(10, lambda: one.on_command("tail -c", adb.stop)),
+        {"measure"},
+        "",
+    ),
 }  # fmt: skip
 
 

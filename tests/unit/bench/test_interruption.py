@@ -40,6 +40,14 @@ def test_deferred_it_comes_at_the_end() -> None:
     assert steps == ["went on"] * 2
 
 
+def test_deferred_by_an_inner_one_it_is_remembered_by_the_outer() -> None:
+    with Interruption() as outer:
+        with contextlib.suppress(KeyboardInterrupt), Interruption() as inner, inner.deferred():
+            signal.raise_signal(signal.SIGINT)
+        with pytest.raises(KeyboardInterrupt):
+            outer.check()
+
+
 def test_who_cleans_up_after_it_is_not_interrupted_by_the_same_one() -> None:
     steps = []
 

@@ -1,0 +1,34 @@
+"""Other programs that are asked something and answer, such as adb."""
+
+import subprocess
+from collections.abc import Sequence
+from contextlib import ExitStack
+
+from qsr_edge.bench.interruption import Interruption
+
+
+def run_tool(words: Sequence[str], timeout_s: float) -> "subprocess.CompletedProcess[bytes]":
+    """Run a program to its end, whatever its exit code, without input and with its output kept.
+
+    Ctrl-C is for the one who measures and does not reach the program, which is ended before the exception goes on:
+    an adb that went on pushing would write to a phone that is being cleaned. (``subprocess.run`` leaves a program
+    running that was just being started.)
+
+    Raises:
+        subprocess.TimeoutExpired: if it did not end in time; it is ended then.
+        OSError: if it cannot be run.
+    """
+    with Interruption() as interruption, ExitStack() as stack:
+        with interruption.deferred():
+            process = stack.enter_context(
+                subprocess.Popen(
+                    words,
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.PIPE,
+                    start_new_session=True,
+                )
+            )
+            stack.callback(process.kill)
+        out, err = process.communicate(timeout=timeout_s)
+        return subprocess.CompletedProcess(words, process.returncode, out, err)
