@@ -53,7 +53,8 @@ class Report:
         facts: by their names, in the order to print them.
         integer_only: whether no tensor is floating-point, by inspection of what is there, or else by the manifest,
             which the note tells then; None if it is not known.
-        integer_only_note: the float tensor if there is one, or why it was not seen.
+        integer_only_note: the first float tensor if there is one, of a Core ML package also every operator that makes
+            floats, or why none was seen.
         depths: ascending; empty for a model that qsr-edge did not write.
         training: one line for each stage, the last one first.
     """
@@ -159,7 +160,10 @@ def _integer_only(manifest: Manifest, models: tuple[Path, ...]) -> tuple[bool | 
             case "coreml":
                 from qsr_edge_converters.coreml import inspect_package
 
-                first_float = inspect_package(model).first_float
+                package = inspect_package(model)
+                first_float = package.first_float
+                if first_float:
+                    first_float += f", the first of {_counted(package.float_operators)}"
             case _:
                 source = "" if manifest.integer_only is None else "as the manifest says; "
                 return manifest.integer_only, f"{source}models for {target} cannot be looked into"
@@ -199,6 +203,7 @@ def _inspect_coreml(path: Path) -> Report:
     for function in found.functions:
         facts[f"{function.name}, input"] = function.sizes
         facts[f"{function.name}, {function.opset}"] = _counted(function.operators)
+        facts[f"{function.name}, on floats"] = _counted(function.float_operators) or "nothing"
         facts[f"{function.name}, stored constants"] = _counted(function.weight_types)
     return Report(
         path=str(path),
