@@ -13,7 +13,7 @@ from qsr_edge.bundle.backend import ConvertOptions, ModelMetadata, Storage, find
 from qsr_edge.bundle.parity import compare_with_golden
 from qsr_edge.data.dataset import find_images
 from qsr_edge.data.images import read_picture
-from qsr_edge.lowering.edge import lower_checkpoint
+from qsr_edge.lowering.checkpoint import lower_checkpoint
 from qsr_edge.nn.checkpoint import read_checkpoint
 
 

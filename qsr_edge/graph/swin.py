@@ -13,7 +13,6 @@ from qsr_edge.errors import GraphError
 from qsr_edge.quant.codes import CodeRange
 
 Ints = NDArray[np.int32]
-STREAM_BITS = 13
 _INT32_MAX = (1 << 31) - 1
 _LARGEST_SHIFT = 30
 

@@ -19,7 +19,6 @@ from numpy.typing import NDArray
 from qsr_edge.errors import GraphError
 from qsr_edge.graph.integer_ops import Int, IntegerOps, NumpyOps
 from qsr_edge.graph.swin import (
-    STREAM_BITS,
     IntegerAttention,
     IntegerGroup,
     IntegerLayer,
@@ -29,7 +28,7 @@ from qsr_edge.graph.swin import (
     SwinGraph,
 )
 from qsr_edge.nn.config import IMAGE_ZERO
-from qsr_edge.nn.swin_config import foreign_pairs, padded_size, reflected_indices
+from qsr_edge.nn.swin_config import STREAM_BITS, foreign_pairs, padded_size, reflected_indices
 from qsr_edge.quant.codes import CodeRange
 
 V = TypeVar("V")

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 from qsr_edge.errors import GraphError, LoweringError
 from qsr_edge.graph.swin import (
-    STREAM_BITS,
     IntegerAttention,
     IntegerGroup,
     IntegerLayer,
@@ -28,7 +27,7 @@ from qsr_edge.lowering.builder import rounded
 from qsr_edge.lowering.network import LoweredNetwork, model_name
 from qsr_edge.nn.checkpoint import Checkpoint
 from qsr_edge.nn.config import IMAGE_STEP, IMAGE_ZERO
-from qsr_edge.nn.swin_config import RGB_MEAN, SwinConfig, relative_position_index
+from qsr_edge.nn.swin_config import EDGE_BITS, RGB_MEAN, STREAM_BITS, SwinConfig, relative_position_index
 from qsr_edge.quant.codes import CodeRange
 
 Float = NDArray[np.float64]
@@ -42,7 +41,6 @@ _TABLE_MAX = (1 << 14) - 1
 _AVERAGE_BITS = 8
 _LARGEST_SCORE_SHIFT = 20
 _INT32_MAX = (1 << 31) - 1
-EDGE_BITS = 8
 
 
 class _Lowering:

@@ -17,14 +17,9 @@ from qsr_edge.nn.config import IMAGE_STEP, IMAGE_ZERO
 from qsr_edge.nn.fake_quantized import QuantizerName
 from qsr_edge.nn.network import SuperResolutionNetwork
 from qsr_edge.nn.quantized_linear import BodyQuantizer, CodeQuantizer, QuantizedConv3x3, quantized, set_calibrating
-from qsr_edge.nn.swin_config import RGB_MEAN, SwinConfig, padded_size, reflected_indices
+from qsr_edge.nn.swin_config import EDGE_BITS, RGB_MEAN, STREAM_BITS, SwinConfig, padded_size, reflected_indices
 from qsr_edge.nn.window_attention import SwinLayer
 from qsr_edge.quant.codes import CodeRange
-
-STREAM_BITS = 13
-"""Of a residual stream: so many that its rounding costs nothing, so few that sums of squares fit int32."""
-EDGE_BITS = 8
-"""Of the weights of the first convolution, the one after the body and the last; and of the latter's input."""
 
 
 class _Layers(nn.Module):

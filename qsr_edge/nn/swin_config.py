@@ -13,6 +13,10 @@ MLP_RATIO = 2
 """Width of the hidden layer in units of the channels, in every light SwinIR."""
 RGB_MEAN = (0.4488, 0.4371, 0.4040)
 """Mean of DIV2K, which SwinIR subtracts; in [0, 1]."""
+STREAM_BITS = 13
+"""Of a residual stream: so many that its rounding costs nothing, so few that sums of squares fit int32."""
+EDGE_BITS = 8
+"""Of the weights of the first convolution, the one after the body and the last; and of the second one's input."""
 MASKED = -100.0
 """Added to a score between pixels that only the cyclic shift has brought together, as SwinIR does."""
 

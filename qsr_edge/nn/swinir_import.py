@@ -66,7 +66,7 @@ def read_swinir(path: Path) -> Checkpoint:
     Raises:
         CheckpointError: if it cannot be read, or naming the tensor that is missing, unexpected or of a wrong shape.
     """
-    found, _ = read_state_dict(path, keys=_PARAMETERS, remedy=_REMEDY)
+    found, key = read_state_dict(path, keys=_PARAMETERS, remedy=_REMEDY)
     if any(_QUANTSR_C.match(name) for name in found):
         raise CheckpointError(
             f"{path}: a state dict of QuantSR-C, which training does not start from; import it by "
@@ -99,4 +99,5 @@ def read_swinir(path: Path) -> Checkpoint:
         if not np.isfinite(found[name]).all():
             raise CheckpointError(f"{path}: {name} holds NaN or infinite values; {_REMEDY}")
         tensors[name] = found[name]
-    return Checkpoint(config=config, tensors=tensors, provenance={"imported": f"SwinIR state dict {path.name}"})
+    provenance: dict[str, object] = {"imported_from": path.name, "state_dict": key or "top level"}
+    return Checkpoint(config=config, tensors=tensors, provenance=provenance)

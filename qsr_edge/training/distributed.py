@@ -47,10 +47,14 @@ class World:
         """Refuse a batch that the processes cannot share evenly.
 
         Raises:
-            TrainingError: naming both numbers.
+            TrainingError: naming both numbers, and those that would do.
         """
         if batch % self.size:
-            raise TrainingError(f"a batch of {batch} cannot be shared by {self.size} processes; choose a multiple")
+            fitting = ", ".join(str(size) for size in range(1, batch + 1) if batch % size == 0)
+            raise TrainingError(
+                f"a batch of {batch} cannot be shared by {self.size} processes; start so many as divide it, one of "
+                f"{fitting}, or use a recipe whose batch is a multiple of {self.size}"
+            )
 
 
 ALONE = World()

@@ -192,6 +192,7 @@ def test_executorch_bundles_work_as_tflites_do(
     assert report["runtime"].startswith("executorch 1.5")
     assert {entry["mismatching_bytes"] for entry in report["parity"]} == {0}
     assert {path.suffix for path in bundle.iterdir()} == {".pte", ".ptd", ".json", ".md"}
+    assert json.loads((bundle / "manifest.json").read_text())["integer_only"] is True
     result = run_cli("upscale", "--bundle", bundle, images / "rgb_96x64.png", "-o", tmp_path / "o.png", "--depth", "1")
     assert (result.exit_code, result.stderr) == (0, "")
     result = run_cli("inspect", bundle, "--json")

@@ -50,7 +50,11 @@ def test_inspect_looks_into_the_package(run_cli, converted, pack: str) -> None:
     assert report["facts"]["flavour"] == "exact"
     assert report["facts"]["oldest systems"] == "iOS 18, macOS 15"
     assert "0 of" in report["facts"]["verified"]
-    assert (report["integer_only"], "fp32" in report["integer_only_note"]) == (False, True)
+    assert report["integer_only"] is False
+    function, count = {"per-depth": ("main", 1), "shared": ("d1", 2)}[pack]
+    assert f"{function}: codes (sub, fp32), the first of {count} sub, " in report["integer_only_note"]
+    for operator in (" conv", " clip", " depth_to_space"):
+        assert operator in report["integer_only_note"]
     assert all(depth["file_bytes"] > 1000 for depth in report["depths"])
 
 
@@ -60,6 +64,17 @@ def test_a_bare_package_is_inspected(run_cli, converted) -> None:
     assert result.exit_code == 0
     assert "Core ML package" in result.stdout
     assert "constexpr_blockwise_shift_scale" in result.stdout
+    assert "main, on floats" in result.stdout
+
+
+def test_the_manifest_says_that_packages_are_not_integer_only_and_tflite_files_are(converted) -> None:
+    for options, integer_only in (
+        (("--target", "coreml"), False),
+        (("--target", "coreml", "--coreml-flavor", "ane"), False),
+        (("--target", "tflite"), True),
+    ):
+        bundle = converted(*options, "--no-verify", output="-".join(options).strip("-"))
+        assert json.loads((bundle / "manifest.json").read_text())["integer_only"] is integer_only, options
 
 
 def test_the_neural_engines_flavour_says_what_it_costs(run_cli, converted) -> None:

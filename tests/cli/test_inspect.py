@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from qsr_edge.cli.inspect import Kind, recognise
+from qsr_edge.cli.file_kind import Kind, recognise
 from qsr_edge.graph.cost import GraphCost, graph_cost
 from qsr_edge.graph.serde import dump_graph
 from qsr_edge.lowering.edge import lower_checkpoint

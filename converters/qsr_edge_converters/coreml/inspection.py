@@ -22,6 +22,7 @@ class FunctionReport:
         sizes: images that it takes, in words.
         operators: how often each occurs, constants left out.
         weight_types: how many constants of each element type lie in the weight file.
+        float_operators: how often each makes floats; empty if none does.
         first_float: name and type of the first operation that makes floats; None if there is none.
     """
 
@@ -30,6 +31,7 @@ class FunctionReport:
     sizes: str
     operators: Mapping[str, int]
     weight_types: Mapping[str, int]
+    float_operators: Mapping[str, int]
     first_float: str | None
 
 
@@ -56,6 +58,11 @@ class PackageReport:
         """The first operation on floats, with its function; None if there is none."""
         found = ((report.name, report.first_float) for report in self.functions if report.first_float)
         return next((f"{function}: {operation}" for function, operation in found), None)
+
+    @property
+    def float_operators(self) -> Mapping[str, int]:
+        """How often each operator makes floats, in all functions together."""
+        return sum((Counter(report.float_operators) for report in self.functions), Counter[str]())
 
 
 def inspect_package(path: Path) -> PackageReport:
@@ -88,16 +95,17 @@ def _function_report(function: Function) -> FunctionReport:
         for constant in _constants(operation)
         if constant.in_blob and constant.type.kind
     ]
-    floats = (
-        f"{operation.name} ({operation.type}, {operation.output.kind.name})"
+    floats = [
+        (operation, operation.output.kind.name)
         for operation in operations
         if operation.output.kind and operation.output.kind.name in _FLOATS
-    )
+    ]
     return FunctionReport(
         name=function.name,
         opset=function.opset,
         sizes=str(function.sizes),
         operators=MappingProxyType(dict(Counter(operation.type for operation in operations))),
         weight_types=MappingProxyType(dict(Counter(stored))),
-        first_float=next(floats, None),
+        float_operators=MappingProxyType(dict(Counter(operation.type for operation, _ in floats))),
+        first_float=next((f"{operation.name} ({operation.type}, {kind})" for operation, kind in floats), None),
     )

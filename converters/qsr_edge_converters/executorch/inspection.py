@@ -18,8 +18,9 @@ IDENTIFIERS = (b"ET12", b"ET13")
 ALLOWED_OPERATORS = frozenset({"aten::bitwise_xor.Scalar_out", "dim_order_ops::_to_dim_order_copy.out"})
 """Outside the delegate: flipping the sign bit, and calling the bytes signed or unsigned."""
 INTEGER_TYPES = frozenset({"xnn_datatype_qint8", "xnn_datatype_qcint8", "xnn_datatype_qint32", "xnn_datatype_qcint32"})
-_SCALAR_TYPES = {0: "uint8", 1: "int8", 2: "int16", 3: "int32", 4: "int64", 5: "float16", 6: "float32", 7: "float64"}
-_FLOATS = frozenset({"float16", "float32", "float64"})
+_INTEGERS = {0: "uint8", 1: "int8", 2: "int16", 3: "int32", 4: "int64", 11: "bool"}
+"""ExecuTorch's scalar types that hold integers; what is not listed here counts as float."""
+_SCALAR_TYPES = {**_INTEGERS, 5: "float16", 6: "float32", 7: "float64", 15: "bfloat16"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +67,7 @@ class MethodReport:
         for index, delegate in enumerate(self.delegates):
             if delegate.float_values:
                 return f"delegate {index}, {delegate.float_values[0]}"
-        floats = sorted(_FLOATS & self.tensor_types.keys())
+        floats = sorted(self.tensor_types.keys() - _INTEGERS.values())
         return f"a {floats[0]} tensor outside the delegate" if floats else None
 
 

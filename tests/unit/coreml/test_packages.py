@@ -84,6 +84,8 @@ def test_what_is_written_says_what_it_is(written: Path) -> None:
     assert function.weight_types["uint3"] == 3  # two of the body's convolutions, and the anchor
     assert function.weight_types["uint6"] == 2  # head and tail
     assert report.first_float == "main: codes (sub, fp32)"
+    assert report.float_operators == function.float_operators
+    assert {kind for kind in function.operators if "constexpr" not in kind} <= report.float_operators.keys()
     BACKEND.check_available()
     with quiet_sdk():
         from coremltools.models import MLModel

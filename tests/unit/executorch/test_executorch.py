@@ -20,9 +20,16 @@ from qsr_edge_converters.executorch import BACKEND, backend, inspect_pte
 from qsr_edge_converters.executorch.encoding import encode_conv
 from qsr_edge_converters.executorch.inspection import check_integer_only, inspect_pte_content
 from qsr_edge_converters.executorch.module import GraphModule
+from qsr_edge_converters.executorch.sdk import check_sdk
+from qsr_edge_converters.native_messages import quiet_sdk
 from tests.graph_builders import random_network
 
 METADATA = ModelMetadata(name="tiny", version="1", author="tests", licence="CC0-1.0", description="random")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _sdk() -> None:
+    check_sdk()  # its first import warns, which is an error in a test that happens to run first
 
 
 @pytest.fixture(scope="module")
@@ -64,6 +71,24 @@ def test_a_float_operator_is_found_and_named(network: LoweredNetwork, monkeypatc
     monkeypatch.setattr(writer, "GraphModule", _FloatAdd)
     with pytest.raises(BackendError, match=r"outside the delegate|in floats|XNNPACK nodes"):
         BACKEND.convert(network, ConvertOptions(metadata=METADATA))
+
+
+class _Doubled(torch.nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.where(x < 3, x + x, x)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "named"), [(torch.bfloat16, "bfloat16"), (torch.float32, "float32"), (torch.int32, None)]
+)
+def test_every_float_type_of_a_foreign_program_is_told(dtype: torch.dtype, named: str | None) -> None:
+    from executorch.exir import to_edge
+
+    with quiet_sdk():
+        exported = torch.export.export(_Doubled(), (torch.ones(2, dtype=dtype),))
+        report = inspect_pte_content(bytes(to_edge(exported).to_executorch().buffer), "foreign.pte")
+    assert report.methods[0].tensor_types["bool"] > 0  # of the comparison: no float
+    assert report.first_float == (named and f"method forward, a {named} tensor outside the delegate")
 
 
 def test_what_the_sdk_cannot_do_is_refused(network: LoweredNetwork) -> None:

@@ -13,14 +13,14 @@ from numpy.typing import NDArray
 
 from qsr_edge.errors import GraphError, LoweringError
 from qsr_edge.graph.integer_ops import NumpyOps
-from qsr_edge.graph.swin import STREAM_BITS, IntegerNorm, rescale
+from qsr_edge.graph.swin import IntegerNorm, rescale
 from qsr_edge.graph.swin_cost import peak_activation_bytes
 from qsr_edge.graph.swin_program import EXPONENTIALS, OCTAVE, SwinProgram, run_swin
 from qsr_edge.lowering.swin import lower_checkpoint
 from qsr_edge.nn.checkpoint import Checkpoint
 from qsr_edge.nn.config import EdgeConfig
 from qsr_edge.nn.quantsr_t import QuantsrT
-from qsr_edge.nn.swin_config import SwinConfig
+from qsr_edge.nn.swin_config import STREAM_BITS, SwinConfig
 from qsr_edge.quant.codes import CodeRange
 from tests.swin_networks import codes, lowered, random_network
 

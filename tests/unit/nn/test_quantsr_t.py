@@ -68,6 +68,8 @@ def test_import_computes_what_swinir_computes(tmp_path: Path, key: str | None) -
 def test_import_of_the_published_size(tmp_path: Path) -> None:
     torch.save({"params": official_state(light=True)}, tmp_path / "light.pth")
     checkpoint = read_swinir(tmp_path / "light.pth")
+    # Under the names that inspect and model cards know, as for official QuantSR-C files.
+    assert checkpoint.provenance == {"imported_from": "light.pth", "state_dict": "params"}
     assert checkpoint.config == SwinConfig(scale=2)
     assert sum(t.size for n, t in checkpoint.tensors.items() if not n.endswith("importance")) == 910_152
 
