@@ -15,7 +15,7 @@ from qsr_edge.bundle.manifest import MANIFEST_NAME, Manifest
 from qsr_edge.bundle.parity import parity_headline
 from qsr_edge.bundle.reader import open_bundle
 from qsr_edge.errors import QsrError
-from qsr_edge.graph.cost import is_tiled
+from qsr_edge.graph.cost import TileGrid, is_tiled
 from qsr_edge.graph.serde import load_graph
 from qsr_edge.graph.verify import verify_graph
 from qsr_edge.lowering.checkpoint import lower_checkpoint
@@ -57,7 +57,8 @@ class DepthReport:
         macs_per_pixel: multiply-accumulates per input pixel.
         bops_per_pixel: bit operations per input pixel.
         peak_activation_bytes_per_pixel: see :class:`qsr_edge.graph.cost.GraphCost`.
-        halo_px: receptive-field radius in input pixels; ``UNTILED_HALO_PX`` if the network sees the whole picture.
+        halo_px: see :class:`qsr_edge.graph.cost.GraphCost`.
+        grid: likewise.
     """
 
     depth: int
@@ -68,6 +69,7 @@ class DepthReport:
     bops_per_pixel: int | None = None
     peak_activation_bytes_per_pixel: int | None = None
     halo_px: int | None = None
+    grid: TileGrid | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -180,6 +182,7 @@ def _inspect_bundle(path: Path) -> Report:
                 bops_per_pixel=entry.bops_per_pixel,
                 peak_activation_bytes_per_pixel=entry.peak_activation_bytes_per_pixel,
                 halo_px=entry.halo_px,
+                grid=entry.grid,
             )
             for entry in manifest.depths
         )
@@ -393,6 +396,7 @@ def _graph_reports(network: LoweredNetwork) -> tuple[DepthReport, ...]:
                 bops_per_pixel=cost.bops_per_pixel,
                 peak_activation_bytes_per_pixel=cost.peak_activation_bytes_per_pixel,
                 halo_px=cost.halo_px,
+                grid=cost.grid,
             )
         )
     return tuple(reports)
@@ -468,7 +472,9 @@ def _print(report: Report) -> None:
     row(f"giga-MACs, {width}x{height}", [value and value * pixels for value in macs], 1e9, 2)
     row(f"giga-BOPs, {width}x{height}", [value and value * pixels for value in bops], 1e9, 1)
     row(f"peak activation MB, {width}x{height}", [value and value * pixels for value in peaks], 1e6, 1)
-    halos = [depth.halo_px for depth in report.depths]
+    halos = [depth.grid.halo_px if depth.grid else depth.halo_px for depth in report.depths]
+    grids = [depth.grid.step_px if depth.grid else None for depth in report.depths]
+    row("tiles begin at multiples of, px", grids)
     if all(halo is None or is_tiled(halo) for halo in halos):
         row("halo px", halos)
     else:

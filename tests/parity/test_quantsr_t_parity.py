@@ -109,6 +109,17 @@ def test_sizes_and_packs_that_cannot_be(target: str, network: LoweredNetwork) ->
         backend.convert(network, options(pack=Pack.SHARED))
 
 
+@pytest.mark.parametrize("target", ["tosa", "coreml"])
+def test_files_hardly_grow_with_the_input(target: str, network: LoweredNetwork) -> None:
+    pytest.importorskip({"tosa": "tosa_reference_model", "coreml": "coremltools"}[target])
+    small, large = (
+        sum(map(len, model_contents(find_backend(target).convert(network, options(size))).values()))
+        for size in ((16, 16), (96, 96))
+    )
+    # A number for each pixel of the larger input would be 36 kB.
+    assert large - small < 96 * 96 * 4 * 2
+
+
 def test_targets_without_transformers_say_so(network: LoweredNetwork) -> None:
     pytest.importorskip("ai_edge_litert")
     with pytest.raises(BackendError, match=r"transformers are not written; use --target coreml, executorch or tosa"):
