@@ -46,9 +46,13 @@ def noise(path: Path, width: int, height: int) -> Path:
     return path
 
 
-def test_pictures_of_other_sizes_are_upscaled_in_tiles(run_cli: RunCli, tmp_path: Path, checkpoint: Path) -> None:
+@pytest.mark.parametrize("target", ["tosa", pytest.param("executorch", marks=pytest.mark.slow)])
+def test_pictures_of_other_sizes_are_upscaled_in_tiles(
+    run_cli: RunCli, tmp_path: Path, checkpoint: Path, target: str
+) -> None:
+    pytest.importorskip({"tosa": "tosa_reference_model", "executorch": "executorch"}[target])
     bundle = tmp_path / "t"
-    done = run_cli(*converting(checkpoint, "tosa", bundle, "48x40"))
+    done = run_cli(*converting(checkpoint, target, bundle, "48x40"))
     assert done.exit_code == 0, done.stderr
     assert "0 of" in done.stdout
     assert "fits only" not in done.stdout

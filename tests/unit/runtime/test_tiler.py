@@ -219,25 +219,23 @@ def test_tiles_on_a_grid_equal_the_whole_image(
     image = np.random.default_rng(height * 71 + width).integers(0, 256, (height, width, 3), np.uint8)
     whole = stand_in_with_windows(image, grid_px=grid_px)
     halo_px = grid_px
-    fixed = None
+    window_px = None
     if data.draw(st.booleans()):
-        most = [-(-side // grid_px) for side in (height, width)]
         # As large as the completed image, or large enough for a core.
-        fixed = tuple(
-            grid_px * data.draw(st.sampled_from([*range(min(3, count), count + 1)]), label="windows") for count in most
+        rows, columns = (
+            st.integers(min(3, count), count) for count in (-(-side // grid_px) for side in (height, width))
         )
+        window_px = (grid_px * data.draw(rows, label="rows"), grid_px * data.draw(columns, label="columns"))
     sizes = set()
 
     def run(window: NDArray[np.uint8]) -> NDArray[np.uint8]:
         sizes.add(window.shape[:2])
         return stand_in_with_windows(window, grid_px=grid_px)
 
-    tiled = upscale_tiled(
-        run, image, scale=2, halo_px=halo_px, grid_px=grid_px, tile_px=tile_px, window_px=fixed and (fixed[0], fixed[1])
-    )
+    tiled = upscale_tiled(run, image, scale=2, halo_px=halo_px, grid_px=grid_px, tile_px=tile_px, window_px=window_px)
     np.testing.assert_array_equal(tiled, whole)
     assert len(sizes) == 1
-    assert fixed is None or sizes == {fixed}
+    assert window_px is None or sizes == {window_px}
 
 
 def test_the_stand_in_shows_tiles_beside_the_grid() -> None:
