@@ -18,7 +18,14 @@ def codes(batch: int, height: int, width: int) -> Tensor:
 
 
 def random_network(
-    bits: int, *, scale: int = 2, blocks: int = 4, groups: int = 2, depths: tuple[int, ...] = (1, 4), channels: int = 12
+    bits: int,
+    *,
+    scale: int = 2,
+    blocks: int = 4,
+    groups: int = 2,
+    depths: tuple[int, ...] = (1, 4),
+    channels: int = 12,
+    window_px: int = 8,
 ) -> QuantsrT:
     """A calibrated network whose every tensor has an effect."""
     config = SwinConfig(
@@ -27,6 +34,7 @@ def random_network(
         blocks=blocks,
         groups=groups,
         heads=2,
+        window_px=window_px,
         depths=depths,
         order=tuple(range(blocks)),
         bits=bits,

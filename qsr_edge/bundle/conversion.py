@@ -96,6 +96,7 @@ def _depth_entries(
                 bops_per_pixel=cost.bops_per_pixel,
                 peak_activation_bytes_per_pixel=cost.peak_activation_bytes_per_pixel,
                 halo_px=cost.halo_px,
+                grid=cost.grid,
                 golden_sha256=image_sha256(network.run(depth, image)),
                 # What was recorded was measured on the integer graph.
                 quality=recorded_quality(checkpoint, depth) if deployment is None or deployment.byte_exact else (),

@@ -20,12 +20,13 @@ from typing import Any, get_args, get_origin, get_type_hints
 
 from qsr_edge.bundle.backend import Deployment, Pack, Storage
 from qsr_edge.errors import BundleError, PolicyError
+from qsr_edge.graph.cost import TileGrid
 from qsr_edge.nn.config import Profile
 from qsr_edge.selector.latency import LatencyTable
 from qsr_edge.selector.policy import Policy
 
 MANIFEST_NAME = "manifest.json"
-SCHEMA_VERSION = "1.2"
+SCHEMA_VERSION = "1.3"
 MANIFEST_LIMIT_BYTES = 1 << 20
 REMEDY = "convert again with 'qsr-edge convert' to another output, or fetch the bundle anew"
 
@@ -62,7 +63,9 @@ class DepthEntry:
         macs_per_pixel: multiply-accumulates per pixel of the input.
         bops_per_pixel: multiply-accumulates times weight bits times activation bits, per pixel of the input.
         peak_activation_bytes_per_pixel: most bytes of activations alive at once, per pixel of the input.
-        halo_px: pixels of the input around a tile that its output depends on.
+        halo_px: pixels of the input around a tile that its output depends on; 32,768 if only tiles on a grid have such
+            a halo, so that readers of versions before 1.3 refuse other sizes than the model's own.
+        grid: tiles of a network that sees where an image begins; None for tiles that begin anywhere.
         golden_sha256: sha256 of the output's bytes for the golden input.
         quality: as measured on the deployed graph.
     """
@@ -75,6 +78,7 @@ class DepthEntry:
     halo_px: int
     golden_sha256: str
     signature: str | None = None
+    grid: TileGrid | None = None
     quality: tuple[QualityEntry, ...] = ()
 
 
@@ -195,6 +199,8 @@ class Manifest:
         golden_px = (self.golden.height_px, self.golden.width_px)
         if self.input_size_px not in (None, golden_px):
             raise BundleError(f"the golden input is {golden_px}, but models take {self.input_size_px} only; {REMEDY}")
+        for model in self.depths:
+            self._check_grid(model)
         for entry in self.parity:
             if entry.depth not in depths:
                 raise BundleError(f"parity names depth {entry.depth}, which the bundle does not offer; {REMEDY}")
@@ -204,6 +210,21 @@ class Manifest:
         for model in self.depths:
             if not self.model_bytes(model.file):
                 raise BundleError(f"depth {model.depth} is in {model.file!r}, which 'files' does not list; {REMEDY}")
+
+    def _check_grid(self, model: DepthEntry) -> None:
+        if model.grid is None:
+            return
+        step_px, halo_px = model.grid.step_px, model.grid.halo_px
+        if 2 * halo_px % step_px:
+            raise BundleError(
+                f"depth {model.depth}: tiles on a grid of {step_px} px with a halo of {halo_px} px; expected a "
+                f"multiple of half the grid; {REMEDY}"
+            )
+        if any(side % step_px for side in self.input_size_px or ()):
+            raise BundleError(
+                f"depth {model.depth}: tiles on a grid of {step_px} px, but models take {self.input_size_px}; expected "
+                f"multiples; {REMEDY}"
+            )
 
     def model_bytes(self, model: str) -> int:
         """Size of a model: of the file with this path, or of all files in the folder; 0 if none is listed."""

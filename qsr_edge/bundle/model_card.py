@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 
-from qsr_edge.bundle.manifest import Manifest, ParityEntry, QualityEntry
+from qsr_edge.bundle.manifest import DepthEntry, Manifest, ParityEntry, QualityEntry
 from qsr_edge.graph.cost import is_tiled
 from qsr_edge.nn.checkpoint import Checkpoint
 
@@ -110,7 +110,7 @@ def _costs(manifest: Manifest) -> list[str]:
             entry.macs_per_pixel,
             entry.bops_per_pixel,
             f"{entry.peak_activation_bytes_per_pixel} B per pixel",
-            f"{entry.halo_px} px" if is_tiled(entry.halo_px) else "the whole picture",
+            _halo(entry),
             f"{entry.file}, signature {entry.signature}" if entry.signature else entry.file,
             manifest.model_bytes(entry.file),
         )
@@ -120,6 +120,12 @@ def _costs(manifest: Manifest) -> list[str]:
     if datasets:
         lines += ["PSNR in dB and SSIM of the deployed integer graph, on luma (BT.601), borders cropped.", ""]
     return [*lines, "Costs are per pixel of the input.", "", *_table(header, rows), ""]
+
+
+def _halo(entry: DepthEntry) -> str:
+    if entry.grid:
+        return f"{entry.grid.halo_px} px, tiles at multiples of {entry.grid.step_px} px"
+    return f"{entry.halo_px} px" if is_tiled(entry.halo_px) else "the whole picture"
 
 
 def _parity(manifest: Manifest) -> list[str]:

@@ -26,7 +26,6 @@ from qsr_edge.bundle.manifest import ParityEntry
 from qsr_edge.bundle.parity import Image, is_large, parity_headline
 from qsr_edge.bundle.writer import check_output
 from qsr_edge.errors import CheckpointError, OutputExistsError, QsrError, QsrWarning, RecipeError
-from qsr_edge.graph.cost import NOT_TILED, is_tiled
 from qsr_edge.lowering.network import model_name
 from qsr_edge.lowering.official_quantsr_c import OrderSource, import_official, is_official
 from qsr_edge.nn.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
@@ -193,16 +192,13 @@ def show_conversion(console: Console, conversion: Conversion, output: Path) -> N
         )
     for entry in conversion.manifest.files:
         console.print(f"  {entry.path:40s} {entry.bytes:>9,} bytes", soft_wrap=True, highlight=False)
-    size, halo_px = conversion.manifest.input_size_px, conversion.manifest.depths[-1].halo_px
-    if size and not is_tiled(halo_px):
+    size, deepest = conversion.manifest.input_size_px, conversion.manifest.depths[-1]
+    least_px = deepest.grid.least_px if deepest.grid else 2 * deepest.halo_px + 1
+    if size and min(size) < least_px:
+        less = f" (or up to {deepest.grid.step_px - 1} pixels less a side)" if deepest.grid else ""
         console.print(
-            f"[yellow]this input fits only images of exactly {size[1]}x{size[0]}[/]: {NOT_TILED}",
-            soft_wrap=True,
-        )
-    elif size and min(size) <= 2 * halo_px:
-        console.print(
-            f"[yellow]this input fits only images of exactly {size[1]}x{size[0]}[/]: tiling larger ones needs "
-            f"more than {2 * halo_px} pixels a side",
+            f"[yellow]at depth {deepest.depth} this input fits only images of {size[1]}x{size[0]}{less}[/]: tiling "
+            f"larger ones needs {least_px} pixels a side or more",
             soft_wrap=True,
         )
     deployment = conversion.manifest.deployment

@@ -66,7 +66,9 @@ def _print(report: Report) -> None:
     row(f"giga-MACs, {width}x{height}", [value and value * pixels for value in macs], 1e9, 2)
     row(f"giga-BOPs, {width}x{height}", [value and value * pixels for value in bops], 1e9, 1)
     row(f"peak activation MB, {width}x{height}", [value and value * pixels for value in peaks], 1e6, 1)
-    halos = [depth.halo_px for depth in report.depths]
+    halos = [depth.grid.halo_px if depth.grid else depth.halo_px for depth in report.depths]
+    grids = [depth.grid.step_px if depth.grid else None for depth in report.depths]
+    row("tiles begin at multiples of, px", grids)
     if all(halo is None or is_tiled(halo) for halo in halos):
         row("halo px", halos)
     else:

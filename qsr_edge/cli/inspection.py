@@ -9,6 +9,7 @@ from qsr_edge.bundle.manifest import Manifest
 from qsr_edge.bundle.parity import parity_headline
 from qsr_edge.bundle.reader import open_bundle
 from qsr_edge.cli.file_kind import Kind, recognise
+from qsr_edge.graph.cost import TileGrid
 from qsr_edge.graph.serde import load_graph
 from qsr_edge.graph.verify import verify_graph
 from qsr_edge.lowering.checkpoint import lower_checkpoint
@@ -29,7 +30,8 @@ class DepthReport:
         macs_per_pixel: multiply-accumulates per input pixel.
         bops_per_pixel: bit operations per input pixel.
         peak_activation_bytes_per_pixel: see :class:`qsr_edge.graph.cost.GraphCost`.
-        halo_px: receptive-field radius in input pixels; ``UNTILED_HALO_PX`` if the network sees the whole picture.
+        halo_px: see :class:`qsr_edge.graph.cost.GraphCost`.
+        grid: likewise.
     """
 
     depth: int
@@ -40,6 +42,7 @@ class DepthReport:
     bops_per_pixel: int | None = None
     peak_activation_bytes_per_pixel: int | None = None
     halo_px: int | None = None
+    grid: TileGrid | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,6 +106,7 @@ def _inspect_bundle(path: Path) -> Report:
                 bops_per_pixel=entry.bops_per_pixel,
                 peak_activation_bytes_per_pixel=entry.peak_activation_bytes_per_pixel,
                 halo_px=entry.halo_px,
+                grid=entry.grid,
             )
             for entry in manifest.depths
         )
@@ -320,6 +324,7 @@ def _graph_reports(network: LoweredNetwork) -> tuple[DepthReport, ...]:
                 bops_per_pixel=cost.bops_per_pixel,
                 peak_activation_bytes_per_pixel=cost.peak_activation_bytes_per_pixel,
                 halo_px=cost.halo_px,
+                grid=cost.grid,
             )
         )
     return tuple(reports)

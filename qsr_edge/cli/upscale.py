@@ -13,7 +13,6 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from qsr_edge.bundle.reader import open_bundle
 from qsr_edge.data.images import WRITE_SUFFIXES, check_target, read_picture, write_picture
 from qsr_edge.errors import ImageError, QsrError
-from qsr_edge.graph.cost import is_tiled
 from qsr_edge.runtime.tiler import DEFAULT_TILE_PX
 from qsr_edge.runtime.upscale import LoadedDepth, load_depth, upscale_picture
 
@@ -163,16 +162,6 @@ def _upscale_file(model: LoadedDepth, source: Path, target: Path, *, tile_px: in
     picture = read_picture(source)
     check_target(target, translucent=picture.translucent, overwrite=force)
     height, width = picture.rgb.shape[:2]
-    if (
-        model.window_px is not None
-        and is_tiled(model.halo_px)
-        and (height < model.window_px[0] or width < model.window_px[1])
-    ):
-        # Padding would be seen by the network, which pads with something else: the result would not be the network's.
-        raise ImageError(
-            f"{source}: {width}x{height} is smaller than the model's fixed input of "
-            f"{model.window_px[1]}x{model.window_px[0]}; use a bundle converted without --input-size"
-        )
     console = Console(stderr=True)
     columns = (
         TextColumn("{task.description}"),
@@ -184,15 +173,19 @@ def _upscale_file(model: LoadedDepth, source: Path, target: Path, *, tile_px: in
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task(source.name, total=None)
         start = time.perf_counter()
-        upscaled = upscale_picture(
-            model.runner,
-            picture,
-            scale=model.scale,
-            halo_px=model.halo_px,
-            tile_px=tile_px,
-            window_px=model.window_px,
-            on_tile=lambda tile, tiles: bar.update(task, completed=tile, total=tiles),
-        )
+        try:
+            upscaled = upscale_picture(
+                model.runner,
+                picture,
+                scale=model.scale,
+                halo_px=model.halo_px,
+                grid_px=model.grid_px,
+                tile_px=tile_px,
+                window_px=model.window_px,
+                on_tile=lambda tile, tiles: bar.update(task, completed=tile, total=tiles),
+            )
+        except ImageError as error:
+            raise ImageError(f"{source}: {error}") from error
         seconds = time.perf_counter() - start
     write_picture(target, upscaled, overwrite=force)
     return Upscaled(

@@ -10,17 +10,35 @@ from qsr_edge.graph.ir import ConstantId, Constants, Conv2d, Graph, QuantizeInpu
 
 _IMAGE_CHANNELS = 3
 UNTILED_HALO_PX = 1 << 15
-"""Halo of a network that is not tiled, more than any image: a transformer's windows stand where an image begins, so
-that a tile that begins elsewhere gives other bytes."""
+"""Halo of a network of which no tile may begin at any pixel, more than any image: a transformer's windows stand where
+an image begins. Its tiles begin on a :class:`TileGrid`."""
 NOT_TILED = (
-    "this network sees the whole picture and is not tiled, so it takes its fixed input size only; for another picture "
-    "convert again with --input-size of that picture"
+    "this bundle does not tell how its network is tiled, so it takes its fixed input size only; convert again with "
+    "this release"
 )
 
 
 def is_tiled(halo_px: int) -> bool:
     """Whether images larger than a network's input can be upscaled in tiles."""
     return halo_px < UNTILED_HALO_PX
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TileGrid:
+    """Where tiles of a network may begin and end whose windows of attention stand on a grid.
+
+    Attributes:
+        step_px: tiles begin and end at multiples of it; an image is continued by reflection to the next multiple.
+        halo_px: radius of the receptive field of such tiles; twice of it is a multiple of ``step_px``.
+    """
+
+    step_px: int
+    halo_px: int
+
+    @property
+    def least_px(self) -> int:
+        """The least side of a tile that is larger than its two halos."""
+        return 2 * self.halo_px + self.step_px
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +54,8 @@ class GraphCost:
             transformer at four, as its exports hold int32. The uint8 input image counts throughout, as runtimes keep
             it; the uint8 output image counts beside the tensor it is made from.
         halo_px: radius of the receptive field, in input pixels: an output pixel depends on nothing farther away;
-            ``UNTILED_HALO_PX`` if there is none.
+            ``UNTILED_HALO_PX`` if that depends on where the pixel lies.
+        grid: tiles of a network with windows of attention; None if tiles may begin anywhere.
     """
 
     macs_per_pixel: int
@@ -44,6 +63,7 @@ class GraphCost:
     weight_bytes_ideal: int
     peak_activation_bytes_per_pixel: int
     halo_px: int
+    grid: TileGrid | None = None
 
 
 def graph_cost(graph: Graph, constants: Constants) -> GraphCost:

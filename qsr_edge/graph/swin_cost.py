@@ -5,10 +5,11 @@ from math import prod
 
 import numpy as np
 
-from qsr_edge.graph.cost import UNTILED_HALO_PX, GraphCost
+from qsr_edge.graph.cost import UNTILED_HALO_PX, GraphCost, TileGrid
 from qsr_edge.graph.integer_ops import Int
 from qsr_edge.graph.swin import SwinGraph
 from qsr_edge.graph.swin_program import SwinProgram
+from qsr_edge.nn.swin_config import padded_size
 
 _INT32_BYTES = 4
 _TRACED_WINDOWS = 4
@@ -113,6 +114,26 @@ def peak_activation_bytes(graph: SwinGraph, size_px: tuple[int, int]) -> int:
     return ops.peak_bytes()
 
 
+def tile_grid(graph: SwinGraph) -> TileGrid:
+    """How a graph is tiled: the exact receptive field of tiles that begin and end between windows.
+
+    What lies beyond an edge of a tile reaches so many of its pixels: a convolution adds one, and attention takes in the
+    whole of every window that holds such a pixel, or that the edge cuts, as it does with shifted ones. (That the edge's
+    cut windows do not see the opposite edge is the mask's doing, as at an image's border.) Windows and their shifts
+    being symmetric, all four edges are alike.
+    """
+    window = graph.window_px
+    reach_px = 1  # the first convolution
+    for group in graph.groups:
+        for layer in group.layers:
+            shift = layer.attention.shift_px
+            reach_px = padded_size(reach_px - shift, window) + shift
+        reach_px += 1
+    reach_px += 2  # the convolution after the body, and the upsampler's
+    # With half a window's multiple on either side, tiles that stand side by side begin a whole one's apart.
+    return TileGrid(step_px=window, halo_px=padded_size(reach_px, window // 2))
+
+
 def swin_cost(graph: SwinGraph) -> GraphCost:
     """What a graph costs.
 
@@ -132,4 +153,5 @@ def swin_cost(graph: SwinGraph) -> GraphCost:
         weight_bytes_ideal=-(-int(bits) // 8),
         peak_activation_bytes_per_pixel=3 + -(-peak_activation_bytes(graph, (side_px, side_px)) // side_px**2),
         halo_px=UNTILED_HALO_PX,
+        grid=tile_grid(graph),
     )

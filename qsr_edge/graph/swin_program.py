@@ -28,7 +28,7 @@ from qsr_edge.graph.swin import (
     SwinGraph,
 )
 from qsr_edge.nn.config import IMAGE_ZERO
-from qsr_edge.nn.swin_config import STREAM_BITS, foreign_pairs, padded_size, reflected_indices
+from qsr_edge.nn.swin_config import STREAM_BITS, halves_apart, padded_size, reflected_indices, wrapped_windows
 from qsr_edge.quant.codes import CodeRange
 
 V = TypeVar("V")
@@ -38,7 +38,9 @@ OCTAVE = 32
 EXPONENTIALS = np.array([0, *(round(127 * 2 ** (-i / OCTAVE)) for i in range(254, -1, -1))], np.int16)
 """``127 * 2^(s / 32)`` for s = -255 to 0; nothing at its end, where masked pixels lie."""
 _MASK_REACH = 1 << 20
-"""Taken from scores of pixels that are no neighbours: more than any scores differ."""
+"""Taken from scores of pixels that are no neighbours: more than any scores differ, see ``LARGEST_SCORE``."""
+LARGEST_SCORE = 1 << 18
+"""Of magnitude. Two scores differ by so much less than the mask that a masked pixel has no weight at all."""
 _SQRT_START = 46340
 """floor(sqrt(2^31 - 1))."""
 _NEWTON_STEPS = 5
@@ -198,17 +200,29 @@ class SwinProgram(Generic[V]):
         pixels = ops.reshape(image, (1, height * width, channels))
         return self.linear(self.rescaled(pixels, layer.attended), layer.proj)
 
+    def masks(self, size: tuple[int, int]) -> V:
+        """(windows, 1, W^2, W^2), to add to the scores of shifted windows: 0, or what closes a pair out.
+
+        As products of a number for each window and one for each pair. Held as a constant, masks would take 64 integers
+        for each pixel of the input, and be by far the largest part of a file.
+        """
+        window = self.graph.window_px
+        vertical, horizontal = (
+            self.ops.multiply(self.constant(windows[:, None, None, None]), self.constant(-_MASK_REACH * apart, 4))
+            for windows, apart in zip(wrapped_windows(*size, window), halves_apart(window), strict=True)
+        )
+        return self.ops.minimum(vertical, horizontal)
+
     def _attention_weights(self, products: V, layer: IntegerAttention, size: tuple[int, int]) -> V:
         """(B, W^2, W^2) products of queries and keys -> softmax's numerators in [0, 127]."""
-        ops, heads, window = self.ops, self.graph.heads, self.graph.window_px
+        ops, heads = self.ops, self.graph.heads
         batch, area = ops.shape(products)[:2]
         scaled = ops.multiply(products, self.scalar(layer.multiplier, products))
         scores = ops.reshape(scaled, (batch // heads, heads, area, area))
         scores = ops.add(scores, self.constant(layer.bias, 4))
         scores = ops.shift_right(scores, np.full((1, 1, 1, 1), layer.shift))
         if layer.shift_px:
-            foreign = foreign_pairs(*size, window)[:, None]
-            scores = ops.add(scores, self.constant(np.where(foreign, -_MASK_REACH, 0)))
+            scores = ops.add(scores, self.masks(size))
         below = ops.subtract(scores, ops.max_last(scores))
         index = ops.add(ops.maximum(below, self.scalar(-255, below)), self.scalar(127, below))
         return ops.reshape(ops.lookup(index, EXPONENTIALS), (batch, area, area))

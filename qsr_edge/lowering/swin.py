@@ -22,7 +22,7 @@ from qsr_edge.graph.swin import (
     SwinGraph,
     rescale,
 )
-from qsr_edge.graph.swin_program import OCTAVE
+from qsr_edge.graph.swin_program import LARGEST_SCORE, OCTAVE
 from qsr_edge.lowering.builder import rounded
 from qsr_edge.lowering.network import LoweredNetwork, model_name
 from qsr_edge.nn.checkpoint import Checkpoint
@@ -39,7 +39,8 @@ _CODES = CodeRange.signed(8)
 _STREAM = CodeRange.signed(STREAM_BITS)
 _TABLE_MAX = (1 << 14) - 1
 _AVERAGE_BITS = 8
-_LARGEST_SCORE_SHIFT = 20
+_SCORE_SHIFTS = range(32 - LARGEST_SCORE.bit_length(), 21)
+"""What fits int32 and is shifted by so many bits is no larger than the largest score."""
 _INT32_MAX = (1 << 31) - 1
 
 
@@ -137,7 +138,7 @@ class _Lowering:
         bias = table[relative_position_index(config.window_px).ravel()].T.reshape(config.heads, area, area)
         bound = size * _CODES.q_min**2
         shift = -1
-        for candidate in range(1, _LARGEST_SCORE_SHIFT + 1):
+        for candidate in _SCORE_SHIFTS:
             unit = 2.0**candidate
             if bound * round(factor * unit) + np.abs(bias).max() * unit + unit <= _INT32_MAX:
                 shift = candidate

@@ -32,6 +32,7 @@ class LoadedDepth:
         scale: upscaling factor r.
         halo_px: receptive-field radius in input pixels.
         window_px: (height, width) that the model takes, if it takes no other.
+        grid_px: tiles begin at multiples of it.
     """
 
     depth: int
@@ -39,6 +40,7 @@ class LoadedDepth:
     scale: int
     halo_px: int
     window_px: tuple[int, int] | None
+    grid_px: int = 1
 
     def upscale(self, image: NDArray[np.uint8], *, tile_px: int = DEFAULT_TILE_PX) -> NDArray[np.uint8]:
         """(H, W, 3) uint8 RGB -> (rH, rW, 3), tiled; errors as :func:`qsr_edge.runtime.tiler.upscale_tiled`."""
@@ -47,6 +49,7 @@ class LoadedDepth:
             image,
             scale=self.scale,
             halo_px=self.halo_px,
+            grid_px=self.grid_px,
             tile_px=tile_px,
             window_px=self.window_px,
         )
@@ -74,8 +77,9 @@ def load_depth(
         depth=entry.depth,
         runner=backend.open_model(bundle.root / entry.file, depth=entry.depth, threads=threads, kernels=kernels),
         scale=manifest.scale,
-        halo_px=entry.halo_px,
+        halo_px=entry.grid.halo_px if entry.grid else entry.halo_px,
         window_px=manifest.input_size_px,
+        grid_px=entry.grid.step_px if entry.grid else 1,
     )
 
 
@@ -85,6 +89,7 @@ def upscale_picture(
     *,
     scale: int,
     halo_px: int,
+    grid_px: int = 1,
     tile_px: int = DEFAULT_TILE_PX,
     window_px: tuple[int, int] | None = None,
     on_tile: Callable[[int, int], None] | None = None,
@@ -100,6 +105,7 @@ def upscale_picture(
         picture: the picture, (H, W).
         scale: the model's upscaling factor r.
         halo_px: receptive-field radius of the model, in input pixels.
+        grid_px: tiles begin at multiples of it.
         tile_px: side of the region that is upscaled at once, in input pixels, without its halo.
         window_px: (height, width) that the model takes, if it takes no other.
         on_tile: called after each tile with the number of tiles done and of all tiles.
@@ -116,6 +122,7 @@ def upscale_picture(
         picture.rgb,
         scale=scale,
         halo_px=halo_px,
+        grid_px=grid_px,
         tile_px=tile_px,
         window_px=window_px,
         on_tile=on_tile,

@@ -1,7 +1,9 @@
-"""What the commands say of a transformer: it is not tiled, and not every target takes it."""
+"""What the commands do with a transformer: tiles that stand on its grid, and targets that do not take it."""
 
 import json
+import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,11 @@ pytest.importorskip("tosa_reference_model")
 
 import torch
 
-from qsr_edge.nn.checkpoint import write_checkpoint
+from qsr_edge.bundle.reader import open_bundle
+from qsr_edge.bundle.writer import write_bundle
+from qsr_edge.data.images import read_picture
+from qsr_edge.lowering.checkpoint import lower_checkpoint
+from qsr_edge.nn.checkpoint import read_checkpoint, write_checkpoint
 from qsr_edge.training.state import checkpoint_from_network
 from tests.official_quantsr_c import official_state
 from tests.swin_networks import random_network
@@ -30,39 +36,88 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def converting(checkpoint: Path, target: str, output: Path) -> list[str]:
-    names = ["--author", "A", "--licence", "MIT", "--input-size", "16x16", "--output", str(output)]
+def converting(checkpoint: Path, target: str, output: Path, size: str = "16x16") -> list[str]:
+    names = ["--author", "A", "--licence", "MIT", "--input-size", size, "--output", str(output)]
     return ["convert", "--target", target, "--checkpoint", str(checkpoint), *names]
 
 
-def test_a_bundle_that_is_not_tiled_says_so(run_cli: RunCli, tmp_path: Path, checkpoint: Path) -> None:
+def noise(path: Path, width: int, height: int) -> Path:
+    Image.fromarray(np.random.default_rng(width).integers(0, 256, (height, width, 3), np.uint8)).save(path)
+    return path
+
+
+@pytest.mark.parametrize("target", ["tosa", pytest.param("executorch", marks=pytest.mark.slow)])
+def test_pictures_of_other_sizes_are_upscaled_in_tiles(
+    run_cli: RunCli, tmp_path: Path, checkpoint: Path, target: str
+) -> None:
+    pytest.importorskip({"tosa": "tosa_reference_model", "executorch": "executorch"}[target])
+    bundle = tmp_path / "t"
+    done = run_cli(*converting(checkpoint, target, bundle, "48x40"))
+    assert done.exit_code == 0, done.stderr
+    assert "0 of" in done.stdout
+    assert "fits only" not in done.stdout
+    shown = run_cli("inspect", str(bundle))
+    assert re.search(r"tiles begin at multiples of, px\W+8\W", shown.stdout)
+    assert re.search(r"halo px\W+16\W", shown.stdout)
+    report = json.loads(run_cli("inspect", str(bundle), "--json").stdout)
+    assert report["depths"][0]["grid"] == {"step_px": 8, "halo_px": 16}
+    assert "16 px, tiles at multiples of 8 px" in (bundle / "MODEL_CARD.md").read_text()
+    network = lower_checkpoint(read_checkpoint(checkpoint))
+    # Tiled both ways, one way, not at all; completed by reflection, or not.
+    for width, height in ((61, 45), (72, 37), (48, 40), (43, 40)):
+        source = noise(tmp_path / "in.png", width, height)
+        result = run_cli("upscale", "--bundle", str(bundle), str(source), "-o", str(tmp_path / "out.png"), "--force")
+        assert (result.exit_code, result.stderr) == (0, ""), (width, height)
+        expected = network.run(2, read_picture(source).rgb)
+        np.testing.assert_array_equal(read_picture(tmp_path / "out.png").rgb, expected)
+    for (width, height), fitting in (((40, 64), "40x40"), ((100, 30), "48x32")):
+        source = noise(tmp_path / "small.png", width, height)
+        refused = run_cli("upscale", "--bundle", str(bundle), str(source), "-o", str(tmp_path / "none.png"))
+        assert refused.exit_code == 1
+        assert f"small.png: {width}x{height} is smaller than" in refused.stderr
+        assert f"convert again with --input-size {fitting}\n" in refused.stderr
+        assert not (tmp_path / "none.png").exists()
+
+
+def test_an_input_too_small_for_tiles_says_so(run_cli: RunCli, tmp_path: Path, checkpoint: Path) -> None:
     bundle = tmp_path / "t"
     done = run_cli(*converting(checkpoint, "tosa", bundle))
     assert done.exit_code == 0, done.stderr
-    assert "only images of exactly 16x16: this network sees the whole picture" in done.stdout
-    assert "0 of" in done.stdout
-    shown = run_cli("inspect", str(bundle))
-    assert "sees the whole picture" in shown.stdout
+    assert (
+        "fits only images of 16x16 (or up to 7 pixels less a side): tiling larger ones needs 40 pixels" in done.stdout
+    )
     report = json.loads(run_cli("inspect", str(bundle), "--json").stdout)
     assert report["integer_only"] is True
     assert report["integer_only_note"].startswith("as the manifest says")
-    assert "the whole picture" in (bundle / "MODEL_CARD.md").read_text()
-    Image.fromarray(np.zeros((16, 16, 3), np.uint8)).save(tmp_path / "fits.png")
-    fits = run_cli("upscale", "--bundle", str(bundle), str(tmp_path / "fits.png"), "-o", str(tmp_path / "big.png"))
-    assert fits.exit_code == 0, fits.stderr
-    for size in ((40, 16), (8, 8)):
-        Image.fromarray(np.zeros((*size[::-1], 3), np.uint8)).save(tmp_path / "other.png")
-        refused = run_cli(
-            "upscale", "--bundle", str(bundle), str(tmp_path / "other.png"), "-o", str(tmp_path / "none.png")
-        )
-        assert refused.exit_code != 0
-        assert "convert again with --input-size of that picture" in refused.stderr
-        assert not (tmp_path / "none.png").exists()
-        assert "Traceback" not in refused.stderr
-    for text in (done.stdout, shown.stdout, refused.stderr):
+    fits = noise(tmp_path / "fits.png", 9, 16)
+    done = run_cli("upscale", "--bundle", str(bundle), str(fits), "-o", str(tmp_path / "big.png"))
+    assert done.exit_code == 0, done.stderr
+    source = noise(tmp_path / "large.png", 72, 21)
+    refused = run_cli("upscale", "--bundle", str(bundle), str(source), "-o", str(tmp_path / "none.png"))
+    assert refused.exit_code == 1
+    assert "large.png: 72x21 is larger than the model's fixed input of 16x16" in refused.stderr
+    assert "convert again with --input-size 40x24 or more" in refused.stderr
+    assert not (tmp_path / "none.png").exists()
+
+
+def test_a_bundle_that_tells_of_no_tiles_is_not_tiled(run_cli: RunCli, tmp_path: Path, checkpoint: Path) -> None:
+    run_cli(*converting(checkpoint, "tosa", tmp_path / "t", "40x40"))
+    with open_bundle(tmp_path / "t") as bundle:
+        manifest = bundle.manifest
+        files = {entry.path: (bundle.root / entry.path).read_bytes() for entry in manifest.files}
+    files.pop("MODEL_CARD.md")
+    depths = tuple(replace(entry, grid=None) for entry in manifest.depths)
+    write_bundle(tmp_path / "former", replace(manifest, depths=depths, files=()), files)
+    shown = run_cli("inspect", str(tmp_path / "former"))
+    assert "sees the whole picture" in shown.stdout
+    source = noise(tmp_path / "large.png", 72, 40)
+    refused = run_cli("upscale", "--bundle", str(tmp_path / "former"), str(source), "-o", str(tmp_path / "none.png"))
+    assert refused.exit_code == 1
+    assert "large.png: cannot upscale 72x40 by a model for 40x40" in refused.stderr
+    assert "convert again with this release" in refused.stderr
+    for text in (shown.stdout, refused.stderr):
         assert "32,768" not in text
         assert "32768" not in text
-        assert "65536" not in text
 
 
 def test_torch_files_are_led_to_their_import(run_cli: RunCli, tmp_path: Path) -> None:

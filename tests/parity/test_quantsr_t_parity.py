@@ -65,6 +65,40 @@ def test_executorch(network: LoweredNetwork, tmp_path: Path) -> None:
         assert report.methods[0].operators["aten::bmm.out"] > 0
 
 
+@pytest.mark.slow
+def test_executorch_adds_and_divides_integers_beyond_those_of_float32(tmp_path: Path) -> None:
+    pytest.importorskip("executorch")
+    from qsr_edge_converters.native_messages import quiet_sdk
+
+    with quiet_sdk():
+        import torch
+        from executorch.exir import EdgeCompileConfig, to_edge
+        from executorch.runtime import Runtime
+        from torch.export import export
+
+        from qsr_edge_converters.executorch.swin import TorchOps
+
+    class Parts(torch.nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            ops = TorchOps()
+            sums = ops.sum_last(ops.multiply(x, x))
+            products = ops.matmul(x, ops.constant(np.arange(60, dtype=np.int32).reshape(1, 60, 1)))
+            return ops.concatenate(
+                [sums, products, ops.divide(sums, ops.maximum(x, ops.constant(np.full((1, 1, 1), 1))))], 2
+            )
+
+    x = torch.randint(-4096, 4096, (1, 500, 60), dtype=torch.int32)
+    with quiet_sdk():
+        program = to_edge(export(Parts().eval(), (x,)), compile_config=EdgeCompileConfig(_check_ir_validity=False))
+        (tmp_path / "parts.pte").write_bytes(bytes(program.to_executorch().buffer))
+        (got,) = Runtime.get().load_program(tmp_path / "parts.pte").load_method("forward").execute([x])
+    values = x.numpy().astype(np.int64)
+    sums = (values**2).sum(-1, keepdims=True)
+    assert sums.min() > 2**24
+    expected = np.concatenate([sums, values @ np.arange(60)[:, None], sums // np.maximum(values, 1)], 2)
+    np.testing.assert_array_equal(got.numpy(), expected)
+
+
 def test_coreml(network: LoweredNetwork, tmp_path: Path) -> None:
     pytest.importorskip("coremltools")
     from qsr_edge_converters.coreml import inspect_package
@@ -109,6 +143,17 @@ def test_sizes_and_packs_that_cannot_be(target: str, network: LoweredNetwork) ->
         backend.convert(network, options((12, 16)))
     with pytest.raises(BackendError, match="per-depth"):
         backend.convert(network, options(pack=Pack.SHARED))
+
+
+@pytest.mark.parametrize("target", ["tosa", "coreml"])
+def test_files_hardly_grow_with_the_input(target: str, network: LoweredNetwork) -> None:
+    pytest.importorskip({"tosa": "tosa_reference_model", "coreml": "coremltools"}[target])
+    small, large = (
+        sum(map(len, model_contents(find_backend(target).convert(network, options(size))).values()))
+        for size in ((16, 16), (96, 96))
+    )
+    # A number for each pixel of the larger input would be 36 kB.
+    assert large - small < 96 * 96 * 4 * 2
 
 
 def test_targets_without_transformers_say_so(network: LoweredNetwork) -> None:

@@ -6,8 +6,8 @@
   the first from none. ``sample`` and ``state`` are objects without what is None. ``"restart"`` alone: the state goes
   through JSON and back.
 - ``tracker.jsonl``: ``{"table"}``, then ``[depth, pixels, latency_us, ratio_milli]``.
-- ``tiles.jsonl``: ``[[height, width], tile, halo, [window height, window width], rows, columns]``; rows and columns are
-  lists of ``[window start, window stop, core start, core stop]``, and tiles are their product, row by row.
+- ``tiles.jsonl``: ``[[height, width], tile, halo, grid, [window height, window width], rows, columns]``; rows and
+  columns are lists of ``[window start, window stop, core start, core stop]``, and tiles are their product, row by row.
 - ``manifests.jsonl``: ``{"accept", "why", "text"}``, or ``"base64"`` for what is not UTF-8.
 """
 
@@ -33,6 +33,7 @@ from qsr_edge.bundle.manifest import (
     parse_manifest,
 )
 from qsr_edge.errors import BundleError
+from qsr_edge.graph.cost import TileGrid
 from qsr_edge.nn.config import Profile
 from qsr_edge.runtime.tiler import plan_spans, window_size_px
 from qsr_edge.selector import (
@@ -222,14 +223,17 @@ def tiles() -> str:
     lines = []
     for _ in range(TILED_IMAGES):
         halo, tile = random.choice([0, 1, 6, 10, 18, 34]), random.choice([1, 7, 16, 64, 384])
+        grid = random.choice([1, 1, 4, 8])
+        if grid > 1:
+            halo *= grid // 2
         longest = min(4000, 40 * tile)
         size = [random.randint(1, random.choice([5, 40, longest])) for _ in range(2)]
-        window = [window_size_px(side, tile_px=tile, halo_px=halo) for side in size]
+        window = [window_size_px(side, tile_px=tile, halo_px=halo, grid_px=grid) for side in size]
         axes = [
-            [[*span.window, *span.core] for span in plan_spans(side, window_px=length, halo_px=halo)]
+            [[*span.window, *span.core] for span in plan_spans(side, window_px=length, halo_px=halo, grid_px=grid)]
             for side, length in zip(size, window, strict=True)
         ]
-        lines.append(_line([size, tile, halo, window, *axes]))
+        lines.append(_line([size, tile, halo, grid, window, *axes]))
     return "".join(lines)
 
 
@@ -255,6 +259,7 @@ def whole_manifest() -> Manifest:
             halo_px=2 + 2 * depth,
             golden_sha256=hashlib.sha256(bytes([depth])).hexdigest(),
             signature="main" if depth == 4 else None,
+            grid=TileGrid(step_px=8, halo_px=12) if depth == 2 else None,
             quality=(QualityEntry(dataset="Set5", psnr_db=36.79, ssim=0.955, images=5),),
         )
         for depth, file in zip(depths, ("net-d2.tflite", "net-d4.mlpackage"), strict=True)
@@ -342,6 +347,8 @@ def manifests() -> str:
     case("the manifest's own path", lambda t: t["files"][0].update(path="Manifest.JSON"))
     case("a path twice but for case", lambda t: t["files"][0].update(path="NET-d2.tflite"))
     case("a file within a file", lambda t: t["files"][0].update(path="net-d2.tflite/card"))
+    case("a halo that does not fit its grid", lambda t: t["depths"][0]["grid"].update(halo_px=10))
+    case("a grid that does not divide the input", lambda t: t["depths"][0]["grid"].update(step_px=12))
     case("a policy for another depth", lambda t: t["selector"].update(initial_depth=8))
     case("a latency table for another depth", lambda t: t["latency"]["entries"].pop())
     case("a reserved rule name", lambda t: t["selector"]["rules"][0].update(name="latency"))

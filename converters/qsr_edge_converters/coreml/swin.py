@@ -34,6 +34,7 @@ class MilOps:
         self._count = 0
         self._known: dict[str, Int] = {}
         self._floats: dict[str, Expression] = {}
+        self._zeros: dict[tuple[int, ...], Expression] = {}
 
     def _name(self, kind: str) -> str:
         self._count += 1
@@ -83,9 +84,11 @@ class MilOps:
         less = mb.less(x=a, y=b, name=self._name("less"))
         shape = np.broadcast_shapes(*(self.shape(x) for x in (a, b, then, otherwise)))
         # MIL selects between tensors of one shape.
-        zero = self.constant(np.zeros(shape))
+        if shape not in self._zeros:
+            self._zeros[shape] = self.constant(np.zeros(shape))
         choices = [
-            x if self.shape(x) == shape else mb.add(x=zero, y=x, name=self._name("spread")) for x in (then, otherwise)
+            x if self.shape(x) == shape else mb.add(x=self._zeros[shape], y=x, name=self._name("spread"))
+            for x in (then, otherwise)
         ]
         return mb.select(cond=less, a=choices[0], b=choices[1], name=self._name("select"))
 

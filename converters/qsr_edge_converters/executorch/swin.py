@@ -70,8 +70,12 @@ class TorchOps:
         return torch.where(a < b, then, otherwise)
 
     def sum_last(self, a: Tensor) -> Tensor:
-        """See :class:`~qsr_edge.graph.integer_ops.IntegerOps`."""
-        return a.sum(-1, keepdim=True, dtype=torch.int32)
+        """See :class:`~qsr_edge.graph.integer_ops.IntegerOps`.
+
+        As a matrix product: ExecuTorch's ``sum`` of int32 adds up in float32, which is wrong from 2^24 on.
+        """
+        ones = torch.ones(1, a.shape[-1], 1, dtype=torch.int32)
+        return torch.bmm(a.reshape(1, -1, a.shape[-1]), ones).reshape(*a.shape[:-1], 1)
 
     def max_last(self, a: Tensor) -> Tensor:
         """See :class:`~qsr_edge.graph.integer_ops.IntegerOps`."""

@@ -27,6 +27,7 @@ from qsr_edge.bundle.manifest import (
     schema,
 )
 from qsr_edge.errors import BundleError
+from qsr_edge.graph.cost import TileGrid
 from qsr_edge.nn.config import Profile
 from qsr_edge.selector import LatencyEntry, LatencyTable, Policy, Rule
 
@@ -42,6 +43,7 @@ RECORDS = (
     GoldenInput,
     ParityEntry,
     FileEntry,
+    TileGrid,
 )
 
 
@@ -80,7 +82,8 @@ def test_round_trip(complete: Manifest) -> None:
 
 
 def test_round_trip_with_all_that_is_optional(complete: Manifest) -> None:
-    depth = replace(complete.depths[0], signature="depth_2", quality=())
+    grid = TileGrid(step_px=8, halo_px=12)
+    depth = replace(complete.depths[0], signature="depth_2", grid=grid, quality=())
     full = replace(complete, input_size_px=(24, 40), depths=(depth,), parity=(), provenance={"text": "é 漢字"})
     assert parse_manifest(dump_manifest(full), "m.json") == full
 
@@ -197,6 +200,12 @@ def test_paths_that_leave_the_bundle_are_refused(complete: Manifest, path: str) 
     refused(sealed(table))
 
 
+def on_another_grid(table: dict[str, Any]) -> None:
+    table.update(input_size_px=[table["golden"]["height_px"], table["golden"]["width_px"]])
+    table["golden"]["width_px"] = table["input_size_px"][1] = 41
+    table["depths"][0].update(grid={"step_px": 8, "halo_px": 12})
+
+
 @pytest.mark.parametrize(
     ("change", "named"),
     [
@@ -217,6 +226,10 @@ def test_paths_that_leave_the_bundle_are_refused(complete: Manifest, path: str) 
         (lambda t: t["golden"].update(seed=True), "$.golden.seed"),
         (lambda t: t["parity"][0].update(depth=8), "depth 8"),
         (lambda t: t.update(input_size_px=[25, 40]), "golden input"),
+        (lambda t: t["depths"][0].update(grid={"step_px": 8, "halo_px": 6}), "half the grid"),
+        (lambda t: t["depths"][0].update(grid={"step_px": 0, "halo_px": 8}), "step_px"),
+        (lambda t: t["depths"][0].update(grid={"step_px": 8}), "halo_px"),
+        (on_another_grid, "expected multiples"),
         (lambda t: t["files"].append({**t["files"][0], "path": "MODELS/depth-2.TFLITE"}), "twice"),
         (lambda t: t["files"].append({**t["files"][0], "path": "models/depth-2.tflite/x"}), "lies in another file"),
         (lambda t: t["files"][0].update(bytes=-1), "bytes"),

@@ -7,7 +7,7 @@ import pytest
 from qsr_edge.bundle.backend import Pack
 from qsr_edge.bundle.manifest import Manifest, QualityEntry, file_entries
 from qsr_edge.bundle.model_card import checkpoint_card, model_card
-from qsr_edge.graph.cost import UNTILED_HALO_PX
+from qsr_edge.graph.cost import UNTILED_HALO_PX, TileGrid
 from qsr_edge.nn.checkpoint import Checkpoint, expected_shapes
 from qsr_edge.nn.config import EdgeConfig
 
@@ -109,6 +109,13 @@ def test_a_network_that_is_not_tiled_has_no_halo(manifest: Manifest) -> None:
     card = model_card(replace(manifest, depths=depths))
     assert "32" not in "".join(row[6] for row in rows(card) if row[0] in ("2", "4") and len(row) > 6)
     assert card.count("| the whole picture |") == len(depths)
+
+
+def test_tiles_on_a_grid_are_told(manifest: Manifest) -> None:
+    depths = tuple(replace(entry, grid=TileGrid(step_px=8, halo_px=4 * entry.depth)) for entry in manifest.depths)
+    card = model_card(replace(manifest, depths=depths))
+    assert "| 8 px, tiles at multiples of 8 px |" in card
+    assert "| 16 px, tiles at multiples of 8 px |" in card
 
 
 def test_data_sets_that_one_depth_lacks_leave_a_gap(manifest: Manifest) -> None:

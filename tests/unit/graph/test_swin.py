@@ -12,16 +12,19 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from qsr_edge.errors import GraphError, LoweringError
+from qsr_edge.graph.cost import UNTILED_HALO_PX, TileGrid
 from qsr_edge.graph.integer_ops import NumpyOps
 from qsr_edge.graph.swin import IntegerNorm, rescale
 from qsr_edge.graph.swin_cost import peak_activation_bytes
-from qsr_edge.graph.swin_program import EXPONENTIALS, OCTAVE, SwinProgram, run_swin
+from qsr_edge.graph.swin_program import EXPONENTIALS, LARGEST_SCORE, OCTAVE, SwinProgram, run_swin
+from qsr_edge.lowering.network import LoweredNetwork
 from qsr_edge.lowering.swin import lower_checkpoint
 from qsr_edge.nn.checkpoint import Checkpoint
 from qsr_edge.nn.config import EdgeConfig
 from qsr_edge.nn.quantsr_t import QuantsrT
-from qsr_edge.nn.swin_config import STREAM_BITS, SwinConfig
+from qsr_edge.nn.swin_config import STREAM_BITS, SwinConfig, foreign_pairs
 from qsr_edge.quant.codes import CodeRange
+from qsr_edge.runtime.tiler import upscale_tiled
 from tests.swin_networks import codes, lowered, random_network
 
 Int = NDArray[Any]
@@ -230,15 +233,118 @@ def test_costs() -> None:
 
 def test_peak_of_activations_is_that_of_the_program() -> None:
     stream, image = 4 * 12, 3
-    # Scores less their maximum, int32, beside the values, the layer's stream, its group's and the shallow features.
-    scores = 4 * 64 * 2
-    attention = 2 * scores + 4 * 2 + 4 * stream + image
+    # Scores, mask and sum, int32, beside the values, the layer's stream, its group's and the shallow features.
+    scores, mask = 4 * 64 * 2, 4 * 64
+    attention = 2 * scores + mask + 4 * stream + image
     assert lowered(random_network(4)).cost(4).peak_activation_bytes_per_pixel == attention
     # With more channels to a head the taps of a group's convolution take more: nine parts, and those put together.
     wide = lowered(random_network(4, blocks=1, groups=1, depths=(1,), channels=60))
     stream = 4 * 60
     assert wide.cost(1).peak_activation_bytes_per_pixel == 2 * 9 * stream + 2 * stream + image
     assert peak_activation_bytes(wide.transformers[1], (16, 16)) == 256 * 20 * stream
+
+
+# What a network reaches in tiles, by the layers that a depth keeps of its groups: convolutions one pixel each, windows
+# to their ends, which of shifted ones lie at half a window.
+REACHES_PX = {
+    (8, 1): 1 + 7 + 1 + 2,
+    (8, 2): 1 + 7 + 4 + 1 + 2,
+    (8, 3): 1 + 7 + 4 + 1 + 3 + 1 + 2,
+    (8, 4): 1 + 7 + 4 + 1 + 3 + 4 + 1 + 2,
+    (4, 4): 1 + 3 + 2 + 1 + 1 + 2 + 1 + 2,
+}
+
+
+@cache
+def tiled_network(window_px: int) -> LoweredNetwork:
+    return lowered(random_network(8, depths=(1, 2, 3, 4), window_px=window_px))
+
+
+@pytest.mark.parametrize(("window_px", "depth"), REACHES_PX)
+def test_what_lies_beyond_an_edge_reaches_as_far_as_the_halo(window_px: int, depth: int) -> None:
+    network = tiled_network(window_px)
+    reach_px, edge_px = REACHES_PX[window_px, depth], 2 * window_px
+    image = np.random.default_rng(depth).integers(0, 256, (40, 48, 3), np.uint8)
+    noise = np.random.default_rng(9).integers(0, 256, image.shape, np.uint8)
+    # All four edges, each by an image that is another one beyond it.
+    for axis in (0, 1):
+        for backwards in (False, True):
+            side = np.moveaxis(image.copy(), axis, 0)
+            beyond = slice(side.shape[0] - edge_px, None) if backwards else slice(0, edge_px)
+            side[beyond] = np.moveaxis(noise, axis, 0)[beyond]
+            changed = network.run(depth, image) != network.run(depth, np.moveaxis(side, 0, axis))
+            lines = np.nonzero(np.moveaxis(changed, axis, 0).any((1, 2)))[0] // 2
+            reached = side.shape[0] - edge_px - lines.min() if backwards else lines.max() + 1 - edge_px
+            assert reached == reach_px, (axis, backwards)
+    grid = network.cost(depth).grid
+    assert grid == TileGrid(step_px=window_px, halo_px=-(-reach_px * 2 // window_px) * window_px // 2)
+    assert network.cost(depth).halo_px == UNTILED_HALO_PX
+
+
+@pytest.mark.parametrize(("window_px", "depth"), REACHES_PX)
+@pytest.mark.parametrize("size_px", [(61, 75), (64, 87)])
+def test_tiles_equal_the_whole_image(window_px: int, depth: int, size_px: tuple[int, int]) -> None:
+    network = tiled_network(window_px)
+    grid = network.cost(depth).grid
+    assert grid is not None
+    image = np.random.default_rng(depth).integers(0, 256, (*size_px, 3), np.uint8)
+    sizes = []
+
+    def run(window: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        sizes.append(window.shape[:2])
+        return network.run(depth, window)
+
+    whole = network.run(depth, image)
+    window = (grid.least_px, grid.least_px + window_px)
+    tiled = upscale_tiled(run, image, scale=2, halo_px=grid.halo_px, grid_px=grid.step_px, window_px=window)
+    np.testing.assert_array_equal(tiled, whole)
+    assert set(sizes) == {window}
+    assert len(sizes) >= 4
+    less_px = grid.halo_px - window_px // 2
+    seams = upscale_tiled(run, image, scale=2, halo_px=less_px, grid_px=grid.step_px, window_px=window)
+    assert (seams != whole).any()
+
+
+def test_the_halo_of_the_papers_size() -> None:
+    full = lowered(random_network(4, blocks=24, groups=4, depths=(6, 12, 24)))
+    halos = [grid.halo_px for grid in (full.cost(depth).grid for depth in full.depths) if grid]
+    assert halos == [32, 56, 104]
+
+
+@pytest.mark.parametrize("size_px", [(8, 8), (8, 24), (24, 16)])
+def test_masks_separate_what_only_the_shift_has_brought_together(size_px: tuple[int, int]) -> None:
+    height, width = size_px
+    # SwinIR's own way: number the regions, shift, partition, compare.
+    regions = np.zeros(size_px, np.int64)
+    for i, rows in enumerate((slice(0, -8), slice(-8, -4), slice(-4, None))):
+        for j, columns in enumerate((slice(0, -8), slice(-8, -4), slice(-4, None))):
+            regions[rows, columns] = 3 * i + j
+    windows = regions.reshape(height // 8, 8, width // 8, 8).transpose(0, 2, 1, 3).reshape(-1, 64)
+    foreign = windows[:, :, None] != windows[:, None, :]
+    np.testing.assert_array_equal(foreign_pairs(*size_px, 8), foreign)
+    masks = program().masks(size_px)
+    assert masks.shape == (len(windows), 1, 64, 64)
+    np.testing.assert_array_equal(masks[:, 0] < 0, foreign)
+    # Whatever the scores, a masked pixel's is less than the largest by all that the table of exponentials knows.
+    assert masks[masks < 0].max() <= -(2 * LARGEST_SCORE) - len(EXPONENTIALS)
+
+
+def test_scores_that_a_mask_could_not_close_out_are_refused() -> None:
+    network = random_network(4)
+    with torch.no_grad():
+        for name, parameter in network.named_parameters():
+            if name.endswith(("query.step", "key.step")):
+                parameter.fill_(0.35)
+    largest = [
+        (group.layers[0].attention.multiplier * 6 * 128**2 + int(np.abs(group.layers[0].attention.bias).max()))
+        >> group.layers[0].attention.shift
+        for group in lowered(network).transformers[4].groups
+    ]
+    assert LARGEST_SCORE // 4 < max(largest) <= LARGEST_SCORE
+    with torch.no_grad():
+        network.group(0).layer(0).attn.query.step.fill_(0.5)
+    with pytest.raises(LoweringError, match=r"attn: scores of .* octaves do not fit; train anew"):
+        lowered(network)
 
 
 def test_lowering_refuses_other_networks() -> None:

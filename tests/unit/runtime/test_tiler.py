@@ -1,5 +1,7 @@
 """Tiles against the whole image: equality of bytes, for every size, tile size and halo."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 from hypothesis import example, given
@@ -172,7 +174,7 @@ def test_a_model_of_another_scale_is_refused() -> None:
         )
 
 
-def test_a_network_that_sees_the_whole_picture_is_not_tiled() -> None:
+def test_a_network_of_which_no_tiles_are_known_is_not_tiled() -> None:
     sizes = []
 
     def run(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -186,6 +188,98 @@ def test_a_network_that_sees_the_whole_picture_is_not_tiled() -> None:
         np.testing.assert_array_equal(got, expected)
     assert sizes == [(40, 24)] * 2
     for window_px in ((16, 16), (48, 24), (40, 16)):
-        with pytest.raises(ImageError, match=r"24x40 .*sees the whole picture.*--input-size") as error:
+        with pytest.raises(ImageError, match=r"24x40 .*does not tell how its network is tiled.*convert again") as error:
             upscale_tiled(run, image, scale=2, halo_px=UNTILED_HALO_PX, window_px=window_px)
         assert str(UNTILED_HALO_PX) not in str(error.value)
+
+
+def stand_in_with_windows(image: NDArray[np.uint8], *, grid_px: int) -> NDArray[np.uint8]:
+    """A network with windows in miniature: completed by reflection; sums over windows, over those shifted by half, and
+    a 3x3 convolution with zero padding. Halo of tiles on the grid: half a step and a pixel, that is ``grid_px``.
+    """
+    height, width, _ = image.shape
+    completed = np.pad(image, ((0, -height % grid_px), (0, -width % grid_px), (0, 0)), mode="reflect")
+    codes = completed.astype(np.int64) - 128
+    for shift in (0, grid_px // 2):
+        y, x = ((np.arange(side) + shift) // grid_px for side in completed.shape[:2])
+        window = y[:, None] * (x[-1] + 1) + x[None, :]
+        sums = np.stack([np.bincount(window.ravel(), codes[:, :, c].ravel()) for c in range(3)], -1).astype(np.int64)
+        codes = (3 * codes + sums[window] + shift) % 256 - 128
+    levels = (stand_in_network((codes + 128).astype(np.uint8), layers=1, scale=2))[: 2 * height, : 2 * width]
+    return np.ascontiguousarray(levels)
+
+
+GRID_PX = st.sampled_from([2, 4, 8])
+
+
+@given(height=st.integers(9, 70), width=st.integers(9, 70), grid_px=GRID_PX, tile_px=st.integers(1, 40), data=st.data())
+def test_tiles_on_a_grid_equal_the_whole_image(
+    height: int, width: int, grid_px: int, tile_px: int, data: st.DataObject
+) -> None:
+    image = np.random.default_rng(height * 71 + width).integers(0, 256, (height, width, 3), np.uint8)
+    whole = stand_in_with_windows(image, grid_px=grid_px)
+    halo_px = grid_px
+    window_px = None
+    if data.draw(st.booleans()):
+        # As large as the completed image, or large enough for a core.
+        rows, columns = (
+            st.integers(min(3, count), count) for count in (-(-side // grid_px) for side in (height, width))
+        )
+        window_px = (grid_px * data.draw(rows, label="rows"), grid_px * data.draw(columns, label="columns"))
+    sizes = set()
+
+    def run(window: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        sizes.add(window.shape[:2])
+        return stand_in_with_windows(window, grid_px=grid_px)
+
+    tiled = upscale_tiled(run, image, scale=2, halo_px=halo_px, grid_px=grid_px, tile_px=tile_px, window_px=window_px)
+    np.testing.assert_array_equal(tiled, whole)
+    assert len(sizes) == 1
+    assert window_px is None or sizes == {window_px}
+
+
+def test_the_stand_in_shows_tiles_beside_the_grid() -> None:
+    image = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
+    whole = stand_in_with_windows(image, grid_px=8)
+    run = partial(stand_in_with_windows, grid_px=8)
+    assert (upscale_tiled(run, image, scale=2, halo_px=17, tile_px=13) != whole).any()
+    assert (upscale_tiled(run, image, scale=2, halo_px=4, grid_px=8, tile_px=16) != whole).any()
+
+
+@given(size_px=st.integers(1, 2000), tile_px=st.integers(1, 500), grid_px=GRID_PX, halves=st.integers(0, 30))
+def test_spans_stand_on_the_grid(size_px: int, tile_px: int, grid_px: int, halves: int) -> None:
+    halo_px = halves * grid_px // 2
+    window_px = window_size_px(size_px, tile_px=tile_px, halo_px=halo_px, grid_px=grid_px)
+    assert window_px < tile_px + 2 * halo_px + grid_px
+    spans = plan_spans(size_px, window_px=window_px, halo_px=halo_px, grid_px=grid_px)
+    assert all(edge % grid_px == 0 for span in spans for edge in span.window)
+    completed_px = size_px + -size_px % grid_px
+    assert spans[-1].window[1] == completed_px
+    last = Span(window=spans[-1].window, core=(spans[-1].core[0], completed_px))
+    assert spans[-1].core == (last.core[0], size_px)
+    check_spans((*spans[:-1], last), size_px=completed_px, window_px=window_px, halo_px=halo_px)
+
+
+@pytest.mark.parametrize(("window_px", "halo_px"), [(20, 4), (24, 3), (8, 4), (104, 0)])
+def test_impossible_windows_on_a_grid(window_px: int, halo_px: int) -> None:
+    with pytest.raises(ImageError, match=r"cannot cover 90 px by windows of .* on a grid of 8 px"):
+        plan_spans(90, window_px=window_px, halo_px=halo_px, grid_px=8)
+
+
+@pytest.mark.parametrize(
+    ("window_px", "grid_px", "message"),
+    [
+        ((16, 16), 8, "50x20 is larger .* 16x16, which leaves no pixels between overlaps of 8 .*--input-size 24x24 or"),
+        ((24, 16), 8, "50x20 is larger .* 16x24, .*--input-size 24x24 or more"),
+        ((64, 64), 8, "50x20 is smaller .* 64x64; convert again with --input-size 56x24"),
+        ((64, 16), 8, "50x20 is smaller .* 16x64; convert again with --input-size 24x24"),
+        ((16, 16), 1, "50x20 is larger .* 16x16, .*--input-size 17x17 or more"),
+        ((64, 64), 1, "50x20 is smaller .* 64x64; use a bundle converted without --input-size"),
+    ],
+)
+def test_what_a_fixed_input_does_not_fit_is_told_what_would(
+    window_px: tuple[int, int], grid_px: int, message: str
+) -> None:
+    image = np.zeros((20, 50, 3), np.uint8)
+    with pytest.raises(ImageError, match=message):
+        upscale_tiled(lambda window: window, image, scale=2, halo_px=8, grid_px=grid_px, window_px=window_px)

@@ -20,10 +20,11 @@ public data class QualityEntry(
  * @property depth number of residual blocks.
  * @property file path of the model in the bundle.
  * @property signature entry point within the file, if it holds several depths.
- * @property haloPx pixels of the input around a tile that its output depends on.
+ * @property haloPx pixels of the input around a tile that its output depends on; 32768 if only tiles on a grid have such.
  * @property goldenSha256 of the output's bytes for the golden input.
  * @property macsPerPixel multiply-accumulates per pixel of the input.
  * @property quality as measured on the deployed graph.
+ * @property grid tiles of a network that sees where an image begins; null for tiles that begin anywhere.
  */
 public data class DepthEntry(
     val depth: Int,
@@ -33,6 +34,18 @@ public data class DepthEntry(
     val goldenSha256: String,
     val macsPerPixel: Long,
     val quality: List<QualityEntry>,
+    val grid: TileGrid? = null,
+)
+
+/**
+ * Tiles of a network whose windows of attention stand on a grid.
+ *
+ * @property stepPx tiles begin and end at multiples of it; an image is continued by reflection to the next multiple.
+ * @property haloPx receptive-field radius of such tiles; twice of it is a multiple of the step.
+ */
+public data class TileGrid(
+    val stepPx: Int,
+    val haloPx: Int,
 )
 
 /** A file of the bundle: path relative to the manifest, with forward slashes; sha256 in lower case; size in bytes. */
@@ -230,6 +243,7 @@ public data class Manifest(
                             Records.long(it, "images"),
                         )
                     },
+                grid = json["grid"]?.let { TileGrid(Records.int(it, "step_px"), Records.int(it, "halo_px")) },
             )
 
         /** What a schema cannot say. */
@@ -257,6 +271,11 @@ public data class Manifest(
                 manifest.inputSize == null || manifest.inputSize == manifest.golden.size,
                 "the golden input is of another size",
             )
+            for (grid in manifest.depths.mapNotNull { it.grid }) {
+                demand(2 * grid.haloPx % grid.stepPx == 0, "$grid: expected a multiple of half the step")
+                val sides = manifest.inputSize?.let { listOf(it.heightPx, it.widthPx) }.orEmpty()
+                demand(sides.all { it % grid.stepPx == 0 }, "$grid: the models' input is no multiple of the step")
+            }
             for (entry in Records.list(json, "parity")) {
                 demand(Records.int(entry, "depth") in depths, "parity names a depth that the bundle does not offer")
             }

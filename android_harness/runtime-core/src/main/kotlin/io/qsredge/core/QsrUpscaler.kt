@@ -258,7 +258,7 @@ public class QsrUpscaler(
         val entry = manifest.depthEntry(depth)
         val model = backend.load(spec)
         try {
-            val tiles = TiledUpscaling(model, scale, entry.haloPx, manifest.inputSize, backend.largestSidePx)
+            val tiles = TiledUpscaling(model, scale, entry, manifest.inputSize, backend.largestSidePx)
             // Depths differ in their halos, so in their windows.
             if (image != null) tiles.warmUp(image, options.tilePx)
             return DepthModel(depth, model, tiles)

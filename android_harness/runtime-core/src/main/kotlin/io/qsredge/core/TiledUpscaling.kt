@@ -30,7 +30,7 @@ public class CancelSignal {
  * Upscales images of any size in windows of bounded size, by one model; every byte is that of the whole image run at once.
  * Keeps the windows' buffers, 3 bytes a pixel of a window and 3 scale^2 of its output. For one thread at a time.
  *
- * @param haloPx of the model.
+ * @param entry of the model's depth.
  * @param window the one size that the model takes; null for any.
  * @param largestSidePx the longest side of a window that the runtime takes; null for any.
  */
@@ -38,10 +38,12 @@ public class CancelSignal {
 public class TiledUpscaling(
     private val model: LoadedModel,
     private val scale: Int,
-    private val haloPx: Int,
+    entry: DepthEntry,
     private val window: Size?,
     private val largestSidePx: Int?,
 ) {
+    private val haloPx = entry.grid?.haloPx ?: entry.haloPx
+    private val gridPx = entry.grid?.stepPx ?: 1
     private var size = Size(0, 0)
     private var input: ByteBuffer = ByteBuffer.allocate(0)
     private var output: ByteBuffer = input
@@ -69,7 +71,7 @@ public class TiledUpscaling(
         val image = source.size
         checkSize(image)
         val windows = windowsOf(image, tilePx)
-        val tiles = TilePlanner.tiles(image, windows, haloPx)
+        val tiles = TilePlanner.tiles(image, windows, haloPx, gridPx)
         prepare(windows)
         imageSize = image
         for ((done, tile) in tiles.withIndex()) {
@@ -77,7 +79,12 @@ public class TiledUpscaling(
             input.clear()
             val columns = tile.columns
             for (row in tile.rows.windowStart until tile.rows.windowStop) {
-                source.read(row, columns.windowStart, windows.widthPx, input)
+                val inside = TilePlanner.reflected(row, image.heightPx)
+                val stop = minOf(columns.windowStop, image.widthPx)
+                source.read(inside, columns.windowStart, stop - columns.windowStart, input)
+                for (column in stop until columns.windowStop) {
+                    source.read(inside, TilePlanner.reflected(column, image.widthPx), 1, input)
+                }
             }
             runWindow()
             write(tile, sink)
@@ -98,10 +105,11 @@ public class TiledUpscaling(
         image: Size,
         tilePx: Int,
     ): Size {
-        val step = minOf(tilePx, (largestSidePx ?: Int.MAX_VALUE) - 2 * haloPx)
+        val largest = (largestSidePx ?: Int.MAX_VALUE).let { it - it % gridPx }
+        val step = minOf(tilePx, largest - 2 * haloPx)
         return window ?: Size(
-            TilePlanner.windowSize(image.heightPx, step, haloPx),
-            TilePlanner.windowSize(image.widthPx, step, haloPx),
+            TilePlanner.windowSize(image.heightPx, step, haloPx, gridPx),
+            TilePlanner.windowSize(image.widthPx, step, haloPx, gridPx),
         )
     }
 

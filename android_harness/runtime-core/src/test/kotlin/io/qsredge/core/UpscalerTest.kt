@@ -124,9 +124,92 @@ class UpscalerTest {
             val size = Size(30, 30)
             val image = noise(size)
             val output = RgbImage(Size(60, 60))
-            TiledUpscaling(TestNetwork(file, 3), 2, 3, null, null).run(RgbImage(size, image), output, 9)
+            val entry = DepthEntry(3, file.name, null, 3, "", 1, emptyList())
+            TiledUpscaling(TestNetwork(file, 3), 2, entry, null, null).run(RgbImage(size, image), output, 9)
             assertFalse(TestBundle.whole(file, 3, image, size).contentEquals(output.toByteArray()))
         }
+
+    /** Sums over windows of 4 pixels, over those shifted by 2, and over 3 rows and columns; an output pixel for four. */
+    private class WindowNetwork : LoadedModel {
+        override fun run(
+            size: Size,
+            input: ByteBuffer,
+            output: ByteBuffer,
+        ) {
+            assertEquals(0, size.heightPx % 4 + size.widthPx % 4)
+            var layer = IntArray(input.capacity()) { input.get(it).toInt() and 0xFF }
+
+            fun sums(around: (Int) -> IntRange) =
+                IntArray(layer.size) { i ->
+                    val rows = around(i / 3 / size.widthPx).filter { it in 0 until size.heightPx }
+                    val columns = around(i / 3 % size.widthPx).filter { it in 0 until size.widthPx }
+                    val pixels = rows.flatMap { row -> columns.map { row * size.widthPx + it } }
+                    (3 * layer[i] + pixels.sumOf { layer[3 * it + i % 3] * (it % 2 + 1) }) and 0xFF
+                }
+            layer = sums { (it / 4 * 4).let { first -> first until first + 4 } }
+            layer = sums { ((it + 2) / 4 * 4 - 2).let { first -> first until first + 4 } }
+            layer = sums { it - 1..it + 1 }
+            for (i in 0 until output.capacity()) {
+                val pixel = i / 3 / (2 * size.widthPx) / 2 * size.widthPx + i / 3 % (2 * size.widthPx) / 2
+                output.put(i, layer[3 * pixel + i % 3].toByte())
+            }
+        }
+
+        override fun close() = Unit
+    }
+
+    private fun tiledOnGrid(
+        image: ByteArray,
+        size: Size,
+        window: Size?,
+        haloPx: Int,
+    ): ByteArray {
+        val entry = DepthEntry(1, "", null, 1 shl 15, "", 1, emptyList(), TileGrid(4, haloPx))
+        val output = RgbImage(Size(2 * size.heightPx, 2 * size.widthPx))
+        TiledUpscaling(WindowNetwork(), 2, entry, window, 22).run(RgbImage(size, image), output, 7)
+        return output.toByteArray()
+    }
+
+    @Test
+    fun tilesOnAGridGiveTheBytesOfTheWholeImage() {
+        var seams = 0
+        for (size in listOf(Size(1, 1), Size(2, 30), Size(29, 3), Size(31, 22), Size(24, 33), Size(26, 26))) {
+            val image = noise(size)
+            val padded = Size((size.heightPx + 3) / 4 * 4, (size.widthPx + 3) / 4 * 4)
+
+            fun mirrored(
+                at: Int,
+                length: Int,
+            ): Int {
+                var found = if (length == 1) 0 else at
+                while (found !in 0 until length) found = if (found < 0) -found else 2 * (length - 1) - found
+                return found
+            }
+            val completed =
+                ByteArray(padded.heightPx * padded.widthPx * 3) { i ->
+                    val row = mirrored(i / 3 / padded.widthPx, size.heightPx)
+                    val column = mirrored(i / 3 % padded.widthPx, size.widthPx)
+                    image[(row * size.widthPx + column) * 3 + i % 3]
+                }
+            val input = ByteBuffer.allocateDirect(completed.size).apply { put(completed) }
+            val output = ByteBuffer.allocateDirect(4 * completed.size)
+            WindowNetwork().run(padded, input, output)
+            val whole =
+                ByteArray(4 * image.size) { i ->
+                    val row = i / 3 / (2 * size.widthPx)
+                    val column = i / 3 % (2 * size.widthPx)
+                    output.get((row * 2 * padded.widthPx + column) * 3 + i % 3)
+                }
+            val windows = listOf(null, padded, Size(minOf(12, padded.heightPx), minOf(16, padded.widthPx)))
+            for (window in windows) {
+                assertArrayEquals("$size by $window", whole, tiledOnGrid(image, size, window, 4))
+                if (!whole.contentEquals(tiledOnGrid(image, size, window, 2))) seams++
+            }
+        }
+        assertTrue("a halo too small must show", seams > 4)
+        assertThrows(TileException::class.java) { tiledOnGrid(noise(Size(30, 30)), Size(30, 30), Size(8, 32), 4) }
+        assertThrows(TileException::class.java) { tiledOnGrid(noise(Size(30, 30)), Size(30, 30), Size(14, 14), 4) }
+    }
 
     @Test
     fun theSelfTestComparesEveryDepth() {

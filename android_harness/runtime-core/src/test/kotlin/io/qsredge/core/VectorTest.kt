@@ -75,24 +75,24 @@ class VectorTest {
         for (line in lines) {
             val entry = list(Json.parse(line))
             val (size, window) =
-                listOf(entry[0], entry[3]).map { pair ->
+                listOf(entry[0], entry[4]).map { pair ->
                     list(pair).map(::int).let { Size(it[0], it[1]) }
                 }
-            val (tile, halo) = listOf(entry[1], entry[2]).map(::int)
+            val (tile, halo, grid) = listOf(entry[1], entry[2], entry[3]).map(::int)
             assertEquals(
                 line,
                 window,
                 Size(
-                    TilePlanner.windowSize(size.heightPx, tile, halo),
-                    TilePlanner.windowSize(size.widthPx, tile, halo),
+                    TilePlanner.windowSize(size.heightPx, tile, halo, grid),
+                    TilePlanner.windowSize(size.widthPx, tile, halo, grid),
                 ),
             )
             val (rows, columns) =
-                listOf(entry[4], entry[5]).map { axis ->
+                listOf(entry[5], entry[6]).map { axis ->
                     list(axis).map { span -> list(span).map(::int).let { Span(it[0], it[1], it[2], it[3]) } }
                 }
             val expected = rows.flatMap { row -> columns.map { Tile(row, it) } }
-            assertEquals(line, expected, TilePlanner.tiles(size, window, halo))
+            assertEquals(line, expected, TilePlanner.tiles(size, window, halo, grid))
             tiles += expected.size
         }
         println("tiles: ${lines.size} images, $tiles tiles, 0 disagreements")
@@ -117,6 +117,8 @@ class VectorTest {
                 assertEquals("${text(entry["why"]!!)}: $error", (entry["accept"] as Json.Bool).value, error == null)
                 error == null
             }
+        val whole = Manifest.parse(text((Json.parse(lines[0]) as Json.Object)["text"]!!).toByteArray())
+        assertEquals(listOf(TileGrid(8, 12), null), whole.depths.map { it.grid })
         println("manifests: ${lines.size}, $accepted accepted, 0 disagreements")
         assertTrue(lines.size >= 200)
     }

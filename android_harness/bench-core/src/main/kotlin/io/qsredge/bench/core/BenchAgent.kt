@@ -210,8 +210,8 @@ private class Loaded(
 
     fun upscale(image: RgbImage): RgbImage {
         val manifest = bundle.manifest
-        val haloPx = manifest.depthEntry(variant.depth).haloPx
-        val tiles = TiledUpscaling(model, manifest.scale, haloPx, manifest.inputSize, backend.largestSidePx)
+        val entry = manifest.depthEntry(variant.depth)
+        val tiles = TiledUpscaling(model, manifest.scale, entry, manifest.inputSize, backend.largestSidePx)
         val sides = image.size.let { Size(it.heightPx * manifest.scale, it.widthPx * manifest.scale) }
         return RgbImage(sides).also { tiles.run(image, it, TILE_PX) }
     }
