@@ -114,7 +114,9 @@ def read_log(folder: Path) -> tuple[Record, ...]:
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise BenchError(f"{path}: cannot be read ({error.strerror}), so {folder} is no run") from error
+        raise BenchError(
+            f"{path}: cannot be read ({error.strerror}), so {folder} is no run; name the folder of a `qsr-edge bench`"
+        ) from error
     lines = content[: content.rfind(b"\n") + 1].splitlines()
     return tuple(parse_record(line, f"{path}:{number}") for number, line in enumerate(lines, start=1))
 

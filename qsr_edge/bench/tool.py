@@ -10,7 +10,7 @@ from qsr_edge.bench.interruption import Interruption
 def run_tool(words: Sequence[str], timeout_s: float) -> "subprocess.CompletedProcess[bytes]":
     """Run a program to its end, whatever its exit code, without input and with its output kept.
 
-    Ctrl-C is for the one who measures and does not reach the program, which is ended before the exception goes on:
+    Ctrl-C is for the one who asks and does not reach the program, which is ended before the exception goes on:
     an adb that went on pushing would write to a phone that is being cleaned. (``subprocess.run`` leaves a program
     running that was just being started.)
 

@@ -104,8 +104,14 @@ class WorkerProcess:
     def _ask(self, **request: Any) -> dict[str, Any]:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
+        late = threading.Event()
+
+        def give_up() -> None:
+            late.set()
+            self._process.kill()
+
         # A runtime that is stuck would be waited for for ever.
-        timer = threading.Timer(ANSWER_S, self._process.kill)
+        timer = threading.Timer(ANSWER_S, give_up)
         timer.start()
         try:
             self._process.stdin.write(json.dumps(request) + "\n")
@@ -115,10 +121,11 @@ class WorkerProcess:
         except (OSError, ValueError):
             answer = {}
         finally:
-            late = not timer.is_alive()
             timer.cancel()
         if not answer:
-            why = f"did not answer within {ANSWER_S:.0f} s" if late else f"ended (exit code {self._exit_code()})"
+            why = (
+                f"did not answer within {ANSWER_S:.0f} s" if late.is_set() else f"ended (exit code {self._exit_code()})"
+            )
             raise BenchError(
                 f"{self._variant.label}: the process that runs it {why}{self._last_message()}; what was measured is "
                 "kept, go on with --resume"

@@ -5,6 +5,7 @@ Each function takes a width: a page holds a chart for wide and for narrow screen
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 
@@ -230,7 +231,8 @@ def timeline_chart(variant: Variant, high_us: int, width: float = 440) -> Elemen
     for minute, (x, y) in zip(variant.minutes, median, strict=True):
         said = f"minute {minute.minute + 1}: median {ms(minute.latency.p50_us)} ms, p90 {ms(minute.latency.p90_us)} ms"
         nodes.append(element("circle", element("title", content=said), cx=x, cy=y, r=2.6, class_=f"dot {colour}"))
-    labels = Labels(width, top + 128, [(x - 2, y - 5, x + 2, y + 5) for x, y in [*median, *p90]])
+    lines = [*_along(median), *_along(p90)]
+    labels = Labels(width, top + 128, [(x - 2, y - 5, x + 2, y + 5) for x, y in lines])
     ends = (labels.place("p90", *p90[-1], "label small"), labels.place("median", *median[-1], "label small"))
     nodes += [node for node in ends if node is not None]
     y = top + 146
@@ -251,6 +253,15 @@ def timeline_chart(variant: Variant, high_us: int, width: float = 440) -> Elemen
         f"({variant.minutes[-1].minute + 1}), with the device's state below. The table has every minute."
     )
     return _chart(width, y + 40, said, *nodes)
+
+
+def _along(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
+    """Points on the line through points, close enough that no label fits in between."""
+    found = list(points)
+    for (x, y), (next_x, next_y) in pairwise(points):
+        count = math.ceil(max(abs(next_x - x), abs(next_y - y)) / 4)
+        found += [(x + (next_x - x) * i / count, y + (next_y - y) * i / count) for i in range(1, count)]
+    return found
 
 
 def _thermal_strip(states: Sequence[State], x_axis: Axis, y: float) -> tuple[list[Element], float]:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -97,16 +98,22 @@ def test_own_pictures(run_cli, tiny_fixed_bundle: Path, tmp_path: Path) -> None:
     assert "a second picture called My-noise; rename one" in twice.stderr
 
 
+def await_steady(process: "subprocess.Popen[Any]", results: Path, count: int) -> None:
+    """Until a run has so many records of its steady state."""
+    wait_until(lambda: results.exists() and results.read_bytes().count(b'"steady"') >= count, process.poll)
+
+
 def test_a_killed_run_goes_on(run_cli, tiny_bundle: Path, tmp_path: Path) -> None:
     """SIGKILL leaves what was measured; --resume measures the rest and nothing twice."""
     run = tmp_path / "run"
     command = [sys.executable, "-m", "qsr_edge", "bench", "--bundle", str(tiny_bundle), "-o", str(run)]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     results = run / RESULTS_NAME
-    wait_until(lambda: results.exists() and results.read_bytes().count(b'"steady"') >= 3, process.poll)
+    await_steady(process, results, 3)
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
-    lines = results.read_text().splitlines()
+    # It may have been killed in the middle of a line.
+    lines = results.read_text().rpartition("\n")[0].splitlines()
     header = json.loads(lines[0])
     header["job"] |= {"queries": 20, "steady_ms": 20}
     results.write_text("\n".join([json.dumps(header), *lines[1:]]) + "\n")
@@ -130,13 +137,14 @@ def test_a_complete_run_is_not_measured_again(run_cli, tiny_bundle: Path, tmp_pa
     assert (run / RESULTS_NAME).read_bytes() == before
 
 
-def test_ctrl_c_keeps_what_was_measured(tiny_bundle: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_keeps_what_was_measured(tiny_bundle: Path, tmp_path: Path, number: signal.Signals) -> None:
     run = tmp_path / "run"
     command = [sys.executable, "-m", "qsr_edge", "bench", "--bundle", str(tiny_bundle), "-o", str(run)]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     results = run / RESULTS_NAME
-    wait_until(lambda: results.exists() and b'"steady"' in results.read_bytes(), process.poll)
-    process.send_signal(signal.SIGINT)
+    await_steady(process, results, 1)
+    process.send_signal(number)
     _, messages = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 130
     assert f"go on: qsr-edge bench --resume {run}" in messages
@@ -213,7 +221,7 @@ def test_an_invalid_run_leaves_the_table_and_shows_its_figures(
         (("--bundle", "{bundle}", "--no-images", "--image", "x.png"), "contradict each other"),
         (("--bundle", "{bundle}", "--image", "x.png"), "x.png"),
         (("--bundle", "{fixed}", "--size", "41x24"), "takes 40x24 only"),
-        (("--resume", "nowhere"), "is no run"),
+        (("--resume", "nowhere"), "nowhere is no run; name the folder of a `qsr-edge bench`"),
         (("--bundle", "{bundle}", "--depth", "1", "--update-bundle"), "needs every depth (1, 2) under one family"),
         (("--bundle", "{bundle}", "--runner", "benchmark_model", "--runner-binary", sys.executable), "phones by adb"),
         (("--bundle", "{bundle}", "--runner", "benchmark_model", "--runner-binary", "x"), "x: there is no such file"),

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -106,6 +107,9 @@ def test_a_worker_that_is_stuck_is_given_up(variant: JobVariant, monkeypatch: py
     with WorkerProcess(variant) as worker:
         worker.load()
         monkeypatch.setattr(worker_process, "ANSWER_S", 0.3)
+        kill = worker._process.kill
+        # Its end is seen here before the thread that ends it goes on.
+        monkeypatch.setattr(worker._process, "kill", lambda: (kill(), time.sleep(0.5)))
         os.kill(worker._process.pid, signal.SIGSTOP)
         with pytest.raises(BenchError, match="tiny: the process that runs it did not answer within 0 s"):
             worker.run(1)

@@ -19,9 +19,12 @@ def test_what_was_swallowed_is_raised_at_the_next_check() -> None:
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
-def test_it_is_raised_at_once_elsewhere() -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_it_is_raised_at_once_elsewhere(number: signal.Signals) -> None:
+    before = signal.getsignal(number)
     with Interruption(), pytest.raises(KeyboardInterrupt):
-        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(number)
+    assert signal.getsignal(number) is before
 
 
 def test_deferred_it_comes_at_the_end() -> None:
@@ -70,14 +73,16 @@ def test_who_cleans_up_after_it_is_not_interrupted_by_the_same_one() -> None:
     assert steps == ["cleaned"]
 
 
-def test_where_ctrl_c_is_ignored_it_stays_so() -> None:
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
+def test_what_is_ignored_stays_so(number: signal.Signals) -> None:
+    """As a shell starts what runs in the background, and as nohup does."""
+    before = signal.signal(number, signal.SIG_IGN)
     try:
         with Interruption() as interruption:
-            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(number)
             interruption.check()
     finally:
-        signal.signal(signal.SIGINT, before)
+        signal.signal(number, before)
 
 
 def test_other_threads_leave_it_alone() -> None:
