@@ -197,8 +197,8 @@ def show_conversion(console: Console, conversion: Conversion, output: Path) -> N
     if size and min(size) < least_px:
         less = f" (or up to {deepest.grid.step_px - 1} pixels less a side)" if deepest.grid else ""
         console.print(
-            f"[yellow]at depth {deepest.depth} this input fits only images of {size[1]}x{size[0]}{less}[/]: tiling "
-            f"larger ones needs {least_px} pixels a side or more",
+            f"[yellow]at depth {deepest.depth} this input fits only images of exactly {size[1]}x{size[0]}{less}[/]: "
+            f"tiling larger ones needs {least_px} pixels a side or more",
             soft_wrap=True,
         )
     deployment = conversion.manifest.deployment

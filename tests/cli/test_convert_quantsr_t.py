@@ -84,7 +84,8 @@ def test_an_input_too_small_for_tiles_says_so(run_cli: RunCli, tmp_path: Path, c
     done = run_cli(*converting(checkpoint, "tosa", bundle))
     assert done.exit_code == 0, done.stderr
     assert (
-        "fits only images of 16x16 (or up to 7 pixels less a side): tiling larger ones needs 40 pixels" in done.stdout
+        "fits only images of exactly 16x16 (or up to 7 pixels less a side): tiling larger ones needs 40 pixels"
+        in done.stdout
     )
     report = json.loads(run_cli("inspect", str(bundle), "--json").stdout)
     assert report["integer_only"] is True
