@@ -4,6 +4,7 @@ import io
 import os
 import random
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Generator
@@ -72,6 +73,20 @@ def _seeded() -> None:
     torch = sys.modules.get("torch")
     if torch is not None:
         torch.manual_seed(SEED)
+
+
+@pytest.fixture
+def usual_signals() -> Generator[None, None, None]:
+    """Signals that end a program do so; started by nohup or in the background, tests and their children ignore some."""
+    usual = {
+        signal.SIGINT: signal.default_int_handler,
+        signal.SIGTERM: signal.SIG_DFL,
+        signal.SIGHUP: signal.SIG_DFL,
+    }
+    before = {number: signal.signal(number, handler) for number, handler in usual.items()}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -25,6 +25,8 @@ from qsr_edge.data.images import read_picture, write_picture
 from qsr_edge.data.picture import Picture
 from tests.waiting import PATIENCE_S, wait_until
 
+pytestmark = pytest.mark.usefixtures("usual_signals")
+
 
 @pytest.fixture(autouse=True)
 def hasty(monkeypatch: pytest.MonkeyPatch) -> None:

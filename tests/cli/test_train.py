@@ -20,6 +20,8 @@ from tests.waiting import wait_until
 
 pytest.importorskip("torch")
 
+pytestmark = pytest.mark.usefixtures("usual_signals")
+
 RunCli = Callable[..., Any]
 
 RECIPE = """

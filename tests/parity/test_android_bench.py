@@ -29,6 +29,8 @@ from tests.phone_simulator.models import SAMSUNG
 from tests.phone_simulator.phone import Phone
 from tests.waiting import PATIENCE_S, wait_until
 
+pytestmark = pytest.mark.usefixtures("usual_signals")
+
 HOME = "/data/local/tmp/qsr-edge"
 APP = "/sdcard/Android/data/io.qsredge.bench/files"
 SHORT = Effort(queries=30, steady_ms=20, round_ms=5, warm_up_ms=5)

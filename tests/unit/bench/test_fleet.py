@@ -11,6 +11,8 @@ import pytest
 from qsr_edge.bench import fleet
 from tests.waiting import wait_until
 
+pytestmark = pytest.mark.usefixtures("usual_signals")
+
 # Says when it runs and when it was interrupted; then cleans up until so many files say that, or for fifty seconds.
 _RUN = """
 import pathlib, signal, sys, time

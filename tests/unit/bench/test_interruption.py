@@ -8,6 +8,8 @@ import pytest
 
 from qsr_edge.bench.interruption import Interruption
 
+pytestmark = pytest.mark.usefixtures("usual_signals")
+
 
 def test_what_was_swallowed_is_raised_at_the_next_check() -> None:
     with Interruption() as interruption:

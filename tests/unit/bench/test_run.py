@@ -21,6 +21,8 @@ from qsr_edge.data.images import write_picture
 from qsr_edge.data.picture import Picture
 from qsr_edge.errors import BenchError
 
+pytestmark = pytest.mark.usefixtures("usual_signals")
+
 
 @dataclass
 class LossyDevice:

@@ -9,6 +9,8 @@ import pytest
 
 from qsr_edge.bench.tool import run_tool
 
+pytestmark = pytest.mark.usefixtures("usual_signals")
+
 SLEEP = [sys.executable, "-c", "import time; time.sleep(600)"]
 
 
