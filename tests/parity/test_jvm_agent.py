@@ -199,14 +199,26 @@ def test_a_file_that_cannot_grow(bundle: Path, measure: Callable[..., Any], tmp_
     assert of_kind(records, "start")
     assert not of_kind(records, "image")
     assert not list((tmp_path / "outputs").iterdir())
-    # Records that no longer fit: those before are whole.
+    # Records that no longer fit: those before are whole. After short ones the last, which tells the error, may not fit either.
     second = str(tmp_path / "results-2.jsonl")
     code, errors, records = measure(
         [variant(bundle, 2)], queries=100_000, part=2, results=second, options={"preexec_fn": limit}
     )
     assert code == 1
+    assert f"{second}: cannot be written" in errors
     assert "free some space" in errors
     assert of_kind(records, "steady")
+    # One that alone is too long: the error is recorded.
+    third = str(tmp_path / "results-3.jsonl")
+    code, errors, records = measure(
+        [variant(bundle, 2)], round_ms=4000, part=3, results=third, options={"preexec_fn": limit}
+    )
+    assert code == 1
+    [error] = of_kind(records, "error")
+    assert (error["variant"], error["message"]) == ("depth 2", errors.removeprefix("error: ").rstrip())
+    assert "free some space" in error["message"]
+    assert not of_kind(records, "steady")
+    assert records[-1]["complete"] is False
 
 
 def test_the_library_upscales_as_python_does(bundle: Path, tmp_path: Path) -> None:

@@ -77,7 +77,7 @@ class BenchAgent(
         return try {
             ResultsFile(File(path), device, listener).use { record(it, job, problem) }
         } catch (error: IOException) {
-            Outcome(false, "$path: ${error.message}; free some space on the device, then go on with --resume")
+            Outcome(false, error.message)
         } finally {
             results = null
         }

@@ -19,7 +19,7 @@ fun interface RecordListener {
  * @throws IOException if the file cannot be made, or is there and not empty: each start of an agent has a file of its own.
  */
 class ResultsFile(
-    file: File,
+    private val file: File,
     private val device: AgentDevice,
     private val listener: RecordListener? = null,
 ) : AutoCloseable {
@@ -39,7 +39,7 @@ class ResultsFile(
     /**
      * Write a record.
      *
-     * @throws IOException if it cannot be written; what was there stays whole, and no part of a line is left.
+     * @throws IOException if it cannot be written, with what to do; what was there stays whole, and no part of a line is left.
      */
     @Synchronized
     fun append(
@@ -59,7 +59,10 @@ class ResultsFile(
             stream.fd.sync()
         } catch (error: IOException) {
             stream.channel.runCatching { truncate(length) }
-            throw error
+            throw IOException(
+                "$file: cannot be written (${error.message}); free some space on the device, then go on with --resume",
+                error,
+            )
         }
         length += line.size
         listener?.onRecord(kind, record)

@@ -369,7 +369,8 @@ class BenchTest {
             job.writeText(job.readText().replace("$folder/out/results-1.jsonl", "/dev/full"))
             val backend = TestBackend()
             val outcome = run(job, backend = backend)
-            assertTrue("${outcome.message}", outcome.message!!.contains("No space left on device"))
+            val remedy = "free some space on the device, then go on with --resume"
+            assertEquals("/dev/full: cannot be written (No space left on device); $remedy", outcome.message)
             assertEquals(0, backend.loads.get())
             assertThrows(IOException::class.java) { ResultsFile(folder.resolve("job-1.json/x"), SimulatedDevice()) }
         }
