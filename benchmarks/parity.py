@@ -33,7 +33,7 @@ def main(checkpoint: Path, data: Path, sets: str, target: str) -> None:
     mismatching = compared = 0
     for storage in Storage:
         files = backend.convert(network, ConvertOptions(storage=storage, metadata=metadata))
-        for result in compare_with_golden(backend, network, files, images, backend.kernel_families()):
+        for result in compare_with_golden(backend, network, files, images):
             click.echo(
                 f"{storage:8s} depth {result.depth} {result.kernels:10s} {result.images} images: "
                 f"{result.mismatching_bytes:,} of {result.bytes_compared:,} bytes differ"

@@ -63,7 +63,7 @@ def main() -> int:
             try:
                 models = backend.convert(network, options)
                 results = compare_with_golden(
-                    backend, network, models, images, families, natural=natural_image(), fixed_size_px=SIZE_PX
+                    backend, network, models, images, natural=natural_image(), fixed_size_px=SIZE_PX
                 )
             except QsrError as error:
                 wrong += 1

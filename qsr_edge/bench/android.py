@@ -14,7 +14,7 @@ from qsr_edge.errors import BenchError
 
 DEFAULT_WAIT_S = 120.0
 DEFAULT_POLL_S = 1.0
-KERNEL_FAMILIES = {"tflite": ("xnnpack", "builtin"), "executorch": ("xnnpack",)}
+KERNEL_FAMILIES = {"tflite": ("xnnpack", "builtin"), "executorch": ("xnnpack", "portable")}
 """Those of the app, by the back end's name; the default first."""
 
 _PROPERTY = re.compile(r"\[(.*?)\]: \[(.*?)\]")

@@ -18,7 +18,7 @@ from qsr_edge.bench.device import Device, PlannedImage, PlannedVariant, Runner
 from qsr_edge.bench.job import Effort, Gate
 from qsr_edge.bench.log import Record, done_of
 from qsr_edge.bench.result import SCHEMA
-from qsr_edge.bundle.backend import find_backend
+from qsr_edge.bundle.backend import find_backend, model_families, registered_backend
 from qsr_edge.bundle.manifest import Manifest
 from qsr_edge.bundle.reader import Bundle, open_bundle
 from qsr_edge.data.bicubic import resize_bicubic
@@ -103,17 +103,20 @@ def new_header(request: RunRequest, device: Device) -> dict[str, Any]:
 
 def _bundle_variants(request: RunRequest, device: Device, path: Path, bundle: Bundle) -> list[dict[str, Any]]:
     manifest = bundle.manifest
-    families = request.kernels or device.kernel_families(manifest.target)[:1]
     offered = device.kernel_families(manifest.target)
-    for family in families:
-        if family not in offered:
-            raise BenchError(f"{path}: no family of kernels is called {family!r}; this device has {', '.join(offered)}")
+    backend = registered_backend(manifest.target)
     height_px, width_px = _size(request.size_px, manifest.input_size_px, path)
     exact = manifest.deployment is None or manifest.deployment.byte_exact
     variants = []
     for depth in request.depths or [entry.depth for entry in manifest.depths]:
         entry = manifest.depth_entry(depth)
-        for family in families:
+        families = model_families(backend, bundle.root / entry.file, depth, offered)
+        for family in request.kernels or families[:1]:
+            if family not in families:
+                raise BenchError(
+                    f"{path}: no family of kernels is called {family!r} at depth {depth}; on this device it has "
+                    f"{', '.join(families)}"
+                )
             variants.append(
                 {
                     "label": f"{path.name or path} d{depth} {family}",

@@ -128,7 +128,7 @@ BENCHMARK_MODEL = StockProgram(
 EXECUTOR_RUNNER = StockProgram(
     name="executor_runner",
     target="executorch",
-    families=("xnnpack",),
+    families=("xnnpack", "portable"),
     takes_duration=False,
     words=executor_runner_words,
     read=lambda text, one: parse_executor_runner(text, method=one.signature, shape=_shape(one)),

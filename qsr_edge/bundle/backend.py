@@ -176,7 +176,7 @@ class Backend(Protocol):
         ...
 
     def kernel_families(self) -> tuple[str, ...]:
-        """Ways the runtime can execute a model here, each to be verified; the first is the default."""
+        """Ways the runtime can execute models here, each to be verified; the first that a model has is its default."""
         ...
 
     def open_model(self, path: Path, *, depth: int, threads: int = 1, kernels: str | None = None) -> Runner:
@@ -184,9 +184,51 @@ class Backend(Protocol):
         ...
 
 
+@runtime_checkable
+class FixesKernels(Protocol):
+    """A back end whose models have one family of kernels each: conversion chose it, running cannot."""
+
+    def model_kernels(self, path: Path, depth: int) -> str:
+        """The family of a depth, as the file says; needs no SDK; raises ``BackendError`` if the file is damaged."""
+        ...
+
+
+def model_families(backend: Backend, path: Path, depth: int, offered: tuple[str, ...]) -> tuple[str, ...]:
+    """Families of kernels that a model can be run with, its default first.
+
+    Args:
+        backend: that wrote the model; its SDK need not be present.
+        path: the model.
+        depth: which of its depths.
+        offered: families that the runtime has where the model is to run, the default first.
+
+    Raises:
+        BackendError: if the file is damaged, or its kernels are none of those offered.
+    """
+    if not isinstance(backend, FixesKernels):
+        return offered
+    own = backend.model_kernels(path, depth)
+    if own not in offered:
+        raise BackendError(f"{path}: depth {depth} runs in {own} kernels, expected one of {', '.join(offered)}")
+    return (own,)
+
+
 def backend_names() -> tuple[str, ...]:
     """Names of the registered back ends, whether or not their SDKs are installed; none is imported."""
     return tuple(sorted(entry.name for entry in entry_points(group=ENTRY_POINT_GROUP)))
+
+
+def registered_backend(name: str) -> Backend:
+    """The back end registered under ``name``, whether or not its SDK is installed.
+
+    Raises:
+        BackendError: if none is.
+    """
+    found = {entry.name: entry for entry in entry_points(group=ENTRY_POINT_GROUP)}
+    if name not in found:
+        raise BackendError(f"no back end is called {name!r}; installed are {', '.join(sorted(found)) or 'none'}")
+    backend: Backend = found[name].load()
+    return backend
 
 
 def find_backend(name: str) -> Backend:
@@ -195,9 +237,6 @@ def find_backend(name: str) -> Backend:
     Raises:
         BackendError: if none is, or its SDK is missing.
     """
-    found = {entry.name: entry for entry in entry_points(group=ENTRY_POINT_GROUP)}
-    if name not in found:
-        raise BackendError(f"no back end is called {name!r}; installed are {', '.join(sorted(found)) or 'none'}")
-    backend: Backend = found[name].load()
+    backend = registered_backend(name)
     backend.check_available()
     return backend

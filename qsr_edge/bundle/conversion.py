@@ -128,12 +128,14 @@ def _check_options(backend: Backend, options: ConvertOptions) -> None:
         raise BackendError(f"{backend.name} has one flavour only; --coreml-flavor is for --target coreml")
 
 
-def _check_parity(results: Sequence[ParityEntry], profile: Profile, reference_kernels: str) -> None:
-    """Portable: no byte may differ anywhere. Scaled: none under the runtime whose rounding is the golden one.
+def _check_parity(results: Sequence[ParityEntry], profile: Profile) -> None:
+    """Portable: no byte may differ anywhere. Scaled: none under the default kernels, whose rounding is the golden one.
 
     A model that need not be exact may cost ``INEXACT_PSNR_COST_LIMIT_DB``.
     """
+    default: dict[int, str] = {}
     for result in results:
+        default.setdefault(result.depth, result.kernels)
         if result.max_difference is not None:
             if result.psnr_cost_db is not None and not result.psnr_cost_db <= INEXACT_PSNR_COST_LIMIT_DB:
                 raise ParityError(
@@ -142,7 +144,7 @@ def _check_parity(results: Sequence[ParityEntry], profile: Profile, reference_ke
                     "Use --coreml-flavor exact, and please report this"
                 )
             continue
-        if result.mismatching_bytes and (profile is Profile.PORTABLE or result.kernels == reference_kernels):
+        if result.mismatching_bytes and (profile is Profile.PORTABLE or result.kernels == default[result.depth]):
             raise ParityError(
                 f"depth {result.depth} under {result.kernels}: {result.mismatching_bytes} of {result.bytes_compared} "
                 "bytes differ from the golden interpreter, expected 0; nothing was written. "
@@ -189,15 +191,19 @@ def convert_checkpoint(
     if natural is not None:
         fixed = options.input_size_px
         images = [image for size in (fixed, *options.more_sizes_px) for image in verification_images(natural, size)]
-        families = backend.kernel_families()
-        if is_large(fixed):
-            families = families[:1]
         parity = compare_with_golden(
-            backend, network, models, tuple(images), families, on_result, natural=natural, fixed_size_px=fixed
+            backend,
+            network,
+            models,
+            tuple(images),
+            on_result,
+            default_only=is_large(fixed),
+            natural=natural,
+            fixed_size_px=fixed,
         )
         # A transformer's rescalings are integers, whatever its profile is called: every runtime can be exact.
         profile = Profile.PORTABLE if network.transformers else checkpoint.config.profile
-        _check_parity(parity, profile, backend.kernel_families()[0])
+        _check_parity(parity, profile)
     height_px, width_px = options.input_size_px or GOLDEN_SIZE_PX
     golden = GoldenInput(seed=GOLDEN_SEED, height_px=height_px, width_px=width_px)
     entries = _depth_entries(checkpoint, network, models, options, golden)

@@ -9,7 +9,7 @@ from typing import TypedDict
 import numpy as np
 from numpy.typing import NDArray
 
-from qsr_edge.bundle.backend import Backend, Model, ModelPackage, Runner, model_contents
+from qsr_edge.bundle.backend import Backend, Model, ModelPackage, Runner, model_contents, model_families
 from qsr_edge.bundle.manifest import ParityEntry
 from qsr_edge.data.bicubic import resize_bicubic
 from qsr_edge.graph.interpreter import run_graph
@@ -101,21 +101,21 @@ def compare_with_golden(
     network: LoweredNetwork,
     models: Sequence[Model],
     images: tuple[Image, ...],
-    families: tuple[str, ...],
     on_result: Callable[[ParityEntry], None] = lambda result: None,
     *,
+    default_only: bool = False,
     natural: Image | None = None,
     fixed_size_px: tuple[int, int] | None = None,
 ) -> tuple[ParityEntry, ...]:
-    """Run every depth of the *written* files under each of the given families of kernels.
+    """Run every depth of the *written* files under each family of kernels that it has, the default first.
 
     Args:
         backend: the runtime.
         network: the graphs that the files were made from.
         models: what was written; it is put into a temporary folder and loaded from there.
         images: inputs, each (H, W, 3) uint8.
-        families: kernels to run, of ``backend.kernel_families()``.
         on_result: called as results come.
+        default_only: leave out all but the default kernels of each depth.
         natural: (H, W, 3) uint8 photo, to measure what a model costs that need not be exact.
         fixed_size_px: the (height, width) that the models take; None if they take any.
 
@@ -139,9 +139,11 @@ def compare_with_golden(
             path.write_bytes(content)
         for model in models:
             inexact = isinstance(model, ModelPackage) and not model.deployment.byte_exact
+            path = Path(folder) / model.name
             for depth in model.depths:
-                for kernels in families:
-                    runner = backend.open_model(Path(folder) / model.name, depth=depth, kernels=kernels)
+                families = model_families(backend, path, depth, backend.kernel_families())
+                for kernels in families[:1] if default_only else families:
+                    runner = backend.open_model(path, depth=depth, kernels=kernels)
                     outputs = [runner.run(image) for image in images]
                     result = _compared(outputs, golden[depth], kernels, depth)
                     if inexact:

@@ -16,7 +16,7 @@ pytest.importorskip("tosa_reference_model")
 
 import torch
 
-from qsr_edge.bundle.reader import open_bundle
+from qsr_edge.bundle.reader import open_bundle, read_bundle
 from qsr_edge.bundle.writer import write_bundle
 from qsr_edge.data.images import read_picture
 from qsr_edge.lowering.checkpoint import lower_checkpoint
@@ -61,6 +61,10 @@ def test_pictures_of_other_sizes_are_upscaled_in_tiles(
     assert re.search(r"halo px\W+16\W", shown.stdout)
     report = json.loads(run_cli("inspect", str(bundle), "--json").stdout)
     assert report["depths"][0]["grid"] == {"step_px": 8, "halo_px": 16}
+    kernels = {"tosa": "reference model", "executorch": "portable"}[target]
+    assert [entry.kernels for entry in read_bundle(bundle).manifest.parity] == [kernels]
+    other = run_cli("bench", "--bundle", str(bundle), "--kernels", "xnnpack")
+    assert f"'xnnpack' at depth 2; on this device it has {kernels}\n" in other.stderr
     assert "16 px, tiles at multiples of 8 px" in (bundle / "MODEL_CARD.md").read_text()
     network = lower_checkpoint(read_checkpoint(checkpoint))
     # Tiled both ways, one way, not at all; completed by reflection, or not.

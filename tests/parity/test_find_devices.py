@@ -106,6 +106,6 @@ def test_what_a_phone_cannot_run_is_refused_by_name(adb_here: AdbServer, phone: 
     [device] = find_devices("pixel", OPTIONS)
     assert isinstance(device, AndroidDevice)
     assert device.kernel_families("tflite") == ("xnnpack", "builtin")
-    assert device.kernel_families("executorch") == ("xnnpack",)
+    assert device.kernel_families("executorch") == ("xnnpack", "portable")
     with pytest.raises(BenchError, match="runs no coreml bundles; convert for tflite or executorch"):
         device.kernel_families("coreml")

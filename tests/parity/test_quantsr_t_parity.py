@@ -7,7 +7,15 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from qsr_edge.bundle.backend import ConvertOptions, CoremlFlavor, ModelMetadata, Pack, find_backend, model_contents
+from qsr_edge.bundle.backend import (
+    ConvertOptions,
+    CoremlFlavor,
+    ModelMetadata,
+    Pack,
+    find_backend,
+    model_contents,
+    model_families,
+)
 from qsr_edge.errors import BackendError
 from qsr_edge.lowering.network import LoweredNetwork
 from tests.swin_networks import lowered, random_network
@@ -40,7 +48,8 @@ def check(target: str, network: LoweredNetwork, tmp_path: Path) -> list[Path]:
             (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
             (tmp_path / name).write_bytes(content)
         (depth,) = model.depths
-        runner = backend.open_model(paths[-1], depth=depth, kernels=backend.kernel_families()[-1])
+        kernels = model_families(backend, paths[-1], depth, backend.kernel_families())[-1]
+        runner = backend.open_model(paths[-1], depth=depth, kernels=kernels)
         for image in images():
             np.testing.assert_array_equal(runner.run(image), network.run(depth, image))
     assert len(paths) == len(network.depths)
@@ -56,9 +65,11 @@ def test_tosa(bits: int, tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_executorch(network: LoweredNetwork, tmp_path: Path) -> None:
     pytest.importorskip("executorch")
-    from qsr_edge_converters.executorch import inspect_pte
+    from qsr_edge_converters.executorch import BACKEND, inspect_pte
 
     for path in check("executorch", network, tmp_path):
+        with pytest.raises(BackendError, match="runs in portable kernels"):
+            BACKEND.open_model(path, depth=2, kernels="xnnpack")
         report = inspect_pte(path)
         assert report.first_float is None
         assert not report.methods[0].delegates

@@ -7,6 +7,7 @@ from pathlib import Path
 from qsr_edge.bundle.backend import Backend, ConvertOptions, ModelFile, Runner, Storage
 from qsr_edge.errors import BackendError, QsrWarning
 from qsr_edge.lowering.network import LoweredNetwork
+from qsr_edge_converters.executorch.kernels import KernelFamily, program_kernels
 from qsr_edge_converters.executorch.sdk import check_sdk
 from qsr_edge_converters.installed import sdk_version
 from qsr_edge_converters.native_messages import quiet_sdk
@@ -23,7 +24,7 @@ def _is_tested(found: str) -> bool:
 
 
 class ExecutorchBackend:
-    """Implements ``qsr_edge.bundle.backend.Backend`` for ExecuTorch with XNNPACK."""
+    """Implements ``qsr_edge.bundle.backend.Backend`` for ExecuTorch, with XNNPACK and without."""
 
     @property
     def name(self) -> str:
@@ -74,10 +75,17 @@ class ExecutorchBackend:
         return write_transformers(network, options) if network.transformers else write_network(network, options)
 
     def kernel_families(self) -> tuple[str, ...]:
-        """XNNPACK, the only one."""
-        from qsr_edge_converters.executorch.runner import KERNELS
+        """XNNPACK and portable kernels; each program has one of them."""
+        return tuple(KernelFamily)
 
-        return (KERNELS,)
+    def model_kernels(self, path: Path, depth: int) -> str:
+        """``xnnpack`` if a depth of the file gives anything to XNNPACK, else ``portable``; needs no SDK.
+
+        Raises:
+            BackendError: if the file is damaged or has no such depth.
+            OSError: if it cannot be read.
+        """
+        return program_kernels(path.read_bytes(), depth, str(path))
 
     def open_model(self, path: Path, *, depth: int, threads: int = 1, kernels: str | None = None) -> Runner:
         """Load a file at one depth.
@@ -86,10 +94,10 @@ class ExecutorchBackend:
             path: a file that this back end wrote.
             depth: which of the file's depths.
             threads: of the runtime; one setting for all models of this process.
-            kernels: ``"xnnpack"``, or None.
+            kernels: the file's own family, see ``model_kernels``, or None.
 
         Raises:
-            BackendError: if the file is damaged or has no such depth, or the family is unknown.
+            BackendError: if the file is damaged or has no such depth, or its kernels are others.
         """
         check_sdk()
         from qsr_edge_converters.executorch.runner import open_runner

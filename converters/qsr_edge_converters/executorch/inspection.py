@@ -11,6 +11,7 @@ from typing import Any
 
 from qsr_edge.errors import BackendError
 from qsr_edge.graph.ir import Graph, QuantizeInput
+from qsr_edge_converters.executorch.kernels import XNNPACK_DELEGATE
 from qsr_edge_converters.executorch.sdk import check_sdk
 
 IDENTIFIERS = (b"ET12", b"ET13")
@@ -147,8 +148,8 @@ def _method(plan: Any, program: Any) -> MethodReport:
             types[_SCALAR_TYPES.get(int(value.val.scalar_type), f"type {int(value.val.scalar_type)}")] += 1
     delegates = []
     for delegate in plan.delegates:
-        if delegate.id != "XnnpackBackend":
-            raise BackendError(f"method {plan.name}: a delegate for {delegate.id}, expected XnnpackBackend")
+        if delegate.id != XNNPACK_DELEGATE:
+            raise BackendError(f"method {plan.name}: a delegate for {delegate.id}, expected {XNNPACK_DELEGATE}")
         payload = program.backend_delegate_data[delegate.processed.index].data
         delegates.append(_xnnpack_delegate(bytes(payload)))
     return MethodReport(

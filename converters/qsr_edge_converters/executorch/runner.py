@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from qsr_edge.bundle.backend import Placement
 from qsr_edge.errors import BackendError
 from qsr_edge_converters.executorch.inspection import has_own_weights, inspect_pte
+from qsr_edge_converters.executorch.kernels import program_kernels
 from qsr_edge_converters.native_messages import native_messages, one_line
 
-KERNELS = "xnnpack"
 CHANNELS = 3
 
 
@@ -77,13 +77,15 @@ def open_runner(path: Path, *, depth: int, threads: int, kernels: str | None) ->
     Raises:
         BackendError: if the file is missing, damaged or has no such depth, or an argument is not possible.
     """
-    if kernels not in (None, KERNELS):
-        raise BackendError(f"no family of kernels is called {kernels!r}; expected {KERNELS}")
     if threads < 1:
         raise BackendError(f"threads = {threads}, expected at least 1")
     if not path.is_file():
         raise BackendError(f"{path}: there is no such file")
-    own = has_own_weights(path.read_bytes(), str(path))
+    content = path.read_bytes()
+    own = has_own_weights(content, str(path))
+    family = program_kernels(content, depth, str(path))
+    if kernels not in (None, family):
+        raise BackendError(f"{path}: runs in {family} kernels as it was written, got {kernels!r}; expected {family}")
     weights = path.with_suffix(".ptd")
     if not (own or weights.is_file()):
         # The runtime would crash.
@@ -97,10 +99,7 @@ def open_runner(path: Path, *, depth: int, threads: int, kernels: str | None) ->
 
             _unsafe_reset_threadpool(threads)
             program = Runtime.get().load_program(path, data_path=None if own else weights)
-            names = sorted(program.method_names)
-            name = "forward" if "forward" in names else f"d{depth}"
-            if name not in names:
-                raise BackendError(f"{path}: holds no depth {depth}; its methods are {', '.join(names)}")
+            name = "forward" if "forward" in program.method_names else f"d{depth}"
             method = program.load_method(name)
             if method is None:
                 raise BackendError(f"{path}: the method {name} cannot be loaded; convert anew")

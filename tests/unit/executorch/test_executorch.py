@@ -19,6 +19,7 @@ from qsr_edge_converters import installed
 from qsr_edge_converters.executorch import BACKEND, backend, inspect_pte
 from qsr_edge_converters.executorch.encoding import encode_conv
 from qsr_edge_converters.executorch.inspection import check_integer_only, inspect_pte_content
+from qsr_edge_converters.executorch.kernels import program_kernels
 from qsr_edge_converters.executorch.module import GraphModule
 from qsr_edge_converters.executorch.sdk import check_sdk
 from qsr_edge_converters.native_messages import quiet_sdk
@@ -89,6 +90,36 @@ def test_every_float_type_of_a_foreign_program_is_told(dtype: torch.dtype, named
         report = inspect_pte_content(bytes(to_edge(exported).to_executorch().buffer), "foreign.pte")
     assert report.methods[0].tensor_types["bool"] > 0  # of the comparison: no float
     assert report.first_float == (named and f"method forward, a {named} tensor outside the delegate")
+
+
+class _PartlyDelegated(torch.nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = torch.nn.Conv2d(1, 1, 1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.erf(self.conv(x))  # XNNPACK has no erf
+
+
+def test_a_methods_kernels_are_what_it_delegates(tmp_path: Path) -> None:
+    from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
+    from executorch.exir import to_edge
+
+    image = torch.ones(1, 1, 4, 4)
+    modules = {"d1": (_PartlyDelegated().eval(), image), "d2": (_Doubled(), image.int())}
+    with quiet_sdk():
+        programs = {name: torch.export.export(module, (example,)) for name, (module, example) in modules.items()}
+        content = bytes(to_edge(programs).to_backend(XnnpackPartitioner()).to_executorch().buffer)
+    methods = {method.name: method for method in inspect_pte_content(content, "two.pte").methods}
+    assert [(len(methods[name].delegates), bool(methods[name].operators)) for name in modules] == [(1, True), (0, True)]
+    path = tmp_path / "two.pte"
+    path.write_bytes(content)
+    for depth, own, other in ((1, "xnnpack", "portable"), (2, "portable", "xnnpack")):
+        assert program_kernels(content, depth, "two.pte") == own
+        for kernels in (own, None):
+            BACKEND.open_model(path, depth=depth, kernels=kernels)
+        with pytest.raises(BackendError, match=f"two.pte: runs in {own} kernels as it was written, got '{other}'"):
+            BACKEND.open_model(path, depth=depth, kernels=other)
 
 
 def test_what_the_sdk_cannot_do_is_refused(network: LoweredNetwork) -> None:

@@ -6,7 +6,7 @@ public class Module {
 
     public static Module load(String modelPath, int loadMode, int numThreads) { throw new UnsupportedOperationException(); }
 
-    public String[] getMethods() { throw new UnsupportedOperationException(); }
+    public MethodMetadata getMethodMetadata(String name) { throw new UnsupportedOperationException(); }
 
     public EValue[] execute(String methodName, EValue... inputs) { throw new UnsupportedOperationException(); }
 

@@ -101,6 +101,21 @@ public fun ModelSpec.checkWeightsWithin(runtime: String) {
 }
 
 /**
+ * See that a model is run in the kernels that it was written for, where its file says them (ExecuTorch's): `xnnpack` if
+ * anything of it is given to XNNPACK, else `portable`.
+ *
+ * @param delegates of the model, by the runtime's names.
+ * @throws BackendException if [ModelSpec.kernels] names others.
+ */
+@InternalQsrApi
+public fun ModelSpec.checkKernels(delegates: Array<String>) {
+    val own = if ("XnnpackBackend" in delegates) "xnnpack" else "portable"
+    if (kernels != null && kernels != own) {
+        throw BackendException("$file: runs in $own kernels as it was written, got '$kernels'; expected $own")
+    }
+}
+
+/**
  * The spec of a bundle's depth.
  *
  * @throws BundleException if the bundle is for another runtime or lacks the depth.

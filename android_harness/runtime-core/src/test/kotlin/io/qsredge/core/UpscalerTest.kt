@@ -567,6 +567,17 @@ class UpscalerTest {
         }
 
     @Test
+    fun aModelIsRunInTheKernelsThatItWasWrittenFor() {
+        fun asked(kernels: String?) = ModelSpec(File("d1.pte"), 1, null, 2, null, 1, kernels)
+        val xnnpack = arrayOf("XnnpackBackend")
+        for (kernels in listOf(null, "xnnpack")) asked(kernels).checkKernels(xnnpack)
+        for (kernels in listOf(null, "portable")) asked(kernels).checkKernels(emptyArray())
+        val error = assertThrows(BackendException::class.java) { asked("xnnpack").checkKernels(emptyArray()) }
+        assertTrue(error.message!!.startsWith("d1.pte: runs in portable kernels as it was written, got 'xnnpack'"))
+        assertThrows(BackendException::class.java) { asked("portable").checkKernels(xnnpack) }
+    }
+
+    @Test
     fun wrongUseIsRefused() =
         withUpscaler { upscaler, backend, bundle ->
             assertThrows(PixelException::class.java) { RgbImage(Size(2, 2), ByteArray(11)) }

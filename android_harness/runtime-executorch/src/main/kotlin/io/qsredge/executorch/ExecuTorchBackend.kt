@@ -4,6 +4,7 @@ import io.qsredge.core.Backend
 import io.qsredge.core.LoadedModel
 import io.qsredge.core.ModelSpec
 import io.qsredge.core.Size
+import io.qsredge.core.checkKernels
 import io.qsredge.core.checkWeightsWithin
 import io.qsredge.core.guarded
 import org.pytorch.executorch.EValue
@@ -11,11 +12,14 @@ import org.pytorch.executorch.Module
 import org.pytorch.executorch.Tensor
 import java.nio.ByteBuffer
 
-/** ExecuTorch with XNNPACK. The number of threads is one setting for all models of a process. */
+/**
+ * ExecuTorch. A model runs in XNNPACK or in portable kernels as it was written; another family than its own is refused.
+ * The number of threads is one setting for all models of a process.
+ */
 public class ExecuTorchBackend : Backend {
     override val target: String = "executorch"
     override val runtime: String = EXECUTORCH
-    override val kernels: List<String> = listOf("xnnpack")
+    override val kernels: List<String> = listOf("xnnpack", "portable")
     override val largestSidePx: Int = 1024
 
     override fun load(spec: ModelSpec): LoadedModel {
@@ -31,7 +35,7 @@ private class ExecuTorchModel(
     private val spec: ModelSpec,
 ) : LoadedModel {
     private val module = Module.load(spec.file.path, Module.LOAD_MODE_MMAP, spec.threads)
-    private val method = (spec.signature ?: "forward").also { check(it in module.methods) { "it has no method $it" } }
+    private val method = (spec.signature ?: "forward").also { spec.checkKernels(module.getMethodMetadata(it).backends) }
 
     override fun run(
         size: Size,
