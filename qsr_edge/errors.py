@@ -1,8 +1,7 @@
 """Every error that qsr-edge raises on purpose.
 
 Library code raises these; only the command line turns them into exit codes. A message is one line: the file or node,
-what
-was got, what was expected, and what to do about it.
+what was got, what was expected, and what to do about it.
 """
 
 

@@ -1,6 +1,7 @@
-"""What native runtimes write to the standard error stream, kept for an error's message instead of shown."""
+"""What native runtimes write to the standard streams, kept for an error's message instead of shown."""
 
 import contextlib
+import ctypes
 import io
 import logging
 import os
@@ -31,6 +32,25 @@ def native_messages(messages: list[str]) -> Iterator[None]:
             sink.seek(0)
             lines = [*python_sink.getvalue().splitlines(), *sink.read().decode(errors="replace").splitlines()]
             messages.extend(line for line in lines if line.strip() and not line.startswith(("INFO:", "VERBOSE:")))
+
+
+@contextlib.contextmanager
+def printed_as_messages() -> Iterator[None]:
+    """Lead what native code prints to the standard output, which is ours alone, to the standard error stream."""
+    sys.stdout.flush()
+    try:
+        os.fstat(2)
+        saved = os.dup(1)
+    except OSError:  # no standard output to keep clean, or nowhere to lead it
+        yield
+        return
+    os.dup2(2, 1)
+    try:
+        yield
+    finally:
+        ctypes.CDLL(None).fflush(None)  # into a file or pipe C's library writes when its buffer is full
+        os.dup2(saved, 1)
+        os.close(saved)
 
 
 @contextlib.contextmanager

@@ -168,8 +168,8 @@ def add_images(header: dict[str, Any], originals: Sequence[Path], folder: Path) 
         height, width = (size - size % scale for size in rgb.shape[:2])
         if min(height, width) < MIN_ORIGINAL_PX or height * width > MAX_ORIGINAL_PIXELS:
             raise BenchError(
-                f"{path}: {width}x{height} pixels, expected at least {MIN_ORIGINAL_PX} a side and at most "
-                f"{MAX_ORIGINAL_PIXELS:,} in all; crop it"
+                f"{path}: {rgb.shape[1]}x{rgb.shape[0]} pixels, expected at least {MIN_ORIGINAL_PX} a side and at most "
+                f"{MAX_ORIGINAL_PIXELS:,} in all; crop it, or name another"
             )
         name = re.sub(r"[^A-Za-z0-9_-]+", "-", path.stem).strip("-")[:40] or "picture"
         if name.casefold() in [other.casefold() for other in pictures]:  # one file where cases make no difference

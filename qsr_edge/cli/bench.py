@@ -92,12 +92,14 @@ def command(
     --resume goes on after a stop. 'qsr-edge report' makes a page of them.
     """
     if bool(resumed) == bool(bundles):
-        raise BenchError("give --bundle (once or more) for a new run, or --resume for one that was stopped")
+        raise click.UsageError("give --bundle (once or more) for a new run, or --resume for one that was stopped")
     if images and no_images:
-        raise BenchError("--image and --no-images contradict each other")
+        raise click.UsageError("--image and --no-images contradict each other")
+    if as_json and as_markdown:
+        raise click.UsageError("give either --json or --markdown")
     options = DeviceOptions(
         adb=adb,
-        wait_for_device_s=parse_duration_ms(wait_for_device, "--wait-for-device") / 1000,
+        wait_for_device_s=_duration_ms(wait_for_device, "--wait-for-device") / 1000,
         keep_files=keep_files,
         runner=Runner(runner),
         runner_binary=runner_binary,
@@ -119,7 +121,7 @@ def command(
             raise BenchError("--update-bundle needs percentiles, and benchmark_model tells averages only; use the app")
         effort = replace(
             QUICK if quick else FULL,
-            sustained_ms=0 if sustained is None else parse_duration_ms(sustained, "--sustained"),
+            sustained_ms=0 if sustained is None else _duration_ms(sustained, "--sustained"),
         )
         request = RunRequest(
             bundles=bundles,
@@ -162,19 +164,26 @@ def command(
         raise problem
 
 
+def _duration_ms(text: str, option: str) -> int:
+    try:
+        return parse_duration_ms(text, option)
+    except BenchError as error:
+        raise click.UsageError(str(error)) from error
+
+
 def _size(wanted: str | None) -> tuple[int, int] | None:
     if wanted is None:
         return None
     width, _, height = wanted.partition("x")
     if not (width.isdecimal() and height.isdecimal() and 1 <= int(width) <= 8192 and 1 <= int(height) <= 8192):
-        raise BenchError(f"--size {wanted}: expected width x height such as 320x180")
+        raise click.UsageError(f"--size {wanted}: expected width x height such as 320x180, 1 to 8192 each")
     return int(height), int(width)
 
 
 def _gate(start_below: float | None, cool_down: str) -> Gate:
     return Gate(
         max_temperature_mc=None if start_below is None else round(1000 * start_below),
-        max_wait_ms=parse_duration_ms(cool_down, "--cool-down"),
+        max_wait_ms=_duration_ms(cool_down, "--cool-down"),
     )
 
 

@@ -1,9 +1,11 @@
 """``qsr-edge compare``."""
 
+import os
 from pathlib import Path
 
 import click
 
+from qsr_edge.data.dataset import load_dataset
 from qsr_edge.errors import CheckpointError, QsrError
 from qsr_edge.recipe.compare import CompareRecipe
 from qsr_edge.recipe.reader import read_recipe
@@ -102,12 +104,13 @@ def command(
         cache=cache or default_cache_folder(),
         start=start,
         test_sets=tuple(
-            TestSet(name=hr.name, hr=hr, lr=lr)
+            TestSet(name=Path(os.path.abspath(hr)).name, hr=hr, lr=lr)  # "." has a name, too, and a link keeps its own
             for hr, lr in zip(datasets, lr_folders or [None] * len(datasets), strict=True)
         ),
         fused=fused,
     )
-    output.mkdir(parents=True, exist_ok=True)
+    for test in job.test_sets:
+        load_dataset(test.hr, recipe.scale, lr_folder=test.lr)  # refuses what is not there before anything is read
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),

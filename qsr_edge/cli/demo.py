@@ -48,10 +48,10 @@ def command(output: Path, scale: int) -> None:
         raise BackendError("the bundled checkpoint is not quantized; reinstall qsr-edge")
     if output.exists() and not ((output / COMPARISON).is_file() or (output.is_dir() and not any(output.iterdir()))):
         raise OutputExistsError(f"{output}: exists and is no earlier demo; choose another --output")
+    backend = find_backend("tflite")
     output.mkdir(parents=True, exist_ok=True)
     name = model_name(scale, bits)
     bundle = output / f"{name}-tflite"
-    backend = find_backend("tflite")
     metadata = ModelMetadata(
         name=name,
         version=__version__,

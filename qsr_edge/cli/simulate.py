@@ -108,8 +108,10 @@ def _print(console: Console, scenario: Scenario, outcomes: list[Outcome], datase
     console.print(f"[bold]{scenario.name}[/]: {scenario.description}", soft_wrap=True)
     table = Table(title="simulated, not measured on a phone")
     table.add_column("strategy")
-    quality = [f"mean PSNR, dB ({dataset})"] if dataset else []
-    for column in ("frames", "missed, %", *quality, "switches a minute", "throttled, % of time", "hottest, °C", "Wh"):
+    # Broken into lines here: in 80 columns words would be cut short.
+    quality = [f"mean\nPSNR,\ndB\n({dataset})"] if dataset else []
+    headings = ("frames", "missed,\n%", *quality, "switches\na minute", "% of time\nthrottled", "most\n°C", "Wh")
+    for column in headings:
         table.add_column(column, justify="right")
     for outcome in outcomes:
         psnr = [] if outcome.mean_psnr_db is None else [f"{outcome.mean_psnr_db:.2f}"]

@@ -1,12 +1,13 @@
 """``qsr-edge train``."""
 
 import dataclasses
+import json
 import signal
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -66,6 +67,45 @@ def _recipe_chain(recipe: TrainRecipe) -> list[TrainRecipe]:
             )
         chain.insert(0, read_recipe(chain[0].start, TrainRecipe))
     return chain
+
+
+def _check_chain(recipes: list[TrainRecipe], outputs: list[Path], first: int, last_done: Checkpoint | None) -> None:
+    """Refuse what another run left in the chain's place, before any time is spent on the stages before it.
+
+    Args:
+        recipes: the stages, first things first.
+        outputs: where each is, or will be, written.
+        first: the stage to go on with.
+        last_done: what the stage before it wrote; None if there is none.
+
+    Raises:
+        OutputExistsError: naming the file.
+    """
+    from qsr_edge.training.loop import state_path
+
+    if outputs[-1] in outputs[:-1]:
+        raise OutputExistsError(f"{outputs[-1]}: a stage of the chain is written there; choose another output")
+    for left in (file for path in outputs[first + 1 :] for file in (path, state_path(path))):
+        if left.exists():
+            raise OutputExistsError(
+                f"{left}: exists already, but {outputs[first]}, which comes before it in the chain, is not done; "
+                "move it away, or choose an output in another folder"
+            )
+    made = _table(last_done.provenance if last_done else None)
+    for recipe in reversed(recipes[:first]):
+        wanted, found = json.loads(json.dumps(dataclasses.asdict(recipe))), _table(made.get("recipe"))
+        for key in wanted:
+            if found.get(key) != wanted[key]:
+                raise OutputExistsError(
+                    f"{outputs[first - 1]}: is not of this chain: in its stage {recipe.name}, {key} was "
+                    f"{found.get(key)}, not {wanted[key]}; move it away, or name it by --start instead of --chain"
+                )
+        made = _table(made.get("start"))
+
+
+def _table(value: object) -> dict[str, Any]:
+    # A checkpoint's provenance is free: other people's hold other things, or nothing.
+    return value if isinstance(value, dict) else {}
 
 
 def _shortened(recipe: TrainRecipe, iterations: int | None) -> TrainRecipe:
@@ -198,6 +238,7 @@ def command(
         start = outputs[first - 1]
     teacher_checkpoint = read_checkpoint(teacher) if teacher else None
     checkpoint = _start_checkpoint(start) if start else None
+    _check_chain(recipes, outputs, first, checkpoint if chain else None)
     check_output(outputs[first], recipes[first], checkpoint, teacher_checkpoint)
     if fused:
         from qsr_edge.quant.rounding import compile_kernels

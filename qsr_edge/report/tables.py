@@ -191,7 +191,9 @@ def _environment(run: Run) -> dict[str, str]:
         limits.append(f"thermal status at most {gate.max_thermal_status}")
     if gate is not None and gate.max_temperature_mc is not None:
         limits.append(f"at most {gate.max_temperature_mc / 1000:g} °C")
-    sustained = "none" if not run.sustained_ms else f"{run.sustained_ms / 60_000:g} min of each variant"
+    sustained_ms = run.sustained_ms or 0
+    each = f"{sustained_ms / 1000:g} s" if sustained_ms % 60_000 else f"{sustained_ms // 60_000} min"
+    sustained = f"{each} of each variant" if sustained_ms else "none"
     known = {
         "run": run.id,
         "device": run.title,

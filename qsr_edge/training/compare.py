@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass
 from multiprocessing import get_context
 from pathlib import Path
@@ -152,15 +153,19 @@ class _Worker:
         )
 
 
+_given: list[tuple[CompareRecipe, Job]] = []
 _workers: list[_Worker] = []
-"""Of this process; at most one."""
+"""Of this process; at most one each."""
 
 
 def _set_up(recipe: CompareRecipe, job: Job) -> None:
-    _workers[:] = [_Worker(recipe, job)]
+    _given[:] = [(recipe, job)]
 
 
 def _run(run: Run) -> Result:
+    # Not in the pool's initializer: what it raises breaks the pool, and its message is lost.
+    if not _workers:
+        _workers.append(_Worker(*_given[0]))
     return _workers[0].result(run)
 
 
@@ -208,7 +213,7 @@ def compare(
         recipe: what is compared.
         job: images, start and test sets; every worker opens them itself.
         images: the same images, to tell which runs are done.
-        results_file: grows by a line with each run.
+        results_file: grows by a line with each run; its folder is made.
         jobs: worker processes of one thread each.
         on_result: called with each new result, how many runs are done and how many there are.
 
@@ -216,11 +221,18 @@ def compare(
         The results of all runs, in the recipe's order.
 
     Raises:
-        TrainingError: if a run fails; those done before are kept.
+        TrainingError: if two test sets have the same name, the start is not a float network, or a run fails; those
+            done before are kept.
+        DatasetError: if a test set cannot be used.
     """
+    names = [test.name for test in job.test_sets]
+    for name in names:
+        if names.count(name) > 1:
+            raise TrainingError(f"two test sets are called {name}, and results go by the name; rename one's folder")
     start = read_checkpoint(job.start)
     if start.config.bits is not None:
         raise TrainingError(f"{job.start}: a quantized network; a comparison starts from a float one")
+    results_file.parent.mkdir(parents=True, exist_ok=True)
     runs = {_key(run, job.start, images, job.test_sets): run for run in recipe.runs()}
     results = {result.key: result for result in read_results(results_file) if result.key in runs}
     missing = [run for key, run in runs.items() if key not in results]
@@ -242,5 +254,10 @@ def _in_processes(recipe: CompareRecipe, job: Job, runs: list[Run], jobs: int) -
     try:
         for future in as_completed([pool.submit(_run, run) for run in runs]):
             yield future.result()
+    except BrokenProcessPool as error:
+        raise TrainingError(
+            "a process of the comparison was ended from outside, as by a lack of memory; the runs before it are kept: "
+            "run the command again, with fewer --jobs if it was memory"
+        ) from error
     finally:
         pool.shutdown(cancel_futures=True)

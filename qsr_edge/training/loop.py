@@ -7,6 +7,7 @@ import dataclasses
 import hashlib
 import json
 import math
+import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
@@ -227,13 +228,17 @@ def state_path(output: Path) -> Path:
 
 
 def check_folder(output: Path) -> None:
-    """Refuse an output in a folder that does not exist.
+    """Refuse an output in a folder that does not exist or cannot be written to.
 
     Raises:
         TrainingError: naming the folder.
     """
     if not output.parent.is_dir():
         raise TrainingError(f"{output}: there is no folder {output.parent}; make it first")
+    if not os.access(output.parent, os.W_OK | os.X_OK, effective_ids=os.access in os.supports_effective_ids):
+        raise TrainingError(
+            f"{output}: no permission to write in {output.parent}; choose another folder, or change its permissions"
+        )
 
 
 def check_output(

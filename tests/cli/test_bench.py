@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from qsr_edge.bench import host
 from qsr_edge.bench.condition import Condition
@@ -92,7 +93,7 @@ def test_own_pictures(run_cli, tiny_fixed_bundle: Path, tmp_path: Path) -> None:
     refused = run_cli("bench", "--bundle", tiny_fixed_bundle, "--quick", "-o", tmp_path / "b",
                       "--image", tmp_path / "my noise.png", "--image", small)  # fmt: skip
     assert refused.exit_code == 1
-    assert "small.png: 130x40 pixels, expected at least 64 a side" in refused.stderr
+    assert "small.png: 131x40 pixels, expected at least 64 a side" in refused.stderr
     assert not (tmp_path / "b").exists()
     shutil.copy(tmp_path / "my noise.png", tmp_path / "My noise.png")
     twice = run_cli("bench", "--bundle", tiny_fixed_bundle, "--quick", "-o", tmp_path / "b",
@@ -213,15 +214,11 @@ def test_an_invalid_run_leaves_the_table_and_shows_its_figures(
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ((), "give --bundle"),
-        (("--bundle", "{bundle}", "--resume", "x"), "give --bundle"),
         (("--bundle", "{bundle}", "--bundle", "{bundle}"), "the same name"),
         (("--bundle", "{bundle}", "--depth", "7"), "depth 7 is not in this bundle"),
-        (("--bundle", "{bundle}", "--size", "40"), "expected width x height"),
-        (("--bundle", "{bundle}", "--sustained", "30"), "--sustained '30': expected a duration such as 90s"),
         (("--bundle", "{bundle}", "--kernels", "cuda"), "no family of kernels is called 'cuda'"),
-        (("--bundle", "{bundle}", "--no-images", "--image", "x.png"), "contradict each other"),
         (("--bundle", "{bundle}", "--image", "x.png"), "x.png"),
+        (("--bundle", "{bundle}", "--image", "{small}"), "small.png: 9x7 pixels, expected at least 64 a side"),
         (("--bundle", "{fixed}", "--size", "41x24"), "takes 40x24 only"),
         (("--resume", "nowhere"), "nowhere is no run; name the folder of a `qsr-edge bench`"),
         (("--bundle", "{bundle}", "--depth", "1", "--update-bundle"), "needs every depth (1, 2) under one family"),
@@ -239,8 +236,29 @@ def test_wrong_use_is_named(
     message: str,
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    given = [option.format(bundle=tiny_bundle, fixed=tiny_fixed_bundle) for option in options]
+    small = tmp_path / "small.png"
+    Image.new("RGB", (9, 7)).save(small)
+    given = [option.format(bundle=tiny_bundle, fixed=tiny_fixed_bundle, small=small) for option in options]
     result = run_cli("bench", *given)
     assert result.exit_code == 1
     assert message in result.stderr
-    assert list(tmp_path.iterdir()) == []
+    assert list(tmp_path.iterdir()) == [small]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ((), "give --bundle"),
+        (("--bundle", "a", "--resume", "x"), "give --bundle"),
+        (("--bundle", "a", "--size", "40"), "expected width x height"),
+        (("--bundle", "a", "--sustained", "30"), "--sustained '30': expected a duration such as 90s"),
+        (("--bundle", "a", "--cool-down", "x"), "--cool-down 'x': expected a duration"),
+        (("--bundle", "a", "--no-images", "--image", "x.png"), "contradict each other"),
+        (("--bundle", "a", "--json", "--markdown"), "give either --json or --markdown"),
+    ],
+)
+def test_options_that_nobody_can_follow_are_wrong_usage(run_cli, options: tuple[str, ...], message: str) -> None:
+    result = run_cli("bench", *options)
+    assert result.exit_code == 2
+    assert result.stderr.startswith("Usage: ")
+    assert message in result.stderr

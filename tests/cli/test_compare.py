@@ -1,6 +1,7 @@
 """``qsr-edge compare`` as a user runs it, with a network of a few channels."""
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,11 @@ from PIL import Image
 torch = pytest.importorskip("torch")
 pytest.importorskip("matplotlib")
 
+from qsr_edge.errors import TrainingError
 from qsr_edge.nn.checkpoint import write_checkpoint
 from qsr_edge.nn.config import EdgeConfig
 from qsr_edge.nn.quantsr_c_edge import QuantsrCEdge
+from qsr_edge.training import compare
 from qsr_edge.training.state import checkpoint_from_network
 
 RunCli = Callable[..., Any]
@@ -72,3 +75,47 @@ def test_mistakes_are_one_line(run_cli: RunCli, tmp_path: Path, arguments: list[
     assert run_cli(*arguments, "--lr", "a", "--lr", "b").exit_code == 2
     result = run_cli("compare", "--recipe", "nothing", "--data", "a", "--dataset", "b")
     assert "choose from depths_x2, quantizers_t_x2, quantizers_x2" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        (("--data", "none"), "none: no such folder"),
+        (("--dataset", "none"), "none: no such folder"),
+        (("--dataset", "images", "--dataset", "images"), "two test sets are called images"),
+    ],
+)
+def test_folders_that_cannot_be_used_leave_no_output(
+    run_cli: RunCli,
+    tmp_path: Path,
+    arguments: list[str | Path],
+    monkeypatch: pytest.MonkeyPatch,
+    changed: tuple[str, ...],
+    message: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    at = arguments.index(changed[0])
+    arguments[at : at + 2] = changed
+    result = run_cli(*arguments, "--start", "start.safetensors", "-o", "out")
+    assert result.exit_code == 1
+    assert message in result.stderr.splitlines()[-1]
+    assert not Path("out").exists()
+
+
+def test_what_a_worker_finds_is_one_line(run_cli: RunCli, tmp_path: Path, arguments: list[str | Path]) -> None:
+    at = arguments.index("--dataset")
+    tests = tmp_path / "tests"
+    tests.mkdir()
+    (tests / "cut.png").write_bytes((tmp_path / "images" / "0.png").read_bytes()[:100])
+    arguments[at + 1] = tests
+    result = run_cli(*arguments, "--start", tmp_path / "start.safetensors", "-o", tmp_path / "out")
+    assert result.exit_code == 1
+    assert "cut.png: is damaged or cut off" in result.stderr.splitlines()[-1]
+
+
+def test_a_process_ended_from_outside_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compare, "_run", os._exit)  # what stands for the run is its exit code
+    nothing: Any = None
+    runs: list[Any] = [9]
+    with pytest.raises(TrainingError, match="was ended from outside, as by a lack of memory"):
+        list(compare._in_processes(nothing, nothing, runs, jobs=1))

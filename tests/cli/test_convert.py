@@ -1,4 +1,5 @@
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -169,6 +170,16 @@ def test_a_fixed_input_too_small_to_tile_is_pointed_out(run_cli: RunCli, tmp_pat
     result = run_cli("convert", "--target", "tflite", "--input-size", "24x24", "-o", str(tmp_path / "b"))
     assert result.exit_code == 0, result.stderr
     assert "only images of exactly 24x24" in result.stdout
+
+
+def test_a_demo_that_cannot_begin_leaves_nothing(
+    run_cli: RunCli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "ai_edge_litert", None)
+    result = run_cli("demo", "-o", str(tmp_path / "demo"))
+    assert result.exit_code == 1
+    assert "qsr-edge[tflite]" in result.stderr
+    assert not (tmp_path / "demo").exists()
 
 
 def test_the_demo_leaves_other_peoples_files_alone(run_cli: RunCli, tmp_path: Path) -> None:

@@ -39,11 +39,16 @@ def test_figures_and_picture(run_cli, tiny_bundle: Path, short: Path, tmp_path: 
     assert "use --force" in again.stderr
 
 
-def test_the_table_says_that_it_is_simulated(run_cli, tiny_bundle: Path) -> None:
+def test_the_table_says_that_it_is_simulated(
+    run_cli, tiny_bundle: Path, short: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
     result = run_cli("simulate", "--bundle", tiny_bundle, "--scenario", "cold_start")
     assert result.exit_code == 0
     assert "simulated, not measured on a phone" in result.stdout
     assert "latency table: estimated" in result.stdout
+    assert "…" not in result.stdout
+    assert max(map(len, result.stdout.splitlines()[1:])) <= 80
 
 
 @pytest.mark.parametrize(

@@ -13,12 +13,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from qsr_edge.errors import TrainingError
 from qsr_edge.nn.checkpoint import read_checkpoint
 from qsr_edge.recipe.reader import read_recipe
 from qsr_edge.recipe.train import TrainRecipe
+from tests.pictures import unprivileged, unprivileged_folder
 from tests.waiting import wait_until
 
 pytest.importorskip("torch")
+
+from qsr_edge.training.loop import check_folder
 
 pytestmark = pytest.mark.usefixtures("usual_signals")
 
@@ -109,6 +113,13 @@ def test_mistakes_are_one_line(
     assert message in result.stderr.splitlines()[-1]
 
 
+def test_an_output_that_cannot_be_written_is_refused_before_training() -> None:
+    with unprivileged_folder() as folder:
+        folder.chmod(0o555)
+        with unprivileged(), pytest.raises(TrainingError, match=r"a\.safetensors: no permission to write in "):
+            check_folder(folder / "a.safetensors")
+
+
 @pytest.mark.parametrize(
     ("number", "status"), [(signal.SIGKILL, -signal.SIGKILL), (signal.SIGTERM, 143), (signal.SIGINT, 130)]
 )
@@ -159,6 +170,21 @@ def test_a_chain_trains_what_is_missing(
     assert result.stdout == f"wrote {output}\n"
     assert (tmp_path / "x2_w8a8.safetensors").read_bytes() == first
     assert run_cli(*arguments, "--start", output).exit_code == 2
+
+    # What a trial, or a run with another start, left in the chain's place is refused before anything is trained.
+    output.unlink()
+    result = run_cli(*arguments, "--iterations", "1")
+    assert result.exit_code == 1
+    assert "x2_w8a8.safetensors: is not of this chain: in its stage x2_w8a8, iterations was 2, not 1" in result.stderr
+    (tmp_path / "x2_fp32.safetensors").unlink()
+    result = run_cli(*arguments)
+    assert result.exit_code == 1
+    assert "x2_w8a8.safetensors: exists already, but" in result.stderr
+    assert not (tmp_path / "x2_fp32.safetensors").exists()
+    result = run_cli(*arguments[:-1], tmp_path / "x2_fp32.safetensors")
+    assert result.exit_code == 1
+    assert "a stage of the chain is written there" in result.stderr
+    assert not (tmp_path / "x2_fp32.safetensors").exists()
 
 
 def test_a_start_that_is_nowhere_is_named(run_cli: RunCli, tmp_path: Path, photos: Path) -> None:

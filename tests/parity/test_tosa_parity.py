@@ -1,5 +1,6 @@
 """Arm's TOSA reference model computes the golden interpreter's bytes: a proof by a tool that no runtime here shares."""
 
+import ctypes
 from pathlib import Path
 
 import numpy as np
@@ -87,6 +88,17 @@ def test_files_and_images_that_do_not_fit_are_refused(tmp_path: Path) -> None:
         BACKEND.open_model(path, depth=1, kernels="xnnpack")
     with pytest.raises(BackendError, match="cannot be read"):
         BACKEND.open_model(tmp_path / "none.tosa", depth=1)
+
+
+def test_the_standard_streams_stay_ours(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    # The model prints a line at each run; `--json` must stay JSON.
+    network = random_network(bits=4, scale=2, channels=8, depths=(1,))
+    [file] = BACKEND.convert(network, ConvertOptions(input_size_px=(4, 4), metadata=METADATA))
+    (tmp_path / file.name).write_bytes(file.content)
+    capfd.readouterr()
+    BACKEND.open_model(tmp_path / file.name, depth=1).run(np.zeros((4, 4, 3), np.uint8))
+    ctypes.CDLL(None).fflush(None)
+    assert tuple(capfd.readouterr()) == ("", "")
 
 
 def test_a_missing_sdk_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qsr_edge.errors import BackendError
+from qsr_edge_converters.native_messages import native_messages, one_line, printed_as_messages
 
 KERNELS = "reference model"
 IDENTIFIER = b"TOSA"
@@ -31,10 +32,13 @@ class TosaRunner:
         if image.dtype != np.uint8 or image.ndim != 3:
             raise BackendError(f"{self._path}: got {image.dtype} {image.shape}, expected uint8 (H, W, 3)")
         pixels = np.ascontiguousarray(image)[np.newaxis].view(np.int8)
+        messages: list[str] = []
         try:
-            outputs, status = tosa_reference_model.run(self._content, [pixels])
+            # It prints at each run that it reads the file's version as well as its own.
+            with native_messages(messages), printed_as_messages():
+                outputs, status = tosa_reference_model.run(self._content, [pixels])
         except (ValueError, RuntimeError) as error:
-            text = " ".join(str(error).split())
+            text = one_line(error, messages)
             raise BackendError(f"{self._path}: the TOSA reference model cannot run it: {text}") from error
         if status != tosa_reference_model.GraphStatus.TOSA_VALID:
             raise BackendError(f"{self._path}: the TOSA reference model calls it {status.name}")

@@ -94,5 +94,5 @@ def test_ends_are_told_by_device() -> None:
     ends = fleet.run_fleet({"a": ["--version"], "b": ["bench", "--bundle", "x", "--sustained", "5"]})
     assert ends["a"].exit_code == 0
     assert ends["a"].output.strip()
-    assert ends["b"].exit_code == 1
+    assert ends["b"].exit_code == 2
     assert "expected a duration" in ends["b"].message

@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
@@ -14,6 +15,7 @@ pytest.importorskip("jinja2", reason="the extra [report] is not installed")
 from qsr_edge.report.page import render_page
 from qsr_edge.report.reading import read_run
 from qsr_edge.report.regression import compare
+from qsr_edge.report.tables import environment_table
 from tests.run_folders import PIXEL, SIMULATOR, Plan, photo, variant, variants, write_run
 
 HOSTILE = "</script></style><script>alert(1)</script><img src=x onerror=alert(2)>\"'{{7*7}}"
@@ -51,6 +53,13 @@ class Page(HTMLParser):
 
     def all(self, tag: str) -> list[dict[str, str | None]]:
         return [attributes for name, attributes in self.tags if name == tag]
+
+
+@pytest.mark.parametrize(("sustained_ms", "told"), [(0, "none"), (120_000, "2 min of"), (70_000, "70 s of")])
+def test_the_sustained_phase_is_told_in_whole_units(tmp_path: Path, sustained_ms: int, told: str) -> None:
+    run = replace(read_run(write_run(tmp_path / "run", Plan(variants=variants()))), sustained_ms=sustained_ms)
+    [cells] = [row for row in environment_table([run]).rows if row[0] == "sustained phase"]
+    assert cells[1].startswith(told)
 
 
 @pytest.fixture
