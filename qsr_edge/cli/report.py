@@ -69,6 +69,7 @@ def command(
                 f"{comparison.run.folder}: {change.label} {verdict(change)}" for comparison, change in worse[:5]
             )
             raise BenchError(
-                f"{len(worse)} variants are slower than {baseline} by more than {percent:g} %, or missing: {told}; "
+                f"{len(worse)} variant{'s are' if len(worse) > 1 else ' is'} slower than {baseline} by more than "
+                f"{percent:g} %, or missing: {told}; "
                 "measure again to rule out a disturbance"
             )

@@ -290,7 +290,7 @@ def _told(changes: Sequence[Change]) -> str:
         [change for change in changes if change.verdict is each] for each in (Verdict.SLOWER, Verdict.FASTER)
     )
     undecided = len(changes) - len(slower) - len(faster)
-    told = f"Of {len(changes)} variants {len(slower)} are slower, {len(faster)} faster, {undecided} show no difference."
+    told = f"Variants: {len(slower)} slower, {len(faster)} faster, {undecided} without a difference."
     if slower:
         worst = max(slower, key=lambda change: change.ratio or 0)
         told += f" Worst: {worst.label}, {verdict(worst)}."

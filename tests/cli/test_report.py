@@ -92,6 +92,7 @@ def test_a_missing_variant_is_a_regression(run_cli, run: Path, tmp_path: Path) -
     assert run_cli("report", part, "--baseline", run, "--json").exit_code == 0
     result = run_cli("report", part, "--baseline", run, "--json", "--fail-on-regression", "50")
     assert result.exit_code == 1
+    assert "error: 1 variant is slower than" in result.stderr
     assert "not measured in this run" in result.stderr
 
 
