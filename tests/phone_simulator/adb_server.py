@@ -89,10 +89,11 @@ class AdbServer:
 
     def start(self) -> None:
         # The port of a server that has just been killed may be taken for a moment still.
-        if not any(self._answers(self._launch()) for _ in range(_START_TRIES)):
+        if not any(self._launch() for _ in range(_START_TRIES)):
             raise RuntimeError(f"adb server did not start: {(self._folder / 'adb.log').read_text()}")
 
-    def _launch(self) -> "subprocess.Popen[bytes]":
+    def _launch(self) -> bool:
+        """Start the server; whether it takes connections then."""
         with (self._folder / "adb.log").open("ab") as log:
             self._process = subprocess.Popen(
                 [self.binary, "-P", str(self.port), "nodaemon", "server"],
@@ -101,16 +102,13 @@ class AdbServer:
                 stdout=log,
                 stderr=log,
             )
-        return self._process
-
-    def _answers(self, process: "subprocess.Popen[bytes]") -> bool:
-        """Whether the server takes connections, once that is known."""
         deadline = time.monotonic() + PATIENCE_S
-        while process.poll() is None and time.monotonic() < deadline:
+        while self._process.poll() is None and time.monotonic() < deadline:
             with socket.socket() as probe:
                 if probe.connect_ex(("127.0.0.1", self.port)) == 0:
                     return True
             time.sleep(CABLE_POLL_S)
+        self.stop()
         return False
 
     def stop(self) -> None:
@@ -179,9 +177,7 @@ def _quiet_port() -> int:
             return port
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-        assert isinstance(port, int)
-        return port
+        return int(free.getsockname()[1])
 
 
 def find_adb() -> str | None:
