@@ -17,6 +17,8 @@ import hypothesis
 import numpy as np
 import pytest
 
+from tests.waiting import PATIENCE_S
+
 if TYPE_CHECKING:
     from tests.phone_simulator.adb_server import AdbServer
     from tests.phone_simulator.phone import Phone
@@ -149,7 +151,8 @@ def tflite_runtime_python() -> Path:
     default = REPOSITORY / ".venv-tflite-runtime" / "bin" / "python"
     python = Path(os.environ.get("QSR_EDGE_TFLITE_RUNTIME_PYTHON") or default)
     try:
-        found = subprocess.run([python, "-c", "import tflite_runtime.interpreter"], capture_output=True, timeout=60)
+        check = [python, "-c", "import tflite_runtime.interpreter"]
+        found = subprocess.run(check, capture_output=True, timeout=PATIENCE_S)
     except OSError:
         pytest.skip(f"no interpreter at {python}: run `make parity-env`")
     if found.returncode != 0:

@@ -1,4 +1,4 @@
-"""Waiting for what another process or thread does: for a condition, never for a time."""
+"""Waiting for what another process or thread does: for a condition, never for a time; and a clock of a test's own."""
 
 import time
 from collections.abc import Callable
@@ -22,3 +22,19 @@ def wait_until(condition: Callable[[], object], tell: Callable[[], object] = lam
     while not condition():
         assert time.monotonic() < deadline, tell()
         time.sleep(_POLL_S)
+
+
+class SimulatedTime:
+    """Stands in for the module ``time`` of what waits: its clocks go on by its own sleep alone."""
+
+    def __init__(self) -> None:
+        self._now_s = 1_000.0
+
+    def monotonic(self) -> float:
+        return self._now_s
+
+    def time(self) -> float:
+        return self._now_s
+
+    def sleep(self, seconds: float) -> None:
+        self._now_s += seconds

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from qsr_edge.bench.device import Device, PartPlan, Phase
 from qsr_edge.bench.host import HostDevice
 from qsr_edge.bench.interruption import Interruption
+from qsr_edge.bench.job import Done, Effort
 from qsr_edge.bench.log import RESULTS_NAME, Record, RunLog, done_of, read_log, received_of
 from qsr_edge.bench.plan import IMAGES_FOLDER, OpenRun, open_run, runs_here, share_done
 from qsr_edge.bench.result import evaluate_run, run_header
@@ -93,7 +94,7 @@ def _measure_parts(run: OpenRun, device: Device, sink: "_RunSink") -> None:
         if part > 1 and reason == "first":
             reason = "resumed"
         sink.append("part", part=part, reason=reason)
-        before = sink.measured
+        before, known = sink.measured, len(sink.records)
         end = device.run_part(
             PartPlan(
                 run=run.run,
@@ -105,11 +106,11 @@ def _measure_parts(run: OpenRun, device: Device, sink: "_RunSink") -> None:
             ),
             sink,
         )
-        left = _missing_pictures(sink.records)
-        if end.complete and not left:
+        missing = _missing(run, sink.records, known)
+        if end.complete and not missing:
             return
         if end.complete:
-            end = replace(end, again=True, reason=f"{left} of the pictures did not come over whole")
+            end = replace(end, again=True, reason=missing)
         reason = end.reason or "the agent ended early"
         if not end.again:
             raise BenchError(reason)
@@ -125,13 +126,32 @@ def _reason(error: BaseException) -> str:
     return told or type(error).__name__
 
 
-def _missing_pictures(records: Sequence[Record]) -> int:
-    """How many were computed, and their bytes are not here; a later part computes them again."""
+def _missing(run: OpenRun, records: Sequence[Record], known: int) -> str:
+    """What the device has measured and did not bring over whole, for a later part to measure again; empty for nothing.
+
+    Args:
+        run: that is measured.
+        records: all of it.
+        known: so many of them are older than the part that has ended.
+    """
     found: dict[str, set[tuple[object, object]]] = {"image": set(), "quality": set()}
     for record in records:
         if record["kind"] in found:
             found[record["kind"]].add((record["variant"], record["image"]))
-    return len(found["image"] - found["quality"])
+    if pictures := len(found["image"] - found["quality"]):
+        return f"{pictures} of the pictures did not come over whole"
+    damaged = sum(record["kind"] == "damaged" for record in records[known:])
+    if damaged and any(_is_short(done_of(variant.label, records), run.effort) for variant in run.variants):
+        return f"{damaged} of the lines did not come over whole, and with them inferences that were asked for"
+    return ""
+
+
+def _is_short(done: Done, effort: Effort) -> bool:
+    return (
+        done.queries < effort.queries
+        or done.steady_us < 1000 * effort.steady_ms
+        or done.sustained_ms < effort.sustained_ms
+    )
 
 
 def _clean(device: Device, run: str, sink: "_RunSink") -> None:

@@ -12,7 +12,7 @@ def run_tool(words: Sequence[str], timeout_s: float) -> "subprocess.CompletedPro
 
     Ctrl-C is for the one who asks and does not reach the program, which is ended before the exception goes on:
     an adb that went on pushing would write to a phone that is being cleaned. (``subprocess.run`` leaves a program
-    running that was just being started.)
+    running that was just being started, and ``subprocess.Popen`` does not wait for one after Ctrl-C.)
 
     Raises:
         subprocess.TimeoutExpired: if it did not end in time; it is ended then.
@@ -29,6 +29,13 @@ def run_tool(words: Sequence[str], timeout_s: float) -> "subprocess.CompletedPro
                     start_new_session=True,
                 )
             )
-            stack.callback(process.kill)
+            stack.callback(_end, process, interruption)
         out, err = process.communicate(timeout=timeout_s)
         return subprocess.CompletedProcess(words, process.returncode, out, err)
+
+
+def _end(process: "subprocess.Popen[bytes]", interruption: Interruption) -> None:
+    """Return once the program is gone, also from the system's list of processes."""
+    with interruption.deferred():
+        process.kill()
+        process.wait()

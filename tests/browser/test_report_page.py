@@ -26,6 +26,7 @@ from qsr_edge.report.page import render_page
 from qsr_edge.report.reading import read_run
 from qsr_edge.report.regression import compare
 from tests.run_folders import GALAXY, SIMULATOR, Plan, photo, variants, write_run
+from tests.waiting import PATIENCE_S
 
 FLAGS = (
     "--no-sandbox",  # CI runs as root
@@ -40,8 +41,8 @@ DESKTOP, PHONE = {"width": 1200, "height": 900}, {"width": 390, "height": 844}
 CHANGED_SHARE = 0.01
 # The page decodes pictures in the background; no wait is for a time, all are for what is to be seen.
 # `Page.wait_for_function` cannot wait: from the second look on it evaluates in the page, whose policy forbids that.
-WAIT_S = 30
-expect.set_options(timeout=1000 * WAIT_S)
+WAIT_MS = 1000 * PATIENCE_S
+expect.set_options(timeout=WAIT_MS)
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +51,7 @@ def chromium() -> Iterator[Browser]:
     if executable is None:
         pytest.skip("no chromium: install it (Debian: apt-get install chromium), or set QSR_EDGE_CHROMIUM")
     with sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=executable, args=list(FLAGS))
+        browser = driver.chromium.launch(executable_path=executable, args=list(FLAGS), timeout=WAIT_MS)
         yield browser
         browser.close()
 
@@ -76,6 +77,7 @@ class Visit:
         self.complaints: list[str] = []
         self.requests: list[str] = []
         self.context = browser.new_context(viewport=viewport, color_scheme=scheme, reduced_motion="reduce")
+        self.context.set_default_timeout(WAIT_MS)
         self.context.route("**/*", self._route)
         self.page: Page = self.context.new_page()
         self.page.on("console", self._console)
@@ -102,7 +104,7 @@ class Visit:
 
     def canvas_after(self, before: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """The picture viewer's pixels as soon as they are no longer `before`."""
-        deadline = time.monotonic() + WAIT_S
+        deadline = time.monotonic() + PATIENCE_S
         while not changed(before, after := self.canvas()):
             assert time.monotonic() < deadline, "the picture stayed as it was"
             self.page.wait_for_timeout(20)
@@ -299,6 +301,7 @@ def test_everything_is_reached_by_the_tab_key(visit: Visit) -> None:
 
 def test_without_scripts_every_picture_is_there(chromium: Browser, page_file: Path) -> None:
     context = chromium.new_context(viewport=PHONE, java_script_enabled=False)
+    context.set_default_timeout(WAIT_MS)
     page = context.new_page()
     page.goto(page_file.as_uri())
     assert page.locator("#viewer").is_hidden()

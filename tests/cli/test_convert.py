@@ -176,6 +176,7 @@ def test_a_demo_that_cannot_begin_leaves_nothing(
     run_cli: RunCli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "ai_edge_litert", None)
+    monkeypatch.setitem(sys.modules, "ai_edge_litert.interpreter", None)  # others may have imported it
     result = run_cli("demo", "-o", str(tmp_path / "demo"))
     assert result.exit_code == 1
     assert "qsr-edge[tflite]" in result.stderr

@@ -126,10 +126,11 @@ def test_an_output_that_cannot_be_written_is_refused_before_training() -> None:
 def test_a_killed_run_goes_on_where_it_was_saved(
     tmp_path: Path, photos: Path, number: signal.Signals, status: int
 ) -> None:
-    recipe = _recipe(tmp_path, bits=4, iterations=1200)
+    recipe = _recipe(tmp_path, bits=4, iterations=700)
     output = tmp_path / "killed.safetensors"
     state = tmp_path / "killed.safetensors.state"
     arguments = ["train", "--recipe", str(recipe), "--data", str(photos), "--threads", "1", "-o", str(output)]
+    arguments += ["--save-every", "250"]
     command = [sys.executable, "-m", "qsr_edge", *arguments]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     process = subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL, env=environment)
@@ -140,8 +141,8 @@ def test_a_killed_run_goes_on_where_it_was_saved(
     assert not output.exists()
     resumed = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
     assert resumed.returncode == 0, resumed.stderr
-    assert "iteration 500:" not in resumed.stderr
-    assert "iteration 1000:" in resumed.stderr
+    assert "iteration 250:" not in resumed.stderr
+    assert "iteration 500:" in resumed.stderr
     assert np.isfinite(read_checkpoint(output).tensors["tail.weight"]).all()
 
 

@@ -8,6 +8,7 @@ import pytest
 from qsr_edge.bench.adb import Adb, AdbDevice
 from qsr_edge.bench.android import AndroidDevice
 from tests.cli.conftest import tiny_bundle, tiny_checkpoint
+from tests.waiting import PATIENCE_S
 
 if TYPE_CHECKING:
     from tests.phone_simulator.adb_server import AdbServer
@@ -32,7 +33,7 @@ def adb_here(adb_server: "AdbServer", monkeypatch: pytest.MonkeyPatch) -> "AdbSe
 def android(adb_here: "AdbServer") -> "Callable[..., AndroidDevice]":
     """A simulated phone as `qsr-edge bench` sees it: ``android(phone, wait_s=1)``."""
 
-    def make(phone: "Phone", *, wait_s: float = 20, **options: object) -> AndroidDevice:
+    def make(phone: "Phone", *, wait_s: float = PATIENCE_S, **options: object) -> AndroidDevice:
         device = AdbDevice(Adb(Path(adb_here.binary)), phone.address)
         return AndroidDevice(device, wait_s=wait_s, poll_s=0.05, **options)
 

@@ -139,11 +139,6 @@ def back(phone: Phone, seconds: float = 1.5) -> Callable[[], None]:
     return pull
 
 
-def at_results(phone: Phone, lines: int, action: Callable[[], object]) -> None:
-    """Under the first command that reads so many lines: between two of them nobody might notice."""
-    phone.on_results(lines, lambda: phone.on_command("tail -c", action))
-
-
 def hang(phone: Phone) -> None:
     phone.hang()
     phone.after(2.0, phone.plug_in)
@@ -158,15 +153,15 @@ OUTLIVED: dict[str, tuple[Callable[[Phone, AdbServer], None], set[str], str]] = 
         {"measure"},
         "",
     ),
-    "cable pulled while measuring": (lambda one, _: at_results(one, 8, back(one)), {"measure", "pull"}, ""),
+    "cable pulled while measuring": (lambda one, _: one.on_read(8, back(one)), {"measure", "pull"}, ""),
     "cable pulled at a picture": (lambda one, _: one.on_command("^cat .*/outputs/", back(one)), {"pull"}, ""),
     "connection cut while measuring": (
-        lambda one, _: at_results(one, 8, one.cut_connections),
+        lambda one, _: one.on_read(8, one.cut_connections),
         {"measure"},
         "",
     ),
     "connection cut in the push": (lambda one, _: one.on_push(2000, one.cut_connections), {"push"}, ""),
-    "phone hangs while measuring": (lambda one, _: at_results(one, 8, lambda: hang(one)), {"measure", "pull"}, ""),
+    "phone hangs while measuring": (lambda one, _: one.on_read(8, lambda: hang(one)), {"measure", "pull"}, ""),
     "reboot in the push": (lambda one, _: one.on_push(3000, lambda: one.reboot(seconds=1.5)), {"push"}, "rebooted"),
     "reboot at the start": (
         lambda one, _: one.on_command("^am start", lambda: one.reboot(seconds=1.5)),
@@ -174,7 +169,7 @@ OUTLIVED: dict[str, tuple[Callable[[Phone, AdbServer], None], set[str], str]] = 
         "rebooted",
     ),
     "reboot while measuring": (
-        lambda one, _: at_results(one, 12, lambda: one.reboot(seconds=1.5)),
+        lambda one, _: one.on_read(12, lambda: one.reboot(seconds=1.5)),
         {"measure", "pull"},
         "rebooted",
     ),
@@ -184,7 +179,7 @@ OUTLIVED: dict[str, tuple[Callable[[Phone, AdbServer], None], set[str], str]] = 
     "clock set forward": (lambda one, _: one.on_results(10, lambda: one.set_clock(86_400)), {"measure"}, "by +86400 s"),
     "adb server killed in the push": (lambda one, adb: one.on_push(3000, adb.stop), {"push"}, ""),
     "adb server killed at the start": (lambda one, adb: one.on_command("^am start", adb.stop), {"start"}, ""),
-    "adb server killed while measuring": (lambda one, adb: at_results(one, 10, adb.stop), {"measure", "pull"}, ""),
+    "adb server killed while measuring": (lambda one, adb: one.on_read(10, adb.stop), {"measure", "pull"}, ""),
 }  # fmt: skip
 
 
@@ -389,7 +384,7 @@ def test_two_phones_at_once_and_kept_files(
     phones = [phone(), phone(SAMSUNG)]
     devices = [android(one, keep_files=True) for one in phones]
     folders = [begin(tmp_path / f"run-{index}", device, tiny_bundle, photo) for index, device in enumerate(devices)]
-    at_results(phones[1], 8, back(phones[1]))
+    phones[1].on_read(8, back(phones[1]))
     threads = [
         threading.Thread(target=measure_run, args=(folder, device))
         for folder, device in zip(folders, devices, strict=True)

@@ -12,6 +12,7 @@ from pathlib import Path
 from qsr_edge.bundle.reader import open_bundle
 from qsr_edge.errors import BundleError
 from tests.parity.test_jvm_agent import HARNESS, NEEDS_ANDROID_BUILD
+from tests.waiting import PATIENCE_S
 
 pytestmark = NEEDS_ANDROID_BUILD
 DAMAGED = 400
@@ -91,7 +92,7 @@ def test_processes_install_one_bundle_at_once(tiny_bundle: Path, tmp_path: Path)
         archive.write_bytes(content)
     command = [*judge(tmp_path / "storage"), *archives]
     processes = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(3)]
-    answers = [process.communicate(timeout=120)[0].splitlines() for process in processes]
+    answers = [process.communicate(timeout=PATIENCE_S)[0].splitlines() for process in processes]
     for archive, *lines in zip(archives, *answers, strict=True):
         [installed] = (tmp_path / "storage" / archive.name).iterdir()
         assert lines == [f"accepted {installed}"] * len(processes)
@@ -115,7 +116,7 @@ def test_both_readers_judge_alike(tiny_bundle: Path, tmp_path: Path) -> None:
         paths.append(tmp_path / f"{number}.zip")
         paths[-1].write_bytes(content)
     lines = subprocess.run(
-        [*judge(tmp_path / "storage"), *paths], capture_output=True, text=True, check=True, timeout=120
+        [*judge(tmp_path / "storage"), *paths], capture_output=True, text=True, check=True, timeout=PATIENCE_S
     ).stdout.splitlines()
     assert len(lines) == len(archives)
     accepted = stricter = looser = 0

@@ -45,6 +45,8 @@ except OSError as error:
 
 PhoneFactory = Callable[..., Phone]
 Adb = Callable[..., "CompletedProcess[bytes]"]
+ENDLESS = 1_000_000
+"""Queries that last longer than any wait: an agent with so many is there until something ends it."""
 
 
 def adb_of(server: AdbServer, phone: Phone) -> Adb:
@@ -85,7 +87,7 @@ def push_job(server: AdbServer, phone: Phone, folder: Path, *, queries: int) -> 
     return f"{HOME}/r1/job.json"
 
 
-def start_agent(server: AdbServer, phone: Phone, folder: Path, *, queries: int = 1000) -> None:
+def start_agent(server: AdbServer, phone: Phone, folder: Path, *, queries: int = ENDLESS) -> None:
     job = push_job(server, phone, folder, queries=queries)
     code, out, err = shell(server, phone, f"am start -W -n {ACTIVITY} --es job {job}")
     assert (code, err) == (0, b"")
@@ -93,8 +95,10 @@ def start_agent(server: AdbServer, phone: Phone, folder: Path, *, queries: int =
 
 
 def records(phone: Phone) -> list[dict[str, object]]:
+    """Those of whole lines: the agent may be at the next one."""
     path = phone.storage.host_path(RESULTS)
-    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+    lines = path.read_text().splitlines(keepends=True) if path.exists() else []
+    return [json.loads(line) for line in lines if line.endswith("\n")]
 
 
 # --- what it is
@@ -368,10 +372,8 @@ def test_a_phone_that_hangs_is_offline(adb_server: AdbServer, phone: PhoneFactor
 def test_a_restarted_server_and_a_glitch_interrupt_commands(adb_server: AdbServer, phone: PhoneFactory) -> None:
     one, other = phone(), phone(SAMSUNG)
     one.on_command("sleep", lambda: one.after(0.2, one.cut_connections))
-    began = time.monotonic()
     # This adb reports success when the connection breaks: who needs to know must let the command say that it ended.
     assert shell(adb_server, one, "sleep 60 && echo ended") == (0, b"", b"")
-    assert time.monotonic() - began < 30
     adb_server.restart()
     for each in (one, other):
         adb_server.await_state(each.address, "device")
@@ -427,6 +429,7 @@ def test_instrumentation_waits_for_the_agent(adb_server: AdbServer, agent_phone:
     command = f"am instrument -w -e job {job} {INSTRUMENTATION}"
     assert shell(adb_server, one, command) == (0, b"INSTRUMENTATION_CODE: -1\n", b"")
     assert records(one)[-1]["kind"] == "end"
+    push_job(adb_server, one, tmp_path, queries=ENDLESS)
     one.on_results(14, one.kill_app)
     assert shell(adb_server, one, command)[1].startswith(b"INSTRUMENTATION_RESULT: shortMsg=Process crashed.\n")
     one.app.installed = False
@@ -500,7 +503,7 @@ def test_a_pushed_binary_runs_by_its_stand_in(adb_server: AdbServer, phone: Phon
     # It is told host paths and its words are the phone's.
     assert f"'{HOME}/m.tflite'".encode() in out
     assert shell(adb_server, one, f"{HOME}/none")[0] == 127
-    one.binaries["benchmark_model"] = (sys.executable, "-c", "import time; print('on', flush=True); time.sleep(60)")
+    one.binaries["benchmark_model"] = (sys.executable, "-c", f"import time; time.sleep({PATIENCE_S})")
     with ThreadPoolExecutor(1) as pool:
         running = pool.submit(shell, adb_server, one, f"{HOME}/benchmark_model")
         wait_until(lambda: one.processes)

@@ -16,6 +16,7 @@ from qsr_edge.bench.log import Record
 from qsr_edge.bench.stock import BENCHMARK_MODEL, EXECUTOR_RUNNER, StockDevice, StockProgram
 from qsr_edge.errors import BenchError
 from tests.phone_simulator.phone import Phone
+from tests.waiting import SimulatedTime
 
 BENCHMARK_MODEL_STAND_IN = """
 import os, sys
@@ -181,7 +182,7 @@ def test_a_program_that_fails_says_why(
 
 
 def test_what_stock_programs_cannot_do(
-    stock: Callable[[StockProgram, str], tuple[Phone, StockDevice]], tiny_bundle: Path
+    stock: Callable[[StockProgram, str], tuple[Phone, StockDevice]], tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     one, device = stock(BENCHMARK_MODEL, BENCHMARK_MODEL_STAND_IN)
     with pytest.raises(BenchError, match="no sustained phase"):
@@ -189,7 +190,9 @@ def test_what_stock_programs_cannot_do(
     with pytest.raises(BenchError, match="runs tflite bundles, got coreml"):
         device.kernel_families("coreml")
     one.thermal.status = 3
+    monkeypatch.setattr(stock_module, "time", SimulatedTime())
     sink = ListSink()
-    with pytest.raises(BenchError, match="thermal status 3, expected at most 0, after 0 s"):
-        device.run_part(part(tiny_bundle, Effort(queries=8, steady_ms=0), Gate(max_wait_ms=300)), sink)
-    assert len(sink.of("waiting")) == 1
+    with pytest.raises(BenchError, match="thermal status 3, expected at most 0, after 12 s"):
+        device.run_part(part(tiny_bundle, Effort(queries=8, steady_ms=0), Gate(max_wait_ms=12_000)), sink)
+    # Looked at at once, after 5, 10 and 12 seconds.
+    assert len(sink.of("waiting")) == 3

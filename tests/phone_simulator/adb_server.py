@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import random
 import shutil
 import socket
 import subprocess
@@ -11,10 +12,14 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from tests.phone_simulator.phone import Phone
+from tests.waiting import PATIENCE_S
 
-START_S = 20.0
-COMMAND_S = 60.0
 CABLE_POLL_S = 0.05
+_START_TRIES = 5
+_LOWEST_PORT = 10_000
+_PORT_TRIES = 100
+# Of Linux: the first and the last port that it gives to connections, and to sockets that ask for any.
+_GIVEN_PORTS = Path("/proc/sys/net/ipv4/ip_local_port_range")
 
 
 class AdbServer:
@@ -27,11 +32,9 @@ class AdbServer:
 
     def __init__(self, folder: Path, binary: str) -> None:
         self.binary = binary
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port: int = free.getsockname()[1]
         self._folder = folder
         self._process: subprocess.Popen[bytes] | None = None
+        self.port: int = _quiet_port()
         self.start()
 
     @property
@@ -50,7 +53,7 @@ class AdbServer:
             "ADB_MDNS": "0",
         }
 
-    def adb(self, *words: str, timeout_s: float = COMMAND_S, **options: object) -> subprocess.CompletedProcess[bytes]:
+    def adb(self, *words: str, timeout_s: float = PATIENCE_S, **options: object) -> subprocess.CompletedProcess[bytes]:
         """Run a client to its end."""
         return subprocess.run(
             [self.binary, *words],
@@ -61,7 +64,7 @@ class AdbServer:
             **options,
         )
 
-    def ask(self, service: str, *, timeout_s: float = COMMAND_S) -> str:
+    def ask(self, service: str, *, timeout_s: float = PATIENCE_S) -> str:
         """A request of adb's own protocol, such as ``host:devices``; OSError where the server is gone or refuses."""
         with socket.create_connection(("127.0.0.1", self.port), timeout=timeout_s) as server:
             server.sendall(f"{len(service):04x}{service}".encode())
@@ -76,7 +79,7 @@ class AdbServer:
         """``device``, ``offline``, ``unauthorized``, ...; None if the server does not list it."""
         return dict(line.split("\t", 1) for line in self.ask("host:devices").splitlines()).get(address)
 
-    def await_state(self, address: str, wanted: str | None, *, timeout_s: float = COMMAND_S) -> None:
+    def await_state(self, address: str, wanted: str | None, *, timeout_s: float = PATIENCE_S) -> None:
         """Wait until the server lists a phone so (None: not at all); raises TimeoutError."""
         deadline = time.monotonic() + timeout_s
         while (state := self.state(address)) != wanted:
@@ -85,6 +88,12 @@ class AdbServer:
             time.sleep(CABLE_POLL_S)
 
     def start(self) -> None:
+        # The port of a server that has just been killed may be taken for a moment still.
+        if not any(self._launch() for _ in range(_START_TRIES)):
+            raise RuntimeError(f"adb server did not start: {(self._folder / 'adb.log').read_text()}")
+
+    def _launch(self) -> bool:
+        """Start the server; whether it takes connections then."""
         with (self._folder / "adb.log").open("ab") as log:
             self._process = subprocess.Popen(
                 [self.binary, "-P", str(self.port), "nodaemon", "server"],
@@ -93,14 +102,14 @@ class AdbServer:
                 stdout=log,
                 stderr=log,
             )
-        deadline = time.monotonic() + START_S
-        while True:
+        deadline = time.monotonic() + PATIENCE_S
+        while self._process.poll() is None and time.monotonic() < deadline:
             with socket.socket() as probe:
                 if probe.connect_ex(("127.0.0.1", self.port)) == 0:
-                    return
-            if self._process.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError(f"adb server did not start: {(self._folder / 'adb.log').read_text()}")
-            time.sleep(0.05)
+                    return True
+            time.sleep(CABLE_POLL_S)
+        self.stop()
+        return False
 
     def stop(self) -> None:
         """End the server at once; clients that run now fail."""
@@ -132,7 +141,7 @@ class Cable:
 
     def remove(self) -> None:
         self._removed.set()
-        self._thread.join(COMMAND_S)
+        self._thread.join(PATIENCE_S)
         with contextlib.suppress(OSError):
             self._server.ask(f"host:disconnect:{self._phone.address}")
 
@@ -148,6 +157,27 @@ class Cable:
                     self._server.ask(f"host:connect:{phone.address}")
                 elif not phone.plugged_in and not phone.hangs and state is not None:
                     self._server.ask(f"host:disconnect:{phone.address}")
+
+
+def _quiet_port() -> int:
+    """A free port that the system gives to nobody who does not ask for it by number.
+
+    adb cannot be handed a socket, and its server is away for a while in some tests. A port such as the system gives to
+    every connection might be another process's by the time that adb asks for it.
+    """
+    try:
+        lowest_given = int(_GIVEN_PORTS.read_text().split()[0])
+    except OSError:
+        lowest_given = 0
+    quiet = range(_LOWEST_PORT, lowest_given)
+    # Not the tests' own seed: two sessions on one machine must not choose alike.
+    for port in random.SystemRandom().sample(quiet, min(len(quiet), _PORT_TRIES)):
+        with socket.socket() as free, contextlib.suppress(OSError):
+            free.bind(("127.0.0.1", port))
+            return port
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
 
 
 def find_adb() -> str | None:

@@ -20,14 +20,16 @@ from tests.phone_simulator.models import PIXEL, Model
 from tests.phone_simulator.services import open_service
 from tests.phone_simulator.storage import Storage
 from tests.phone_simulator.wire import Authorization, Connection, StreamClosedError
+from tests.waiting import PATIENCE_S
 
 # What works here, of what adb 29 knows. Not `cmd`: packages are not installed. Not delayed acknowledgements.
 FEATURES = ("shell_v2", "stat_v2", "ls_v2", "fixed_push_mkdir", "fixed_push_symlink_timestamp")
 
 QUOTA_BYTES = 256 * 1024 * 1024
-CALL_S = 10.0
 WATCH_S = 0.01
 STATE_S = 0.05
+# In the command of whoever reads a results file.
+READS_RESULTS = "tail -c"
 
 Action = Callable[[], object]
 T = TypeVar("T")
@@ -87,6 +89,7 @@ class Phone:
         self._on_command: list[tuple[re.Pattern[str], Action]] = []
         self._on_push: list[tuple[int, Action]] = []
         self._on_results: list[tuple[int, Action]] = []
+        self._on_read: list[tuple[int, Action]] = []
         self._pushed_bytes = 0
         self._cuts = 0
         self._connections: set[Connection] = set()
@@ -220,6 +223,13 @@ class Phone:
         """Just before a command line that ``pattern`` is found in."""
         self._call(lambda: self._on_command.append((re.compile(pattern), action)))
 
+    def on_read(self, lines: int, action: Action) -> None:
+        """Just before a command that reads results which have that many whole lines by then.
+
+        However many came at once: the last command that reads a part's results meets the condition, too.
+        """
+        self._call(lambda: self._on_read.append((lines, action)))
+
     def on_push(self, count: int, action: Action) -> None:
         """As soon as ``count`` bytes more were pushed and written."""
         self._call(lambda: self._on_push.append((self._pushed_bytes + count, action)))
@@ -241,6 +251,8 @@ class Phone:
         for trigger in [one for one in self._on_command if one[0].search(command)]:
             self._on_command.remove(trigger)
             self._fire(trigger[1])
+        if READS_RESULTS in command:
+            self._fire_reached(self._on_read, self._result_lines())
 
     def received(self, piece: bytes, write: Callable[[bytes], None]) -> None:
         """Write a pushed piece, up to each byte at which something is to happen."""
@@ -251,9 +263,7 @@ class Phone:
             piece = piece[size:]
             self._pushed_bytes += size
             cuts = self._cuts
-            for trigger in [one for one in self._on_push if one[0] <= self._pushed_bytes]:
-                self._on_push.remove(trigger)
-                self._fire(trigger[1])
+            self._fire_reached(self._on_push, self._pushed_bytes)
             if self._cuts != cuts:
                 raise StreamClosedError
 
@@ -265,7 +275,7 @@ class Phone:
             return
         self._call_async(self._shut_down)
         self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(CALL_S)
+        self._thread.join(PATIENCE_S)
         self._loop.close()
         self._reserved.close()
         shutil.rmtree(self._folder)
@@ -335,16 +345,22 @@ class Phone:
         self._loop.call_later(STATE_S, self._tell_state)
 
     def _watch_results(self) -> None:
-        path = self.app.results
-        lines = 0
-        if path is not None:
-            with contextlib.suppress(FileNotFoundError):
-                lines = path.read_bytes().count(b"\n")
-        for trigger in [one for one in self._on_results if one[0] <= lines]:
-            self._on_results.remove(trigger)
-            self._fire(trigger[1])
+        self._fire_reached(self._on_results, self._result_lines())
         if self._on_results:
             self._loop.call_later(WATCH_S, self._watch_results)
+
+    def _result_lines(self) -> int:
+        """How many whole lines the running agent's results file has."""
+        path = self.app.results
+        if path is not None:
+            with contextlib.suppress(FileNotFoundError):
+                return path.read_bytes().count(b"\n")
+        return 0
+
+    def _fire_reached(self, triggers: list[tuple[int, Action]], count: int) -> None:
+        for trigger in [one for one in triggers if one[0] <= count]:
+            triggers.remove(trigger)
+            self._fire(trigger[1])
 
     def _fire(self, action: Action) -> None:
         # An action's own failure must not look like one of the command that set it off.
@@ -365,13 +381,13 @@ class Phone:
         async def run() -> T:
             return function()
 
-        return asyncio.run_coroutine_threadsafe(run(), self._loop).result(CALL_S)
+        return asyncio.run_coroutine_threadsafe(run(), self._loop).result(PATIENCE_S)
 
     def _call_async(self, function: Callable[[], Coroutine[Any, Any, None]]) -> None:
         if threading.current_thread() is self._thread:
             self._loop.create_task(function())
         else:
-            asyncio.run_coroutine_threadsafe(function(), self._loop).result(CALL_S)
+            asyncio.run_coroutine_threadsafe(function(), self._loop).result(PATIENCE_S)
 
 
 def _bound(port: int) -> socket.socket:

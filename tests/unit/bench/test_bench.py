@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qsr_edge.bench import worker_process
+from qsr_edge.bench import measurement, worker_process
 from qsr_edge.bench.condition import Condition
 from qsr_edge.bench.host import HostDevice, host_condition
 from qsr_edge.bench.job import Done, Gate, Job, JobImage, JobVariant, dump_job
@@ -26,6 +26,7 @@ from qsr_edge.bundle.golden import golden_image, image_sha256
 from qsr_edge.bundle.reader import read_bundle
 from qsr_edge.errors import BenchError
 from qsr_edge.runtime.upscale import load_depth
+from tests.waiting import PATIENCE_S, SimulatedTime
 
 
 def test_percentiles_are_measured_values() -> None:
@@ -129,7 +130,7 @@ def test_a_job_from_its_file(job: Job, tmp_path: Path) -> None:
     """The agent as a process: records in the order of the protocol, and pictures of the right bytes."""
     (tmp_path / "job.json").write_bytes(dump_job(job))
     agent = [sys.executable, "-m", "qsr_edge.bench.agent", str(tmp_path / "job.json")]
-    subprocess.run(agent, check=True, timeout=60)
+    subprocess.run(agent, check=True, timeout=PATIENCE_S)
     records = read_log(tmp_path)
     found = [record["kind"] for record in records]
     assert found[:6] == ["agent", "start", "placement", "warm-up", "image", "condition"]
@@ -147,7 +148,7 @@ def test_a_job_from_its_file(job: Job, tmp_path: Path) -> None:
 def test_a_job_that_is_none_says_so(tmp_path: Path) -> None:
     (tmp_path / "job.json").write_text("{}")
     agent = [sys.executable, "-m", "qsr_edge.bench.agent", str(tmp_path / "job.json")]
-    ended = subprocess.run(agent, capture_output=True, text=True, timeout=60)
+    ended = subprocess.run(agent, capture_output=True, text=True, timeout=PATIENCE_S)
     assert ended.returncode == 1
     assert "protocol None, expected 1" in ended.stderr
 
@@ -171,22 +172,27 @@ def test_a_warm_up_is_asked_for_in_stretches(job: Job, tmp_path: Path, monkeypat
     """Asking takes longer than a short inference, and between the two the processor rests."""
     counts = []
     run = WorkerProcess.run
-    monkeypatch.setattr(WorkerProcess, "run", lambda self, count: counts.append(count) or run(self, count))
+
+    def run_in_a_millisecond(self: WorkerProcess, count: int) -> tuple[list[int], list[int]]:
+        counts.append(count)
+        return [1000] * count, run(self, count)[1]
+
+    monkeypatch.setattr(WorkerProcess, "run", run_in_a_millisecond)
     assert measure(replace(job, warm_up_ms=200))
     [warm_up] = [record for record in read_log(tmp_path) if record["kind"] == "warm-up"]
-    assert sum(warm_up["latencies_us"]) >= 200_000
-    # The first inference, one to know how long it takes, and the rest.
-    assert counts[:2] == [1, 1]
-    assert counts[2] > 1
-    assert counts[2] <= 200_000 / min(warm_up["latencies_us"])
+    assert warm_up["latencies_us"] == [1000] * 200
+    # The first inference, one to know how long it takes, and the rest; a round of 2 ms then has two.
+    assert counts[:4] == [1, 1, 199, 2]
 
 
-def test_a_hot_device_is_waited_for_and_then_refused(job: Job, tmp_path: Path) -> None:
+def test_a_hot_device_is_waited_for_and_then_refused(job: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(measurement, "time", SimulatedTime())
     hot = Condition(thermal_status=2)
-    assert not measure(replace(job, gate=Gate(max_wait_ms=20)), hot)
-    assert set(kinds(tmp_path)) == {"agent", "condition", "waiting", "error", "end"}
+    assert not measure(replace(job, gate=Gate(max_wait_ms=12_000)), hot)
+    # Looked at at once, after 5, 10 and 12 seconds.
+    assert kinds(tmp_path) == ["agent", *["condition", "waiting"] * 3, "condition", "error", "end"]
     error = next(record for record in read_log(tmp_path) if record["kind"] == "error")
-    assert "thermal status 2, expected at most 0, after 0 s of waiting; let it cool" in error["message"]
+    assert "thermal status 2, expected at most 0, after 12 s of waiting; let it cool" in error["message"]
 
 
 def test_a_worker_that_dies_is_named_and_what_was_measured_is_kept(

@@ -3,7 +3,8 @@
 import contextlib
 import hashlib
 import signal
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -110,6 +111,29 @@ def test_a_picture_that_never_comes_leaves_the_run_incomplete(folder: Path) -> N
         measure_run(folder, device)
     assert len(device.asked) == 1 + MAX_FRUITLESS_PARTS  # the first measured latencies
     assert not evaluate_run(read_log(folder)).complete
+
+
+@pytest.mark.parametrize("brought", [([], [5, 6, 7]), ([5, 6], [7]), ([5, 6, 7],)], ids=["none", "some", "enough"])
+def test_inferences_that_a_damaged_line_held_are_measured_again(folder: Path, brought: Sequence[list[int]]) -> None:
+    class Damaging(LossyDevice):
+        def run_part(self, plan: PartPlan, sink: Sink) -> PartEnd:
+            [variant] = plan.variants
+            latencies_us = brought[len(self.asked)]
+            if not self.asked:
+                sink.record({"kind": "damaged", "bytes": 90})
+            if latencies_us:
+                sink.record({"kind": "steady", "time_ms": 0, "elapsed_ms": 0, "variant": variant.label,
+                             "latencies_us": latencies_us})  # fmt: skip
+            rest = replace(variant, done=replace(variant.done, queries=3))
+            return super().run_part(replace(plan, variants=(rest,)), sink)
+
+    measure_run(folder, Damaging(losses=0))
+    result = evaluate_run(read_log(folder))
+    assert result.complete
+    assert result.variants[0].latency.count == 3
+    reasons = [record["reason"] for record in read_log(folder) if record["kind"] == "part"]
+    lost = "1 of the lines did not come over whole, and with them inferences that were asked for"
+    assert reasons == ["first", lost][: len(brought)]
 
 
 def test_a_runtime_that_swallows_ctrl_c_does_not_keep_the_run(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 import signal
 import subprocess
 import sys
+import threading
 from typing import Any
 
 import pytest
@@ -48,16 +49,22 @@ def test_what_cannot_be_run() -> None:
         run_tool(["/no/such/program"], 60)
 
 
-@pytest.mark.parametrize("when", ["starting", "running"])
+@pytest.mark.parametrize("when", ["starting", "running", "being waited for"])
 def test_ctrl_c_ends_it_first(monkeypatch: pytest.MonkeyPatch, started: list[Kept], when: str) -> None:
     real_init, real_communicate = Kept.__init__, Kept.communicate
+    thread = threading.main_thread().ident
+    assert thread is not None
+    soon = threading.Timer(0.2, signal.pthread_kill, (thread, signal.SIGINT))
 
     def init(self: Kept, *arguments: Any, **options: Any) -> None:
         real_init(self, *arguments, **options)
         signal.raise_signal(signal.SIGINT)
 
     def communicate(self: Kept, *arguments: Any, **options: Any) -> tuple[bytes, bytes]:
-        signal.raise_signal(signal.SIGINT)
+        if when == "running":
+            signal.raise_signal(signal.SIGINT)
+        else:
+            soon.start()
         return real_communicate(self, *arguments, **options)
 
     if when == "starting":

@@ -24,9 +24,8 @@ from tests.phone_simulator.wire import (
     Command,
     Packet,
 )
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE_S, wait_until
 
-TIMEOUT_S = 10.0
 HEADER = struct.Struct("<6I")
 
 
@@ -34,7 +33,7 @@ class Peer:
     """A minimal adb server."""
 
     def __init__(self, phone: Phone, *, version: int = VERSION, payload_bytes: int = MAX_PAYLOAD_BYTES) -> None:
-        self.socket = socket.create_connection(("127.0.0.1", phone.port), timeout=TIMEOUT_S)
+        self.socket = socket.create_connection(("127.0.0.1", phone.port), timeout=PATIENCE_S)
         self.send(Packet(Command.CNXN, version, payload_bytes, b"host::features=shell_v2"))
 
     def send(self, packet: Packet) -> None:
@@ -186,7 +185,7 @@ def test_a_peer_that_breaks_the_protocol_is_cut(bare_phone: Phone) -> None:
         with greeted(bare_phone) as peer:
             peer.socket.sendall(packet)
             assert peer.receive() is None
-    with socket.create_connection(("127.0.0.1", bare_phone.port), timeout=TIMEOUT_S) as early:
+    with socket.create_connection(("127.0.0.1", bare_phone.port), timeout=PATIENCE_S) as early:
         early.sendall(Packet(Command.OPEN, 1, 0, b"exec:echo\0").encode())
         assert early.recv(1) == b""
 
@@ -215,7 +214,7 @@ def test_payloads_keep_to_what_the_peer_takes(bare_phone: Phone) -> None:
             peer.socket.settimeout(0.01)
             with pytest.raises(TimeoutError):
                 peer.socket.recv(1)
-            peer.socket.settimeout(TIMEOUT_S)
+            peer.socket.settimeout(PATIENCE_S)
             sizes.append(len(packet.payload))
             peer.send(Packet(Command.OKAY, 7, packet.arg0))
         assert sizes == [4096, 4096, 4096, 4096, 3616]
@@ -254,7 +253,7 @@ def test_an_unknown_computer_is_asked_about_until_it_is_allowed() -> None:
         peer.socket.settimeout(0.1)
         with pytest.raises(TimeoutError):
             peer.socket.recv(1)
-        peer.socket.settimeout(TIMEOUT_S)
+        peer.socket.settimeout(PATIENCE_S)
         phone.authorize()
         assert peer.receive().command == Command.CNXN
         assert peer.run("exec:echo in") == b"in\n"

@@ -21,6 +21,7 @@ from qsr_edge.quant.codes import CodeRange
 from qsr_edge_converters.tflite import BACKEND, inspect_model
 from qsr_edge_converters.tflite.reading import read_model
 from tests.graph_builders import random_network, sample_images
+from tests.waiting import PATIENCE_S
 
 pytest.importorskip("ai_edge_litert", reason="the extra [tflite] is not installed")
 
@@ -269,8 +270,10 @@ print(refused)
 @pytest.mark.parametrize("rounds", [200, pytest.param(5000, marks=pytest.mark.slow)])
 def test_damaged_files_never_crash(path: Path, rounds: int) -> None:
     """In a process of its own, so that a crash of native code is seen as one."""
+    # A round takes some ten milliseconds; one that hangs is a crash, too.
+    limit_s = PATIENCE_S + rounds
     run = subprocess.run(
-        [sys.executable, "-c", FUZZ, str(path), "1", str(rounds)], capture_output=True, text=True, timeout=600
+        [sys.executable, "-c", FUZZ, str(path), "1", str(rounds)], capture_output=True, text=True, timeout=limit_s
     )
     assert run.returncode == 0, run.stderr[-2000:]
     assert int(run.stdout) > rounds // 2
