@@ -78,6 +78,10 @@ class Effort:
         _check({name: 0 <= getattr(self, name) <= _MAX_MS for name in durations}, self)
         _check({"queries": 1 <= self.queries <= 10**9, "round_ms": 1 <= self.round_ms <= 60_000}, self)
 
+    def has_steady(self, queries: int, steady_us: int) -> bool:
+        """Whether so many inferences of the steady state, of so many microseconds in all, are enough."""
+        return queries >= self.queries and steady_us >= 1000 * self.steady_ms
+
 
 FULL = Effort(queries=1024, steady_ms=60_000)
 """MLPerf Mobile's: at least 1,024 queries and 60 s."""

@@ -96,8 +96,7 @@ class _Measurement:
         return condition
 
     def _is_steady_done(self, label: str) -> bool:
-        enough = self._queries[label] >= self._effort.queries
-        return enough and self._steady_us[label] >= 1000 * self._effort.steady_ms
+        return self._effort.has_steady(self._queries[label], self._steady_us[label])
 
     def _images_left(self, variant: JobVariant) -> list[str]:
         return [image.name for image in self._job.images if image.name not in variant.done.images]

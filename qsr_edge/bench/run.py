@@ -147,11 +147,7 @@ def _missing(run: OpenRun, records: Sequence[Record], known: int) -> str:
 
 
 def _is_short(done: Done, effort: Effort) -> bool:
-    return (
-        done.queries < effort.queries
-        or done.steady_us < 1000 * effort.steady_ms
-        or done.sustained_ms < effort.sustained_ms
-    )
+    return not effort.has_steady(done.queries, done.steady_us) or done.sustained_ms < effort.sustained_ms
 
 
 def _clean(device: Device, run: str, sink: "_RunSink") -> None:

@@ -277,7 +277,7 @@ class _StockPart:
         label, effort = variant.label, self._plan.effort
         if self._rounds[label] >= MAX_ROUNDS:
             return True
-        return self._queries[label] >= effort.queries and self._steady_us[label] >= 1000 * effort.steady_ms
+        return effort.has_steady(self._queries[label], self._steady_us[label])
 
     def _run_round(self, variant: PlannedVariant) -> None:
         label, manifest = variant.label, self._manifests[variant.bundle]

@@ -36,7 +36,7 @@ class Phone:
         return KERNEL_FAMILIES[target]
 
     def run_part(self, plan: PartPlan, sink: Sink) -> PartEnd:
-        raise NotImplementedError
+        raise AssertionError("only a header is asked for, nothing is measured")
 
     def collect(self, run: str, part: int, received: int, sink: Sink) -> None: ...
 
