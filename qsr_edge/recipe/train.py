@@ -39,6 +39,7 @@ class TrainRecipe:
         iterations: optimizer steps.
         batch: patches per step.
         patch_px: side of a low-resolution patch.
+        permute_colours: whether each patch's colour channels are put in a random order (48 views of a patch, not 8).
         learning_rate: Adam's first learning rate; falls to 1 % of it by a cosine.
         shallow_weight: weight of the loss of the one shallower depth that is drawn in each step; the deepest has 1.
         distillation: share of the shallower depth's loss that asks for the deepest depth's image, not the original.
@@ -70,6 +71,7 @@ class TrainRecipe:
     depths: tuple[int, ...] = (2, 4, 8)
     batch: int = 8
     patch_px: int = 40
+    permute_colours: bool = False
     learning_rate: float = 5e-4
     shallow_weight: float = 0.5
     distillation: float = 0.5

@@ -152,6 +152,7 @@ def _steps(
         batch=recipe.batch,
         patch_px=recipe.patch_px,
         scale=recipe.scale,
+        permute_colours=recipe.permute_colours,
         first=state.iteration,
         rank=world.rank,
         world=world.size,

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from itertools import groupby
 from pathlib import Path
 from types import TracebackType
@@ -125,9 +126,15 @@ def _decoded(sources: Sequence[Path | LmdbImage]) -> Iterator[NDArray[np.uint8]]
 
 
 def sample_batch(
-    pairs: Sequence[ImagePair], rng: np.random.Generator, *, batch: int, patch_px: int, scale: int
+    pairs: Sequence[ImagePair],
+    rng: np.random.Generator,
+    *,
+    batch: int,
+    patch_px: int,
+    scale: int,
+    permute_colours: bool = False,
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Random crops with random flips and quarter turns.
+    """Random crops with random flips and quarter turns, and the colour channels in a random order if asked for.
 
     Returns:
         Low- and high-resolution codes (levels minus 128): (N, 3, P, P) and (N, 3, rP, rP) float32.
@@ -138,10 +145,11 @@ def sample_batch(
         pair = pairs[int(rng.integers(len(pairs)))]
         y, x = (int(rng.integers(size - patch_px + 1)) for size in pair.lr.shape[:2])
         turns, flip = int(rng.integers(4)), bool(rng.integers(2))
+        colours = rng.permutation(3) if permute_colours else slice(None)
         for target, image, factor in ((low, pair.lr, 1), (high, pair.hr, scale)):
             side = patch_px * factor
             patch = np.rot90(image[y * factor :, x * factor :][:side, :side], turns)
-            target[i] = (patch[:, ::-1] if flip else patch).transpose(2, 0, 1)
+            target[i] = (patch[:, ::-1] if flip else patch).transpose(2, 0, 1)[colours]
     return low - IMAGE_ZERO, high - IMAGE_ZERO
 
 
@@ -161,12 +169,16 @@ class BatchLoader:
         patch_px: int,
         scale: int,
         first: int,
+        permute_colours: bool = False,
         ahead: int = 2,
         rank: int = 0,
         world: int = 1,
     ):
         """Begin at iteration ``first``; ``ahead`` batches are kept ready. The other arguments are the recipe's."""
-        self._images, self._seed, self._batch, self._patch_px, self._scale = images, seed, batch, patch_px, scale
+        self._seed = seed
+        self._draw_batch = partial(
+            sample_batch, images, batch=batch, patch_px=patch_px, scale=scale, permute_colours=permute_colours
+        )
         self._rows = slice(rank * batch // world, (rank + 1) * batch // world)
         self._next = first
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="batches")
@@ -199,5 +211,5 @@ class BatchLoader:
 
     def _draw(self, iteration: int) -> _Batch:
         rng = np.random.default_rng([self._seed, iteration])
-        low, high = sample_batch(self._images, rng, batch=self._batch, patch_px=self._patch_px, scale=self._scale)
+        low, high = self._draw_batch(rng)
         return low[self._rows], high[self._rows], rng

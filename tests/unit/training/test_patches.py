@@ -122,3 +122,26 @@ def test_an_error_in_the_thread_reaches_the_taker(folder: Path) -> None:
         pytest.raises(ValueError, match="high <= 0"),
     ):
         loader.take()
+
+
+def test_permuted_colours_are_permuted_alike_in_both_images(folder: Path) -> None:
+    images = _load(folder, None)
+    orders = set()
+    for seed in range(30):
+        draws = {
+            permuted: sample_batch(
+                images,
+                np.random.default_rng(seed),
+                batch=1,
+                patch_px=10,
+                scale=2,
+                permute_colours=permuted,
+            )
+            for permuted in (False, True)
+        }
+        (low,), (high,) = draws[False]
+        (permuted_low,), (permuted_high,) = draws[True]
+        order = [next(i for i in range(3) if np.array_equal(low[i], channel)) for channel in permuted_low]
+        assert np.array_equal(permuted_high, high[order])
+        orders.add(tuple(order))
+    assert len(orders) == 6
