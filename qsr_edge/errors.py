@@ -5,6 +5,13 @@ what was got, what was expected, and what to do about it.
 """
 
 
+def one_line(text: object, limit: int | None = 200) -> str:
+    """Text from outside, or an error, for a message: one line without control characters, cut after ``limit``."""
+    plain = "".join(letter if letter.isprintable() else " " for letter in str(text))
+    words = " ".join(plain.split())
+    return words if limit is None or len(words) <= limit else f"{words[:limit]}..."
+
+
 class QsrError(Exception):
     """Base of all errors that a user can cause and mend."""
 

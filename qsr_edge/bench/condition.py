@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from qsr_edge.bench.job import Gate
-from qsr_edge.selector.reading import to_json
+from qsr_edge.codec import encode
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +38,7 @@ class Condition:
 
     def as_json(self) -> dict[str, object]:
         """JSON values; what is unknown is left out."""
-        table: dict[str, object] = to_json(self)
+        table: dict[str, object] = encode(self)
         return table
 
 

@@ -5,11 +5,11 @@ import re
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from qsr_edge.bundle.manifest import MANIFEST_LIMIT_BYTES
-from qsr_edge.errors import BenchError, PolicyError
-from qsr_edge.selector.reading import from_json, to_json
+from qsr_edge.codec import Decoder, encode
+from qsr_edge.errors import BenchError, one_line
 
 PROTOCOL = 1
+JOB_LIMIT_BYTES = 1 << 20
 DEFAULT_ROUND_MS = 500
 """A variant's turn: long against switching processes, short against warming up."""
 DEFAULT_WARM_UP_MS = 1000
@@ -23,7 +23,7 @@ _MAX_MS = 7 * 24 * 3600 * 1000
 def _check(problems: dict[str, bool], record: object) -> None:
     for name, ok in problems.items():
         if not ok:
-            raise PolicyError(f"{name} = {getattr(record, name)!r} is not possible")
+            raise BenchError(f"{name} = {getattr(record, name)!r} is not possible")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -215,7 +215,7 @@ class Job:
 
 def dump_job(job: Job) -> bytes:
     """The job's file."""
-    return (json.dumps(to_json(job), indent=2, ensure_ascii=False) + "\n").encode()
+    return (json.dumps(encode(job), indent=2, ensure_ascii=False) + "\n").encode()
 
 
 def parse_job(content: bytes, source: str) -> Job:
@@ -228,13 +228,11 @@ def parse_job(content: bytes, source: str) -> Job:
     Raises:
         BenchError: naming what is wrong.
     """
-    try:
-        if len(content) > MANIFEST_LIMIT_BYTES:
-            raise ValueError(f"{len(content)} bytes, expected at most {MANIFEST_LIMIT_BYTES}")
-        table = json.loads(content.decode("utf-8"))
-        protocol = table.get("protocol") if isinstance(table, dict) else None
-        if protocol != PROTOCOL:
-            raise ValueError(f"protocol {protocol!r}, expected {PROTOCOL}; use the agent of the same release")
-        return from_json(Job, table, "job")
-    except (ValueError, RecursionError, PolicyError) as error:
-        raise BenchError(f"{source}: not a job that can be measured ({' '.join(str(error).split())})") from error
+    decoder = Decoder(error=BenchError)
+    table = decoder.parse_json(content, source, limit_bytes=JOB_LIMIT_BYTES)
+    protocol = table.get("protocol") if isinstance(table, dict) else None
+    if protocol != PROTOCOL:
+        raise BenchError(
+            f"{source}: protocol {one_line(repr(protocol), 60)}, expected {PROTOCOL}; use the agent of the same release"
+        )
+    return decoder.decode(Job, table, source)

@@ -21,17 +21,18 @@ from qsr_edge.bench.result import SCHEMA
 from qsr_edge.bundle.backend import find_backend, model_families, registered_backend
 from qsr_edge.bundle.manifest import Manifest
 from qsr_edge.bundle.reader import Bundle, open_bundle
+from qsr_edge.codec import Decoder
 from qsr_edge.data.bicubic import resize_bicubic
 from qsr_edge.data.images import read_picture, write_picture
 from qsr_edge.data.picture import Picture
-from qsr_edge.errors import BackendError, BenchError, PolicyError
-from qsr_edge.selector.reading import from_json
+from qsr_edge.errors import BackendError, BenchError
 
 DEFAULT_SIZE_PX = (180, 320)
 MIN_ORIGINAL_PX = 64
 MAX_ORIGINAL_PIXELS = 4 << 20
 """Pictures show quality, not speed; a run upscales each with every variant."""
 IMAGES_FOLDER = "images"
+_HEADER = Decoder(error=BenchError, takes_null=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -259,8 +260,8 @@ def open_run(header: Record, folder: Path, scratch: Path, stack: ExitStack) -> O
             images.append(PlannedImage(name=name, path=raw, height_px=height_px, width_px=width_px))
         return OpenRun(
             run=header["run"],
-            effort=from_json(Effort, job, "effort"),
-            gate=None if gate is None else from_json(Gate, _without_nulls(gate), "gate"),
+            effort=_HEADER.decode(Effort, job, "the run's header: job"),
+            gate=None if gate is None else _HEADER.decode(Gate, gate, "the run's header: gate"),
             variants=tuple(variants),
             bundles={entry["label"]: opened[entry["bundle"]] for entry in header["variants"]},
             images=tuple(images),
@@ -268,12 +269,8 @@ def open_run(header: Record, folder: Path, scratch: Path, stack: ExitStack) -> O
             inputs=inputs,
             scale=int(header["variants"][0]["scale"]),
         )
-    except (KeyError, TypeError, IndexError, ValueError, PolicyError) as error:
+    except (KeyError, TypeError, IndexError, ValueError) as error:
         raise BenchError(f"the run's header is damaged ({error!r}); measure anew") from error
-
-
-def _without_nulls(table: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in table.items() if value is not None}
 
 
 def share_done(run: OpenRun, records: Sequence[Record]) -> float:

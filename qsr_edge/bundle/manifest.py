@@ -10,16 +10,15 @@ covers every byte. It finds damage; it is no signature.
 
 import hashlib
 import json
-import math
 import re
-import types
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, is_dataclass, replace
+from dataclasses import dataclass, replace
 from importlib import resources
-from typing import Any, get_args, get_origin, get_type_hints
+from typing import Any
 
 from qsr_edge.bundle.backend import Deployment, Pack, Storage
-from qsr_edge.errors import BundleError, PolicyError
+from qsr_edge.codec import Decoder, encode
+from qsr_edge.errors import BundleError, PolicyError, one_line
 from qsr_edge.graph.cost import TileGrid
 from qsr_edge.nn.config import Profile
 from qsr_edge.selector.latency import LatencyTable
@@ -30,6 +29,7 @@ SCHEMA_VERSION = "1.3"
 MANIFEST_LIMIT_BYTES = 1 << 20
 REMEDY = "convert again with 'qsr-edge convert' to another output, or fetch the bundle anew"
 
+_DECODER = Decoder(error=BundleError, ignores_unknown_keys=True)
 _DIGEST_LINE = re.compile(rb'\{\n  "manifest_sha256": "([0-9a-f]{64})",\n')
 # No leading dot, so neither "." nor ".." nor a hidden file; no slash in front; no backslash or control character.
 _PATH = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)*")
@@ -276,31 +276,6 @@ def schema() -> Mapping[str, Any]:
     return table
 
 
-def _encode(value: object) -> object:
-    if is_dataclass(value):
-        entries = {entry.name: getattr(value, entry.name) for entry in fields(value)}
-        # An optional value that is missing is left out: there are no nulls in a manifest.
-        return {key: _encode(entry) for key, entry in entries.items() if entry is not None}
-    if isinstance(value, tuple):
-        return [_encode(entry) for entry in value]
-    return value
-
-
-def _decode(kind: Any, value: Any) -> Any:
-    """JSON, checked against the schema, as a value of type ``kind``."""
-    if isinstance(kind, type) and is_dataclass(kind):
-        types_by_field = get_type_hints(kind)
-        return kind(**{name: _decode(types_by_field[name], value[name]) for name in types_by_field if name in value})
-    arguments = get_args(kind)
-    if get_origin(kind) is types.UnionType:
-        return _decode(arguments[0], value)
-    if get_origin(kind) is tuple:
-        return tuple(_decode(arguments[0], entry) for entry in value)
-    if get_origin(kind) is dict:
-        return dict(value)
-    return kind(value)  # str, int, float or an enumeration
-
-
 def dump_manifest(manifest: Manifest) -> bytes:
     """The content of ``manifest.json``; equal manifests give equal bytes.
 
@@ -309,7 +284,7 @@ def dump_manifest(manifest: Manifest) -> bytes:
     """
     try:
         provenance = json.loads(json.dumps(manifest.provenance, sort_keys=True, allow_nan=False))
-        table = _encode(replace(manifest, provenance=provenance))
+        table = encode(replace(manifest, provenance=provenance))
         body = (json.dumps(table, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
     except (TypeError, ValueError, RecursionError) as error:
         raise BundleError(f"{manifest.name}: no JSON can hold the manifest ({error}); mend its provenance") from error
@@ -319,39 +294,14 @@ def dump_manifest(manifest: Manifest) -> bytes:
     return content
 
 
-def _unique_keys(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    table = dict(pairs)
-    if len(table) != len(pairs):
-        keys = [key for key, _ in pairs]
-        raise ValueError(f"the key {next(key for key in keys if keys.count(key) > 1)!r} is there twice")
-    return table
-
-
-def _finite(text: str) -> float:
-    value = float(text)
-    if not math.isfinite(value):
-        raise ValueError(f"{text} is not a finite number")
-    return value
-
-
-def _load_json(content: bytes, source: str) -> dict[str, Any]:
-    if len(content) > MANIFEST_LIMIT_BYTES:
-        raise BundleError(f"{source}: {len(content)} bytes, expected at most {MANIFEST_LIMIT_BYTES}; {REMEDY}")
+def _load_json(content: bytes, source: str) -> dict[str, object]:
     try:
-        text = content.decode("utf-8")
-        table = json.loads(text, object_pairs_hook=_unique_keys, parse_float=_finite, parse_constant=_finite)
-        json.dumps(table, ensure_ascii=False).encode()  # half a surrogate pair, which could be printed nowhere
-    except (ValueError, RecursionError) as error:
-        raise BundleError(f"{source}: not valid JSON in UTF-8 ({one_line(str(error))}); {REMEDY}") from error
+        table = _DECODER.parse_json(content, source, limit_bytes=MANIFEST_LIMIT_BYTES)
+    except BundleError as error:
+        raise BundleError(f"{error}; {REMEDY}") from error
     if not isinstance(table, dict):
         raise BundleError(f"{source}: a JSON {type(table).__name__}, expected an object; {REMEDY}")
     return table
-
-
-def one_line(text: str, limit: int = 200) -> str:
-    """Text from outside for a message: one line without control characters, cut after ``limit`` characters."""
-    plain = "".join(letter if letter.isprintable() else " " for letter in text)
-    return plain if len(plain) <= limit else f"{plain[:limit]}..."
 
 
 def _check_version(table: dict[str, object], source: str) -> None:
@@ -395,8 +345,4 @@ def parse_manifest(content: bytes, source: str) -> Manifest:
     error = best_match(Draft202012Validator(schema()).iter_errors(table))
     if error is not None:
         raise BundleError(f"{source}: at {error.json_path}: {one_line(error.message)}; {REMEDY}")
-    try:
-        manifest: Manifest = _decode(Manifest, table)
-    except (BundleError, PolicyError) as contradiction:
-        raise BundleError(f"{source}: {one_line(str(contradiction), 1000)}") from contradiction
-    return manifest
+    return _DECODER.decode(Manifest, table, source)

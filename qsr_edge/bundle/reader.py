@@ -19,10 +19,9 @@ from qsr_edge.bundle.manifest import (
     REMEDY,
     FileEntry,
     Manifest,
-    one_line,
     parse_manifest,
 )
-from qsr_edge.errors import BundleError
+from qsr_edge.errors import BundleError, one_line
 
 CONTENT_LIMIT_BYTES = 1 << 28
 """The most that the files of a zipped bundle may unpack to; models are below 1 MB."""
@@ -145,7 +144,7 @@ def _read_archive(path: Path) -> tuple[Manifest, dict[str, bytes]]:
                 contents[entry.path] = archive.read(members[entry.path])
                 _check_content(io.BytesIO(contents[entry.path]), entry, f"{path}: {entry.path}")
     except _ZIP_ERRORS as error:
-        raise BundleError(f"{path}: cannot be read as .zip ({one_line(str(error))}); {REMEDY}") from error
+        raise BundleError(f"{path}: cannot be read as .zip ({one_line(error)}); {REMEDY}") from error
     return manifest, contents
 
 

@@ -3,22 +3,24 @@
 import json
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any, get_type_hints
 
 import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
+from qsr_edge.codec import Decoder
 from qsr_edge.data.atomic import atomic_write
-from qsr_edge.errors import CheckpointError
-from qsr_edge.nn.config import NetworkConfig, Profile, Shapes
+from qsr_edge.errors import CheckpointError, one_line
+from qsr_edge.nn.config import NetworkConfig, Shapes
 from qsr_edge.nn.registry import ARCHITECTURES
 from qsr_edge.nn.state_dict import is_torch_file, torch_file_advice
 
 CHECKPOINT_FORMAT = "qsr-edge-checkpoint"
 """Under ``format`` in the metadata of every checkpoint."""
 _VERSION = 1
+_CONFIG = Decoder(error=CheckpointError, takes_null=True)
+_CONFIG_LIMIT_BYTES = 1 << 20
 _REMEDY = "give a checkpoint written by 'qsr-edge train'"
 
 
@@ -64,35 +66,16 @@ def _check(config: NetworkConfig, tensors: dict[str, NDArray[np.float32]], sourc
             raise CheckpointError(f"{source}: {name} holds a shift that is not an integer in [1, 24]; {_REMEDY}")
 
 
-def _parse_field(value: object, kind: object, key: str) -> object:
-    """A JSON value as what a configuration's field is declared to be: nothing is converted that could be a slip."""
-    if kind == tuple[int, ...]:
-        if isinstance(value, list) and all(type(entry) is int for entry in value):
-            return tuple(value)
-    elif kind is Profile:
-        return Profile(str(value))
-    elif type(value) is kind or (kind == int | None and (value is None or type(value) is int)):
-        return value
-    raise TypeError(f"{key} = {value!r}")
-
-
 def _parse_config(text: str, source: str) -> NetworkConfig:
-    try:
-        table = json.loads(text)
-        kind = ARCHITECTURES.find(table.pop("architecture")).config_type
-        hints = get_type_hints(kind)
-        defaults = {field.name: field.default for field in fields(kind) if field.name in kind.late_fields}
-        names = [field.name for field in fields(kind)]
-        if unknown := sorted(table.keys() - set(names)):
-            raise KeyError(unknown[0])
-        values: dict[str, Any] = {
-            name: _parse_field(table[name], hints[name], name) if name in table else defaults[name] for name in names
-        }
-        return kind(**values)
-    except CheckpointError as error:
-        raise CheckpointError(f"{source}: {error}") from error
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise CheckpointError(f"{source}: the network configuration is damaged ({error}); {_REMEDY}") from error
+    where = f"{source}: the network configuration"
+    table = _CONFIG.parse_json(text.encode(), where, limit_bytes=_CONFIG_LIMIT_BYTES)
+    if not isinstance(table, dict):
+        raise CheckpointError(f"{where} is not a table; {_REMEDY}")
+    kind = ARCHITECTURES.find(table.pop("architecture", None)).config_type
+    missing = [field.name for field in fields(kind) if field.name not in table and field.name not in kind.late_fields]
+    if missing:
+        raise CheckpointError(f"{where} has no {missing[0]}; {_REMEDY}")
+    return _CONFIG.decode(kind, table, where)
 
 
 def read_checkpoint(path: Path) -> Checkpoint:
@@ -128,8 +111,8 @@ def read_checkpoint(path: Path) -> Checkpoint:
     _check(config, tensors, str(path))
     try:
         provenance = json.loads(metadata.get("provenance", "{}"))
-    except ValueError as error:
-        raise CheckpointError(f"{path}: the provenance is damaged ({error}); {_REMEDY}") from error
+    except (ValueError, RecursionError) as error:
+        raise CheckpointError(f"{path}: the provenance is damaged ({one_line(error)}); {_REMEDY}") from error
     if not isinstance(provenance, dict):
         raise CheckpointError(f"{path}: the provenance is not a table; {_REMEDY}")
     return Checkpoint(config=config, tensors=tensors, provenance=provenance)

@@ -1,11 +1,10 @@
 """Scenarios: what a phone goes through, as TOML."""
 
-import tomllib
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import Any
 
+from qsr_edge.codec import Decoder
 from qsr_edge.errors import PolicyError
 from qsr_edge.simulation.phone import Conditions
 
@@ -128,34 +127,5 @@ def read_scenario(name: str) -> Scenario:
         raise PolicyError(
             f"no scenario is called {name!r}; give one of {', '.join(scenario_names())}, or the path of a .toml file"
         )
-    try:
-        table = tomllib.loads(content.decode("utf-8"))
-    except ValueError as error:
-        raise PolicyError(f"{name}: not TOML in UTF-8 ({' '.join(str(error).split())[:200]})") from error
-    phases = table.pop("phases", [])
-    if not isinstance(phases, list):
-        raise PolicyError(f"{name}: phases: expected [[phases]]")
-    table["phases"] = tuple(_record(Phase, phase, f"{name}: phases[{i}]") for i, phase in enumerate(phases))
-    scenario: Scenario = _record(Scenario, table, name)
-    return scenario
-
-
-def _record(kind: Any, table: Any, where: str) -> Any:
-    if not isinstance(table, dict):
-        raise PolicyError(f"{where}: expected a table")
-    known = {field.name: field for field in fields(kind)}
-    unknown = sorted(table.keys() - known.keys())
-    if unknown:
-        raise PolicyError(f"{where}: the key {unknown[0]!r} is not known, expected {', '.join(known)}")
-    values = {}
-    for key, value in table.items():
-        wanted = known[key].type
-        if wanted is float and type(value) is int:
-            value = float(value)
-        if wanted in (int, float, str, bool) and type(value) is not wanted:
-            raise PolicyError(f"{where}: {key} = {value!r}, expected {wanted.__name__}")
-        values[key] = value
-    missing = [name for name, field in known.items() if field.default is MISSING and name not in values]
-    if missing:
-        raise PolicyError(f"{where}: missing {', '.join(missing)}")
-    return kind(**values)
+    decoder = Decoder(error=PolicyError)
+    return decoder.decode(Scenario, decoder.parse_toml(content, name), name)

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from qsr_edge.codec import Decoder
 from qsr_edge.data.dataset import Sample, load_dataset
 from qsr_edge.errors import TrainingError
 from qsr_edge.metrics import psnr_y
@@ -32,6 +33,8 @@ from qsr_edge.training.loop import calibration_patches, fit, initial_network
 from qsr_edge.training.patches import TrainingImages, load_pairs
 from qsr_edge.training.state import warm_start
 from qsr_edge.training.validation import upscaled
+
+_LINE_LIMIT_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -178,13 +181,15 @@ def read_results(path: Path) -> list[Result]:
     if not path.exists():
         return []
     results = []
+    decoder = Decoder(error=TrainingError)
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(keepends=True), start=1):
         if not line.endswith("\n"):
             continue
         try:
-            results.append(Result(**json.loads(line)))
-        except (ValueError, TypeError) as error:
-            raise TrainingError(f"{path}: line {number} is no result ({error}); delete that line") from error
+            table = decoder.parse_json(line.encode(), f"line {number}", limit_bytes=_LINE_LIMIT_BYTES)
+            results.append(decoder.decode(Result, table, f"line {number}"))
+        except TrainingError as error:
+            raise TrainingError(f"{path}: is damaged ({error}); delete that line") from error
     return results
 
 

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from qsr_edge.codec import encode
 from qsr_edge.data.images import read_picture
 from qsr_edge.selector import default_policy
-from qsr_edge.selector.reading import to_json
 
 pytest.importorskip("matplotlib", reason="the extra [simulate] is not installed")
 OWN = ("--author", "tests", "--licence", "CC0-1.0")
@@ -66,7 +66,7 @@ def test_wrong_use_is_named(run_cli, tiny_bundle: Path, options: tuple[str, ...]
 
 
 def test_convert_takes_a_policy(run_cli, tiny_checkpoint: Path, tmp_path: Path, recwarn) -> None:
-    table = to_json(default_policy((1, 2)))
+    table = encode(default_policy((1, 2)))
     table["dwell_ms"] = 1234
     policy = tmp_path / "policy.json"
     policy.write_text(json.dumps(table))
@@ -85,7 +85,7 @@ def test_convert_takes_a_policy(run_cli, tiny_checkpoint: Path, tmp_path: Path, 
 
 @pytest.mark.filterwarnings("default::qsr_edge.errors.QsrWarning")
 def test_convert_remarks_on_a_policy_that_cannot_be_meant(run_cli, tiny_checkpoint: Path, tmp_path: Path) -> None:
-    table = to_json(default_policy((1, 2)))
+    table = encode(default_policy((1, 2)))
     table["rules"].append({"name": "idle", "max_depth": 2, "unknown_counts": False, "power_save": True})
     policy = tmp_path / "policy.json"
     policy.write_text(json.dumps(table))

@@ -32,7 +32,8 @@ from qsr_edge.bundle.manifest import (
     dump_manifest,
     parse_manifest,
 )
-from qsr_edge.errors import BundleError
+from qsr_edge.codec import Decoder, encode
+from qsr_edge.errors import BundleError, PolicyError
 from qsr_edge.graph.cost import TileGrid
 from qsr_edge.nn.config import Profile
 from qsr_edge.runtime.tiler import plan_spans, window_size_px
@@ -48,7 +49,6 @@ from qsr_edge.selector import (
     step,
 )
 from qsr_edge.selector.latency import LatencyTracker, observe, predicted_us
-from qsr_edge.selector.reading import from_json, to_json
 
 SAMPLES_PER_TRACE = 800
 TILED_IMAGES = 1000
@@ -178,18 +178,18 @@ def selector_trace(name: str) -> str:
             ),
         )
     policy = random_policy(random, depths) if kind == "random" else default_policy(depths)
-    lines = [_line({"policy": to_json(policy), "table": to_json(table)})]
+    lines = [_line({"policy": encode(policy), "table": encode(table)})]
     realistic = realistic_samples(random)
     state: State | None = None
     sample: Sample | None = None
     for _ in range(SAMPLES_PER_TRACE):
         if state is not None and random.random() < 0.01:
             lines.append(_line("restart"))
-            state = from_json(State, json.loads(json.dumps(to_json(state))), "state")
+            state = Decoder(error=PolicyError).decode(State, json.loads(json.dumps(encode(state))), "state")
         sample = next(realistic) if kind == "realistic" else adversarial_sample(random, policy, table, sample)
         decision = step(policy, table, state, sample)
         state = decision.state
-        lines.append(_line([to_json(sample), to_json(state), list(decision.reasons)]))
+        lines.append(_line([encode(sample), encode(state), list(decision.reasons)]))
     return "".join(lines)
 
 
@@ -204,7 +204,7 @@ def tracker_trace() -> str:
     """Observations, outliers among them, at changing depths."""
     random = Random("tracker")
     table = estimated_table(MACS)
-    lines = [_line({"table": to_json(table)})]
+    lines = [_line({"table": encode(table)})]
     tracker = LatencyTracker()
     depth = 4
     for _ in range(1000):

@@ -65,8 +65,11 @@ def test_the_papers_scale() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ('name = "a"\nscale = 2\nbits = 4\niterations = 5\nspeed = 1', "unknown key 'speed'"),
-        ('name = "a"\nscale = 2\nbits = 4', "'iterations' is missing"),
+        (
+            'name = "a"\nscale = 2\nbits = 4\niterations = 5\nspeed = 1',
+            "the key 'speed' is not known, expected name, scale",
+        ),
+        ('name = "a"\nscale = 2\nbits = 4', "missing iterations"),
         ('name = "a"\nscale = "2"\nbits = 4\niterations = 5', "scale: got '2', expected int"),
         ('name = "a"\nscale = 2\nbits = true\niterations = 5', "bits: got True"),
         ('name = "a"\nscale = 2\nbits = 4\niterations = 5\nprofile = "fast"', "expected one of portable, scaled"),

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from qsr_edge.codec import Decoder, encode
 from qsr_edge.errors import PolicyError
 from qsr_edge.selector import (
     Decision,
@@ -24,7 +25,6 @@ from qsr_edge.selector import (
     step,
 )
 from qsr_edge.selector.latency import LatencyTracker, observe, predicted_us
-from qsr_edge.selector.reading import from_json, to_json
 
 DEPTHS = (2, 4, 8)
 TABLE = estimated_table({2: 41_284, 4: 78_212, 8: 152_068})
@@ -223,8 +223,10 @@ def test_flicker_across_a_threshold_does_not_oscillate(field: str, pattern: list
 def test_a_saved_state_continues_alike(policy: Policy, trace: list[Sample], data: st.DataObject) -> None:
     stop = data.draw(st.integers(1, len(trace) - 1))
     whole = run(policy, trace)
-    saved = json.dumps(to_json(whole[stop - 1].state))
-    assert run(policy, trace[stop:], from_json(State, json.loads(saved), "state")) == whole[stop:]
+    saved = json.dumps(encode(whole[stop - 1].state))
+    assert (
+        run(policy, trace[stop:], Decoder(error=PolicyError).decode(State, json.loads(saved), "state")) == whole[stop:]
+    )
 
 
 @given(situations())

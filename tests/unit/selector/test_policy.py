@@ -10,6 +10,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from qsr_edge.bundle.manifest import schema
+from qsr_edge.codec import Decoder, encode
 from qsr_edge.errors import PolicyError
 from qsr_edge.selector import (
     LatencyEntry,
@@ -21,7 +22,7 @@ from qsr_edge.selector import (
     estimated_table,
     findings,
 )
-from qsr_edge.selector.reading import from_json, read_policy, to_json
+from qsr_edge.selector.reading import read_policy
 
 DEPTHS = (2, 4, 8)
 POLICY = default_policy(DEPTHS)
@@ -111,11 +112,13 @@ def test_policies_tables_and_samples_out_of_range_are_refused() -> None:
 
 def test_a_policy_survives_json_and_meets_the_published_schema(tmp_path: Path) -> None:
     path = tmp_path / "policy.json"
-    path.write_text(json.dumps(to_json(POLICY)))
+    path.write_text(json.dumps(encode(POLICY)))
     assert read_policy(path) == POLICY
     published = {"$defs": schema()["$defs"], "$ref": "#/$defs/Policy"}
-    Draft202012Validator(published).validate(to_json(POLICY))
-    assert from_json(LatencyTable, to_json(estimated_table({2: 5})), "t") == estimated_table({2: 5})
+    Draft202012Validator(published).validate(encode(POLICY))
+    assert Decoder(error=PolicyError).decode(LatencyTable, encode(estimated_table({2: 5})), "t") == estimated_table(
+        {2: 5}
+    )
 
 
 @pytest.mark.parametrize(
@@ -123,7 +126,7 @@ def test_a_policy_survives_json_and_meets_the_published_schema(tmp_path: Path) -
     [
         (lambda t: t.update(dwel_ms=1), r"policy\.json: the key 'dwel_ms' is not known, expected initial_depth"),
         (lambda t: t.pop("dwell_ms"), r"policy\.json: missing dwell_ms"),
-        (lambda t: t.update(dwell_ms=1.5), r"policy\.json\.dwell_ms: got 1\.5, expected int"),
+        (lambda t: t.update(dwell_ms=1.5), r"policy\.json: dwell_ms: got 1\.5, expected int"),
         (lambda t: t.update(dwell_ms=True), r"got True, expected int"),
         (lambda t: t["rules"][0].update(charging=1), r"rules\[0\]\.charging: got 1, expected true or false"),
         (lambda t: t["rules"][0].update(charging=None), "got null; leave out"),
@@ -132,7 +135,7 @@ def test_a_policy_survives_json_and_meets_the_published_schema(tmp_path: Path) -
     ],
 )
 def test_files_are_read_strictly(tmp_path: Path, change, message: str) -> None:
-    table = to_json(POLICY)
+    table = encode(POLICY)
     change(table)
     path = tmp_path / "policy.json"
     path.write_text(json.dumps(table))
@@ -141,7 +144,7 @@ def test_files_are_read_strictly(tmp_path: Path, change, message: str) -> None:
 
 
 def test_damaged_files_give_one_kind_of_error(tmp_path: Path) -> None:
-    whole = json.dumps(to_json(POLICY), indent=1).encode()
+    whole = json.dumps(encode(POLICY), indent=1).encode()
     rng = np.random.default_rng(2)
     path = tmp_path / "policy.json"
     refused = 0

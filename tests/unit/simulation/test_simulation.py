@@ -93,10 +93,13 @@ def test_without_quality_none_is_claimed() -> None:
     [
         ("nam = 'x'", "the key 'nam' is not known"),
         ("name = 'x'", "missing"),
-        ("name = ", "not TOML"),
-        ("name = 5", "name = 5, expected str"),
-        ("phases = 3", r"expected \[\[phases\]\]"),
-        ("[[phases]]\nseconds = 1\nambient_c = 20\nother_w = 'much'", r"phases\[0\]: other_w = 'much', expected float"),
+        ("name = ", "not valid TOML"),
+        ("name = 5", "name: got 5, expected str"),
+        ("phases = 3", "phases: got 3, expected a list"),
+        (
+            "[[phases]]\nseconds = 1\nambient_c = 20\nother_w = 'much'",
+            r"phases\[0\]\.other_w: got 'much', expected float",
+        ),
     ],
 )
 def test_scenarios_are_read_strictly(tmp_path: Path, text: str, message: str) -> None:

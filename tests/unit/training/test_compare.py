@@ -75,7 +75,7 @@ def test_an_interrupted_comparison_does_only_what_is_missing(
     assert [(r.key, r.psnr_db) for r in resumed] == [(r.key, r.psnr_db) for r in whole]
     assert len(read_results(file)) == 4
     file.write_bytes(b"{}\n")
-    with pytest.raises(TrainingError, match="line 1 is no result"):
+    with pytest.raises(TrainingError, match=r"is damaged \(line 1: missing key, method"):
         compare(recipe, job, images, file)
 
 
