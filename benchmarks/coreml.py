@@ -48,10 +48,11 @@ def main() -> None:
     for entry in zoo_entries():
         if not entry.bits:
             continue
-        network = lower_checkpoint(read_checkpoint(entry.path))
+        checkpoint = read_checkpoint(entry.path)
+        network = lower_checkpoint(checkpoint)
         pairs = image_pairs(data, entry.scale)
         metadata = ModelMetadata(
-            name=model_name(entry.scale, entry.bits), version="1", author="-", licence="-", description="-"
+            name=model_name(checkpoint.config), version="1", author="-", licence="-", description="-"
         )
         golden = {
             depth: [run_graph(graph, network.constants, low) for low, _ in pairs]

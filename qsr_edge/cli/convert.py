@@ -29,6 +29,7 @@ from qsr_edge.errors import CheckpointError, OutputExistsError, QsrError, QsrWar
 from qsr_edge.lowering.network import model_name
 from qsr_edge.lowering.official_quantsr_c import OrderSource, import_official, is_official
 from qsr_edge.nn.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
+from qsr_edge.nn.config import NetworkConfig
 from qsr_edge.nn.state_dict import TORCH_SUFFIXES
 from qsr_edge.selector.policy import findings
 from qsr_edge.selector.reading import read_policy
@@ -104,10 +105,10 @@ _ARITHMETIC = {
 }
 
 
-def network_description(scale: int, bits: int, coreml_flavor: CoremlFlavor | None = None) -> str:
+def network_description(config: NetworkConfig, coreml_flavor: CoremlFlavor | None = None) -> str:
     """What a model file says it is."""
     arithmetic = "integer only" if coreml_flavor is None else _ARITHMETIC[coreml_flavor]
-    return f"x{scale} super-resolution, W{bits}A{bits}, {arithmetic}"
+    return f"x{config.scale} super-resolution, {config.widths.upper()}, {arithmetic}"
 
 
 def parity_table(results: tuple[ParityEntry, ...]) -> Table:
@@ -287,7 +288,7 @@ def command(
         author, licence = author or WEIGHTS_AUTHOR, licence or WEIGHTS_LICENCE
     if not (author and author.strip() and licence and licence.strip()):
         raise RecipeError("--checkpoint needs --author and --licence: who made your weights, and their SPDX licence")
-    name = model_name(checkpoint.config.scale, checkpoint.config.bits, checkpoint.config.architecture)
+    name = model_name(checkpoint.config)
     output = output or Path(f"{name}-{target}")
     backend = find_backend(target)
     flavor = CoremlFlavor(coreml_flavor)
@@ -296,9 +297,7 @@ def command(
         version=__version__,
         author=author,
         licence=licence,
-        description=network_description(
-            checkpoint.config.scale, checkpoint.config.bits, flavor if target == "coreml" else None
-        ),
+        description=network_description(checkpoint.config, flavor if target == "coreml" else None),
     )
     options = ConvertOptions(
         storage=Storage(storage),

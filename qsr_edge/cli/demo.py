@@ -43,21 +43,20 @@ def command(output: Path, scale: int) -> None:
     """Convert the bundled checkpoint to TFLite, upscale a reduced photo with it, and compare with bicubic."""
     console = Console()
     checkpoint = load_checkpoint(None, scale=scale, bits=None)
-    bits = checkpoint.config.bits
-    if bits is None:
+    if checkpoint.config.bits is None:
         raise BackendError("the bundled checkpoint is not quantized; reinstall qsr-edge")
     if output.exists() and not ((output / COMPARISON).is_file() or (output.is_dir() and not any(output.iterdir()))):
         raise OutputExistsError(f"{output}: exists and is no earlier demo; choose another --output")
     backend = find_backend("tflite")
     output.mkdir(parents=True, exist_ok=True)
-    name = model_name(scale, bits)
+    name = model_name(checkpoint.config)
     bundle = output / f"{name}-tflite"
     metadata = ModelMetadata(
         name=name,
         version=__version__,
         author=WEIGHTS_AUTHOR,
         licence=WEIGHTS_LICENCE,
-        description=network_description(scale, bits),
+        description=network_description(checkpoint.config),
     )
     console.print(f"[bold]1. converting[/] the bundled {name} to TFLite")
     conversion = convert_checkpoint(

@@ -140,7 +140,8 @@ def lower_checkpoint(checkpoint: Checkpoint) -> LoweredNetwork:
     config, tensors = _config(checkpoint), checkpoint.tensors
     if config.bits is None:
         raise LoweringError("this is a float checkpoint; train a quantized one from it with 'qsr-edge train --start'")
-    bits, width, outputs = config.bits, config.channels, 3 * config.scale**2
+    bits, activation_bits = config.bits, config.body_activation_bits or config.bits
+    width, outputs = config.channels, 3 * config.scale**2
     image_step, stream_step = np.float32(IMAGE_STEP), tensors["stream_step"]
     edge, body = CodeRange.signed(EDGE_WEIGHT_BITS), CodeRange.signed(bits)
     writer = _ConstantWriter(checkpoint)
@@ -149,10 +150,11 @@ def lower_checkpoint(checkpoint: Checkpoint) -> LoweredNetwork:
     anchor = writer.anchor(config.scale)
     blocks = []
     for i in range(config.blocks):
-        step1, step2 = tensors[f"body.{i}.quant1.step"], tensors[f"body.{i}.quant2.step"]
+        step2, name = tensors[f"body.{i}.quant2.step"], f"body.{i}.quant1"
+        step1 = stream_step if config.reads_stream_codes else tensors[f"{name}.step"]
         blocks.append(
             (
-                writer.stream_requantization(f"body.{i}.quant1", stream_step),
+                None if config.reads_stream_codes else writer.stream_requantization(name, stream_step),
                 writer.convolution(f"body.{i}.conv1", step1, step2, body),
                 writer.convolution(f"body.{i}.conv2", step2, stream_step, body, tensors[f"body.{i}.importance"]),
             )
@@ -165,13 +167,16 @@ def lower_checkpoint(checkpoint: Checkpoint) -> LoweredNetwork:
         stream = build.conv2d("head", image, head, width, STREAM_RANGE, EDGE_WEIGHT_BITS)
         for i in config.kept_blocks(depth):
             requantized, conv1, conv2 = blocks[i]
-            inner = build.conv2d(f"body.{i}.quant1", stream, requantized, width, body, EDGE_WEIGHT_BITS, depthwise=True)
-            inner = build.conv2d(f"body.{i}.conv1", inner, conv1, width, CodeRange.unsigned(bits), bits)
+            inner = stream
+            if requantized is not None:
+                grid, name = CodeRange.signed(activation_bits), f"body.{i}.quant1"
+                inner = build.conv2d(name, stream, requantized, width, grid, EDGE_WEIGHT_BITS, depthwise=True)
+            inner = build.conv2d(f"body.{i}.conv1", inner, conv1, width, CodeRange.unsigned(activation_bits), bits)
             branch = build.conv2d(f"body.{i}.conv2", inner, conv2, width, STREAM_RANGE, bits)
             stream = build.add(f"body.{i}.add", stream, branch, width)
         residual = build.conv2d("tail", stream, tails[depth], outputs, STREAM_RANGE, EDGE_WEIGHT_BITS)
         nearest = build.conv2d("anchor", image, anchor, outputs, STREAM_RANGE, EDGE_WEIGHT_BITS)
         summed = build.add("sum", residual, nearest, outputs)
         output = build.depth_to_space(summed, config.scale)
-        graphs[depth] = build.graph(model_name(config.scale, bits), config, depth, bits, output, constants)
+        graphs[depth] = build.graph(model_name(config), config, depth, bits, output, constants)
     return LoweredNetwork(graphs=graphs, constants=constants)

@@ -13,7 +13,7 @@ from qsr_edge.graph.ir import Constants, Graph
 from qsr_edge.graph.swin import SwinGraph
 from qsr_edge.graph.swin_cost import swin_cost
 from qsr_edge.graph.swin_program import run_swin
-from qsr_edge.nn.config import ArchitectureName
+from qsr_edge.nn.config import NetworkConfig
 from qsr_edge.nn.registry import ARCHITECTURES
 
 
@@ -68,6 +68,6 @@ class LoweredNetwork:
         return run_swin(graph, image) if isinstance(graph, SwinGraph) else run_graph(graph, self.constants, image)
 
 
-def model_name(scale: int, bits: int | None, architecture: ArchitectureName = ArchitectureName.QUANTSR_C_EDGE) -> str:
+def model_name(config: NetworkConfig) -> str:
     """Stem of files made from a quantized network: ``qsr-edge-x2-w4a4``."""
-    return f"{ARCHITECTURES.find(architecture).model_stem}-x{scale}-w{bits}a{bits}"
+    return f"{ARCHITECTURES.find(config.architecture).model_stem}-x{config.scale}-{config.widths}"

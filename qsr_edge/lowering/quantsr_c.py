@@ -246,9 +246,7 @@ def lower_checkpoint(checkpoint: Checkpoint) -> LoweredNetwork:
                 upscale=upscale,
             )
         output = build.conv2d("conv_last", features, tail, 3, STREAM_RANGE, _WEIGHT_BITS, upscale=upscale)
-        graphs[depth] = build.graph(
-            model_name(config.scale, bits, config.architecture), config, depth, bits, output, constants
-        )
+        graphs[depth] = build.graph(model_name(config), config, depth, bits, output, constants)
     return LoweredNetwork(graphs=graphs, constants=constants)
 
 

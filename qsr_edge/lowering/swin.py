@@ -232,7 +232,7 @@ def lower_checkpoint(checkpoint: Checkpoint) -> LoweredNetwork:
     border = np.rint(np.array(RGB_MEAN) / IMAGE_STEP).astype(np.int32) - IMAGE_ZERO
     transformers = {
         depth: SwinGraph(
-            name=f"{model_name(config.scale, config.bits, config.architecture)}-d{depth}",
+            name=f"{model_name(config)}-d{depth}",
             scale=config.scale,
             depth=depth,
             bits=config.bits,

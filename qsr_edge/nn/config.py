@@ -28,6 +28,17 @@ class Profile(StrEnum):
     SCALED = "scaled"
 
 
+class NetworkSize(StrEnum):
+    """Members of the ``quantsr_c_edge`` family by what they cost, x2, for a pixel of the input."""
+
+    NANO = "nano"
+    """16 channels, 4 blocks: 21 thousand multiply-accumulates; for video and old phones."""
+    EDGE = "edge"
+    """32 channels, 8 blocks: 152 thousand."""
+    PLUS = "plus"
+    """48 channels, 14 blocks: 587 thousand; for photos."""
+
+
 class ArchitectureName(StrEnum):
     """Architectures by the name that checkpoints carry."""
 
@@ -52,7 +63,8 @@ class NetworkConfig(ABC):
         blocks: number of blocks that can be skipped.
         depths: block counts that a model is emitted for, ascending; the last is ``blocks``.
         order: block indices by learned importance, most important first; depth d keeps the first d, in index order.
-        bits: bit width of body weights and activations; None for a float network.
+        bits: bit width of body weights, and of body activations unless an architecture has a field for them; None for
+            a float network.
         profile: arithmetic of the requantization.
     """
 
@@ -98,6 +110,16 @@ class NetworkConfig(ABC):
             if not ok:
                 raise CheckpointError(f"network configuration: {field} = {getattr(self, field)!r} is not possible")
 
+    @property
+    def body_activation_bits(self) -> int | None:
+        """Bit width of the body's activations; None for a float network."""
+        return self.bits
+
+    @property
+    def widths(self) -> str:
+        """Bit widths of the body's weights and activations, as in file names: ``w4a8``, or ``fp32``."""
+        return f"w{self.bits}a{self.body_activation_bits}" if self.bits else "fp32"
+
     @abstractmethod
     def tensor_shapes(self) -> Shapes:
         """Name and shape of every tensor that a checkpoint of this configuration holds, float32."""
@@ -120,22 +142,47 @@ class EdgeConfig(NetworkConfig):
     Attributes:
         channels: width of the residual stream.
         depth_biases: whether each depth adds its own bias to the tail's.
+        activation_bits: None: activations have as many bits as weights, and RLQ brings the residual stream to a grid of
+            the block's own, as in the paper. 8: a block's first convolution reads the stream's own 8-bit codes, which
+            saves that node; between its two convolutions codes have 8 bits too.
     """
 
     architecture: ClassVar[ArchitectureName] = ArchitectureName.QUANTSR_C_EDGE
     size_fields: ClassVar[tuple[str, ...]] = ("channels", "blocks")
-    late_fields: ClassVar[tuple[str, ...]] = ("depth_biases",)
+    late_fields: ClassVar[tuple[str, ...]] = ("depth_biases", "activation_bits")
 
     channels: int = 32
     blocks: int = 8
     depths: tuple[int, ...] = (2, 4, 8)
     order: tuple[int, ...] = (0, 4, 2, 6, 1, 5, 3, 7)
     depth_biases: bool = False
+    activation_bits: int | None = None
 
     def __post_init__(self) -> None:
         """See :class:`NetworkConfig`."""
         NetworkConfig.__post_init__(self)  # a slotted dataclass is made anew, which super() does not know
-        self.refuse({"channels": 1 <= self.channels <= 256})
+        self.refuse(
+            {
+                "channels": 1 <= self.channels <= 256,
+                "activation_bits": self.activation_bits is None
+                or (self.activation_bits == 8 and self.bits is not None),
+            }
+        )
+
+    @property
+    def size(self) -> NetworkSize | None:
+        """Member of the family; None for a shape that has no name."""
+        return _SIZES.get((self.channels, self.blocks))
+
+    @property
+    def reads_stream_codes(self) -> bool:
+        """Whether a block's first convolution reads the residual stream's codes as they are."""
+        return self.activation_bits is not None
+
+    @property
+    def body_activation_bits(self) -> int | None:
+        """See :class:`NetworkConfig`."""
+        return self.activation_bits or self.bits
 
     def tensor_shapes(self) -> Shapes:
         """See :class:`NetworkConfig`; convolution weights are OIHW."""
@@ -154,8 +201,9 @@ class EdgeConfig(NetworkConfig):
             convolution(f"body.{i}.conv2", width, width)
             shapes[f"body.{i}.importance"] = ()
             if self.bits:
-                shapes[f"body.{i}.quant1.step"] = ()
-                shapes[f"body.{i}.quant1.shift"] = (width,)
+                if not self.reads_stream_codes:
+                    shapes[f"body.{i}.quant1.step"] = ()
+                    shapes[f"body.{i}.quant1.shift"] = (width,)
                 shapes[f"body.{i}.quant2.step"] = ()
         convolution("tail", width, outputs)
         if self.depth_biases:
@@ -163,3 +211,7 @@ class EdgeConfig(NetworkConfig):
         if self.bits:
             shapes["stream_step"] = ()
         return shapes
+
+
+_SIZES = {(16, 4): NetworkSize.NANO, (32, 8): NetworkSize.EDGE, (48, 14): NetworkSize.PLUS}
+"""By channels and blocks."""

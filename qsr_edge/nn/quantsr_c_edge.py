@@ -31,21 +31,30 @@ from qsr_edge.quant.rounding import clipped_round, scale_gradient
 
 
 class ResidualBlock(nn.Module):
-    """conv-ReLU-conv branch; both convolutions' inputs are quantized by RLQ."""
+    """conv-ReLU-conv branch; both convolutions' inputs are quantized by RLQ, the first one unless it reads the stream.
+
+    Attributes:
+        quant1: from the residual stream's grid to the block's own; None where conv1 reads the stream's codes.
+        quant2: of what the ReLU lets through.
+    """
 
     def __init__(self, config: EdgeConfig):
         """Make one block of the width and bits of ``config``."""
         super().__init__()
-        bits = config.bits or 8
-        weights = CodeRange.signed(bits)
+        weights = CodeRange.signed(config.bits or 8)
+        activation_bits = config.body_activation_bits or 8
         profile = config.profile if config.bits else Profile.SCALED
         self.conv1 = QuantizedConv(config.channels, config.channels, weight_range=weights, profile=profile)
         self.conv2 = QuantizedConv(config.channels, config.channels, weight_range=weights, profile=profile)
         self.importance = nn.Parameter(torch.ones(()))
-        self.quant1 = RLQ(CodeRange.signed(bits), shift_channels=config.channels)
+        self.quant1 = (
+            None
+            if config.reads_stream_codes
+            else RLQ(CodeRange.signed(activation_bits), shift_channels=config.channels)
+        )
         # After the ReLU a shift t <= 0 is the same function as a change of conv1's bias, which therefore
         # is the shift here.
-        self.quant2 = RLQ(CodeRange.unsigned(bits))
+        self.quant2 = RLQ(CodeRange.unsigned(activation_bits))
 
     def forward(self, x: Tensor) -> Tensor:
         """Float branch: (N, C, H, W) -> (N, C, H, W)."""
@@ -54,27 +63,28 @@ class ResidualBlock(nn.Module):
 
     def branch_codes(self, stream: Tensor, stream_step: Tensor) -> Tensor:
         """Integer branch: (N, C, H, W) stream codes -> (N, C, H, W) codes on the stream's grid."""
-        step1 = self.quant1.scaled_step(stream[0].numel())
         step2 = self.quant2.scaled_step(stream[0].numel())
-        codes = self._requantized_stream(stream, stream_step, step1)
+        if self.quant1 is None:
+            codes, step1 = stream, stream_step
+        else:
+            step1 = self.quant1.scaled_step(stream[0].numel())
+            codes = requantized_stream(self.quant1, stream, stream_step, step1)
         codes = self.conv1.requantized(codes, step1, step2, self.quant2.code_range)
         return self.conv2.requantized(codes, step2, stream_step, STREAM_RANGE, self.importance)
 
-    def _requantized_stream(self, stream: Tensor, stream_step: Tensor, step: Tensor) -> Tensor:
-        """RLQ on stream codes, as the integer graph does it: ``(mantissa * q + q_shift) * 2^-e``, all integers."""
-        ratio = stream_step / step
-        unit = torch.exp2(torch.floor(torch.log2(ratio.detach())) - 4)
-        rounded = clipped_round(ratio / unit)
-        # The mantissa ends at 31 for want of a bit, not because the function saturates: its gradient goes on.
-        mantissa = rounded + (rounded.clamp(RATIO_MANTISSA.q_min, RATIO_MANTISSA.q_max) - rounded).detach()
-        q_shift = clipped_round(self._shift() / step / unit)
-        accumulator = stream * mantissa + q_shift.reshape(1, -1, 1, 1)
-        return clipped_round(accumulator * unit, self.quant1.code_range.q_min, self.quant1.code_range.q_max)
 
-    def _shift(self) -> Tensor:
-        if self.quant1.shift is None:
-            raise TypeError("quant1 has a shift")
-        return self.quant1.shift
+def requantized_stream(quantizer: RLQ, stream: Tensor, stream_step: Tensor, step: Tensor) -> Tensor:
+    """RLQ on stream codes, as the integer graph does it: ``(mantissa * q + q_shift) * 2^-e``, all integers."""
+    if quantizer.shift is None:
+        raise TypeError("the stream's quantizer has a shift")
+    ratio = stream_step / step
+    unit = torch.exp2(torch.floor(torch.log2(ratio.detach())) - 4)
+    rounded = clipped_round(ratio / unit)
+    # The mantissa ends at 31 for want of a bit, not because the function saturates: its gradient goes on.
+    mantissa = rounded + (rounded.clamp(RATIO_MANTISSA.q_min, RATIO_MANTISSA.q_max) - rounded).detach()
+    q_shift = clipped_round(quantizer.shift / step / unit)
+    accumulator = stream * mantissa + q_shift.reshape(1, -1, 1, 1)
+    return clipped_round(accumulator * unit, quantizer.code_range.q_min, quantizer.code_range.q_max)
 
 
 class QuantsrCEdge(SuperResolutionNetwork):
@@ -195,7 +205,8 @@ class QuantsrCEdge(SuperResolutionNetwork):
         streams = [stream]
         for block in self.blocks(self.config.blocks):
             inner = relu(block.conv1(stream))
-            block.quant1.step.copy_(least_error_step(stream, block.quant1.code_range))
+            if block.quant1 is not None:
+                block.quant1.step.copy_(least_error_step(stream, block.quant1.code_range))
             block.quant2.step.copy_(least_error_step(inner, block.quant2.code_range))
             stream = stream + block.importance * block.conv2(inner)
             streams.append(stream)
@@ -203,6 +214,7 @@ class QuantsrCEdge(SuperResolutionNetwork):
         image_step = torch.tensor(IMAGE_STEP)
         self.head.calibrate(image_step, self.stream_step)
         for block in self.blocks(self.config.blocks):
-            block.conv1.calibrate(block.quant1.step, block.quant2.step)
+            step1 = self.stream_step if block.quant1 is None else block.quant1.step
+            block.conv1.calibrate(step1, block.quant2.step)
             block.conv2.calibrate(block.quant2.step, self.stream_step, block.importance)
         self.tail.calibrate(self.stream_step, image_step)

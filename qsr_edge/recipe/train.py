@@ -10,7 +10,9 @@ from qsr_edge.errors import CheckpointError, RecipeError
 from qsr_edge.nn.config import ArchitectureName, NetworkConfig, Profile
 from qsr_edge.nn.registry import ARCHITECTURES
 
-_SHAPE_KEYS = frozenset({"channels", "blocks", "depths", "depth_biases", "groups", "heads", "window_px"})
+_SHAPE_KEYS = frozenset(
+    {"channels", "blocks", "depths", "depth_biases", "activation_bits", "groups", "heads", "window_px"}
+)
 """Keys that are fields of the network's configuration, in some architectures at least."""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 
@@ -31,7 +33,9 @@ class TrainRecipe:
         architecture: what kind of network; keys that only others have must be left out.
         start: name of the recipe whose result this run starts from; empty for random weights.
         scale: upscaling factor.
-        bits: bit width of body weights and activations; 0 for a float network.
+        bits: bit width of body weights, and of body activations unless the next key says otherwise; 0 for a float
+            network.
+        activation_bits: 8: blocks read the residual stream's own 8-bit codes; 0: as many bits as weights.
         profile: arithmetic of the requantization.
         channels: width of the residual stream.
         blocks: residual blocks of the deepest model.
@@ -62,6 +66,7 @@ class TrainRecipe:
     name: str
     scale: int
     bits: int
+    activation_bits: int = 0
     iterations: int
     architecture: ArchitectureName = ArchitectureName.QUANTSR_C_EDGE
     start: str = ""
@@ -129,6 +134,8 @@ class TrainRecipe:
             if field.name in _SHAPE_KEYS - wanted and getattr(self, field.name) != field.default:
                 raise CheckpointError(f"{field.name} is not a setting of the architecture {self.architecture.value}")
         settings = {name: getattr(self, name) for name in _SHAPE_KEYS & wanted}
+        if "activation_bits" in settings:
+            settings["activation_bits"] = self.activation_bits or None
         return kind(
             **settings,
             scale=self.scale,
