@@ -55,8 +55,8 @@ android: ## Compile the Android library and run its tests on the JVM (needs a JD
 
 aarch64-root: .aarch64-root/.stamp ## Set up LiteRT for AArch64 under qemu, for the slow parity tests (Debian; needs root)
 
-.aarch64-root/.stamp: tests/parity/make_aarch64_root.sh | $(VENV)/.stamp-venv
-	bash tests/parity/make_aarch64_root.sh .aarch64-root $(BIN)/python
+.aarch64-root/.stamp: tests/support/make_aarch64_root.sh | $(VENV)/.stamp-venv
+	bash tests/support/make_aarch64_root.sh .aarch64-root $(BIN)/python
 	@touch $@
 
 parity-env: $(PARITY_VENV)/.stamp ## Set up tflite-runtime 2.14 in its own environment, for the parity tests

@@ -17,15 +17,16 @@ import hypothesis
 import numpy as np
 import pytest
 
-from tests.waiting import PATIENCE_S
+from tests.support.paths import IMAGES, PHOTO, REPOSITORY
+from tests.support.tiny_model import tiny_bundle, tiny_checkpoint, tiny_fixed_bundle
+from tests.support.waiting import PATIENCE_S
 
 if TYPE_CHECKING:
-    from tests.phone_simulator.adb_server import AdbServer
-    from tests.phone_simulator.phone import Phone
+    from tests.support.phone_simulator.adb_server import AdbServer
+    from tests.support.phone_simulator.phone import Phone
 
-REPOSITORY = Path(__file__).resolve().parent.parent
-IMAGES = REPOSITORY / "tests" / "images"
-PHOTO = REPOSITORY / "qsr_edge" / "assets" / "coffee.png"
+
+__all__ = ["tiny_bundle", "tiny_checkpoint", "tiny_fixed_bundle"]
 
 SEED = 20240229
 
@@ -174,7 +175,7 @@ def aarch64_root() -> Path:
 @pytest.fixture(scope="session")
 def adb_server(tmp_path_factory: pytest.TempPathFactory) -> "Generator[AdbServer, None, None]":
     """The real adb with a server of its own for this session; skips where adb is not installed."""
-    from tests.phone_simulator.adb_server import AdbServer, find_adb
+    from tests.support.phone_simulator.adb_server import AdbServer, find_adb
 
     binary = find_adb()
     if binary is None:
@@ -187,8 +188,8 @@ def adb_server(tmp_path_factory: pytest.TempPathFactory) -> "Generator[AdbServer
 @pytest.fixture
 def phone(adb_server: "AdbServer") -> "Generator[Callable[..., Phone], None, None]":
     """Simulated phones that the session's adb server sees: ``phone(SAMSUNG, agent=...)``; arguments as ``Phone``."""
-    from tests.phone_simulator.adb_server import Cable
-    from tests.phone_simulator.phone import Phone
+    from tests.support.phone_simulator.adb_server import Cable
+    from tests.support.phone_simulator.phone import Phone
 
     with ExitStack() as open_phones:
         phones = []

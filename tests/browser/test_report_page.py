@@ -25,8 +25,8 @@ from playwright.sync_api import Browser, ConsoleMessage, Page, Route, expect, sy
 from qsr_edge.report.page import render_page
 from qsr_edge.report.reading import read_run
 from qsr_edge.report.regression import compare
-from tests.run_folders import GALAXY, SIMULATOR, Plan, photo, variants, write_run
-from tests.waiting import PATIENCE_S
+from tests.support.run_folders import GALAXY, SIMULATOR, Plan, photo, variants, write_run
+from tests.support.waiting import PATIENCE_S
 
 FLAGS = (
     "--no-sandbox",  # CI runs as root

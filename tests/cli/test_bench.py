@@ -24,7 +24,7 @@ from qsr_edge.bundle.writer import write_bundle
 from qsr_edge.cli import bench
 from qsr_edge.data.images import read_picture, write_picture
 from qsr_edge.data.picture import Picture
-from tests.waiting import PATIENCE_S, wait_until
+from tests.support.waiting import PATIENCE_S, wait_until
 
 pytestmark = pytest.mark.usefixtures("usual_signals")
 

@@ -11,6 +11,7 @@ from qsr_edge.bundle.manifest import MANIFEST_NAME
 from qsr_edge.nn.checkpoint import Checkpoint, expected_shapes, read_checkpoint, write_checkpoint
 from qsr_edge.nn.config import EdgeConfig
 from qsr_edge.zoo import find_checkpoint
+from tests.support.paths import IMAGES
 
 RunCli = Callable[..., Any]
 
@@ -31,7 +32,7 @@ def test_the_bundled_checkpoint_becomes_a_verified_bundle(run_cli: RunCli, tmp_p
     inspected = run_cli("inspect", str(output), "--json")
     assert inspected.exit_code == 0, inspected.stderr
     upscaled = tmp_path / "up.png"
-    photo = Path(__file__).parents[1] / "images" / "rgba_soft_alpha.png"
+    photo = IMAGES / "rgba_soft_alpha.png"
     result = run_cli("upscale", "--bundle", str(output), str(photo), "-o", str(upscaled))
     assert result.exit_code == 0, result.stderr
     assert upscaled.stat().st_size > 0

@@ -12,7 +12,7 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("ai_edge_litert", reason="the extra [tflite] is not installed")
 
 from qsr_edge.bundle.manifest import MANIFEST_NAME
-from tests.official_quantsr_c import official_state
+from tests.support.official_quantsr_c import official_state
 
 RunCli = Callable[..., Any]
 ABOUT = ("--author", "tests", "--licence", "CC0-1.0")

@@ -22,8 +22,8 @@ from qsr_edge.data.images import read_picture
 from qsr_edge.lowering.checkpoint import lower_checkpoint
 from qsr_edge.nn.checkpoint import read_checkpoint, write_checkpoint
 from qsr_edge.training.state import checkpoint_from_network
-from tests.official_quantsr_c import official_state
-from tests.swin_networks import random_network
+from tests.support.official_quantsr_c import official_state
+from tests.support.swin_networks import random_network
 
 RunCli = Callable[..., Any]
 

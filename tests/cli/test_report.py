@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.run_folders import GALAXY, SIMULATOR, Plan, photo, variants, write_run
+from tests.support.run_folders import GALAXY, SIMULATOR, Plan, photo, variants, write_run
 
 
 @pytest.fixture

@@ -17,8 +17,8 @@ from qsr_edge.errors import TrainingError
 from qsr_edge.nn.checkpoint import read_checkpoint
 from qsr_edge.recipe.reader import read_recipe
 from qsr_edge.recipe.train import TrainRecipe
-from tests.pictures import unprivileged, unprivileged_folder
-from tests.waiting import wait_until
+from tests.support.pictures import unprivileged, unprivileged_folder
+from tests.support.waiting import wait_until
 
 pytest.importorskip("torch")
 

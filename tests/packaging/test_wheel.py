@@ -12,8 +12,8 @@ from zipfile import ZipFile
 import pytest
 
 import qsr_edge
+from tests.support.paths import REPOSITORY
 
-REPOSITORY = Path(__file__).resolve().parents[2]
 PACKAGES = {"qsr_edge": REPOSITORY / "qsr_edge", "qsr_edge_converters": REPOSITORY / "converters/qsr_edge_converters"}
 DATA_SUFFIXES = {".toml", ".safetensors", ".json", ".md", ".jpg", ".png", ".typed", ".j2", ".css", ".js"}
 # A light install is a promise of the README; the ten bundled checkpoints (6.5 MB) and the photo are its largest parts.

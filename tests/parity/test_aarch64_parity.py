@@ -15,7 +15,8 @@ from qsr_edge.lowering.edge import lower_checkpoint
 from qsr_edge.nn.checkpoint import read_checkpoint
 from qsr_edge.zoo import zoo_entries
 from qsr_edge_converters.tflite import BACKEND
-from tests.graph_builders import sample_images
+from tests.support.graph_builders import sample_images
+from tests.support.paths import RUN_MODELS
 
 pytestmark = pytest.mark.slow
 METADATA = ModelMetadata(name="zoo", version="1", author="tests", licence="Apache-2.0", description="zoo")
@@ -36,8 +37,7 @@ def test_every_depth_and_width_gives_the_golden_bytes(tmp_path: Path, aarch64_ro
         [file] = BACKEND.convert(networks[entry.name], ConvertOptions(pack=Pack.SHARED, metadata=METADATA))
         (tmp_path / f"{entry.name}.tflite").write_bytes(file.content)
     np.savez(tmp_path / "images.npz", **{str(i): image for i, image in enumerate(IMAGES)})
-    script = Path(__file__).with_name("run_models.py")
-    command = ["qemu-aarch64-static", "-cpu", cpu, "-L", aarch64_root, aarch64_root / "usr/bin/python3.11", script]
+    command = ["qemu-aarch64-static", "-cpu", cpu, "-L", aarch64_root, aarch64_root / "usr/bin/python3.11", RUN_MODELS]
     environment = {**os.environ, "PYTHONPATH": str(aarch64_root / "site")}
     run = subprocess.run([*command, tmp_path], capture_output=True, text=True, timeout=EMULATION_S, env=environment)
     assert run.returncode == 0, run.stderr[-2000:]

@@ -9,7 +9,7 @@ import pytest
 from qsr_edge.bundle.backend import ConvertOptions, ModelMetadata, Pack, find_backend
 from qsr_edge.bundle.reader import read_bundle
 from qsr_edge.graph.interpreter import run_graph
-from tests.graph_builders import random_network, sample_images
+from tests.support.graph_builders import random_network, sample_images
 
 METADATA = ModelMetadata(name="network", version="1", author="tests", licence="CC0-1.0", description="random")
 SIZES = ((17, 5), (32, 24), (3, 40))

@@ -25,7 +25,7 @@ from qsr_edge.nn.config import Profile
 from qsr_edge.zoo import ZooEntry, zoo_entries
 from qsr_edge_converters.coreml import BACKEND
 from qsr_edge_converters.native_messages import quiet_sdk
-from tests.graph_builders import random_network, sample_images
+from tests.support.graph_builders import random_network, sample_images
 
 METADATA = ModelMetadata(name="network", version="1", author="tests", licence="Apache-2.0", description="random")
 IMAGES = sample_images(((1, 1), (1, 7), (17, 5), (32, 24)))

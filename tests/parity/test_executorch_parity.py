@@ -17,7 +17,7 @@ from qsr_edge.nn.config import Profile
 from qsr_edge.zoo import ZooEntry, zoo_entries
 from qsr_edge_converters import tflite
 from qsr_edge_converters.executorch import BACKEND, inspect_pte
-from tests.graph_builders import random_network, sample_images
+from tests.support.graph_builders import random_network, sample_images
 
 METADATA = ModelMetadata(name="network", version="1", author="tests", licence="Apache-2.0", description="random")
 SIZES = ((1, 1), (1, 7), (17, 5), (32, 24))

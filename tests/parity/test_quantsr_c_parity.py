@@ -21,7 +21,7 @@ from qsr_edge.errors import BackendError
 from qsr_edge.graph.interpreter import run_graph
 from qsr_edge.lowering.checkpoint import lower_checkpoint
 from qsr_edge.lowering.network import LoweredNetwork
-from tests.quantsr_c_networks import calibrated_network, noise
+from tests.support.quantsr_c_networks import calibrated_network, noise
 
 METADATA = ModelMetadata(name="network", version="1", author="tests", licence="Apache-2.0", description="random")
 IMAGES = noise((1, 1), (1, 7), (17, 5), (24, 32))

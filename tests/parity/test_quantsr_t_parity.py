@@ -18,7 +18,7 @@ from qsr_edge.bundle.backend import (
 )
 from qsr_edge.errors import BackendError
 from qsr_edge.lowering.network import LoweredNetwork
-from tests.swin_networks import lowered, random_network
+from tests.support.swin_networks import lowered, random_network
 
 METADATA = ModelMetadata(name="t", version="1", author="a", licence="MIT", description="d")
 SIZE_PX = (8, 16)

@@ -14,7 +14,8 @@ from qsr_edge.lowering.network import LoweredNetwork
 from qsr_edge.nn.config import Profile
 from qsr_edge.quant.codes import CodeRange
 from qsr_edge_converters.tflite import BACKEND, inspect_model
-from tests.graph_builders import random_network, sample_images
+from tests.support.graph_builders import random_network, sample_images
+from tests.support.paths import RUN_MODELS
 
 pytest.importorskip("ai_edge_litert", reason="the extra [tflite] is not installed")
 
@@ -165,8 +166,7 @@ def test_tflite_runtime_2_14_gives_the_golden_bytes(tmp_path: Path, tflite_runti
             [(path, _)] = write(network, tmp_path, options)
             path.rename(tmp_path / f"{name}-{storage.value}.tflite")
     np.savez(tmp_path / "images.npz", **{str(i): image for i, image in enumerate(IMAGES)})
-    script = Path(__file__).with_name("run_models.py")
-    run = subprocess.run([tflite_runtime_python, script, tmp_path], capture_output=True, text=True, timeout=300)
+    run = subprocess.run([tflite_runtime_python, RUN_MODELS, tmp_path], capture_output=True, text=True, timeout=300)
     assert run.returncode == 0, run.stderr[-2000:]
     outputs = np.load(tmp_path / "outputs.npz")
     families = {key.split("|")[2] for key in outputs.files}

@@ -18,7 +18,7 @@ from qsr_edge.nn.config import Profile
 from qsr_edge.zoo import ZooEntry, zoo_entries
 from qsr_edge_converters import installed
 from qsr_edge_converters.tosa import BACKEND
-from tests.graph_builders import random_network, sample_images
+from tests.support.graph_builders import random_network, sample_images
 
 METADATA = ModelMetadata(name="network", version="1", author="tests", licence="Apache-2.0", description="random")
 

@@ -26,7 +26,7 @@ from qsr_edge.bundle.golden import golden_image, image_sha256
 from qsr_edge.bundle.reader import read_bundle
 from qsr_edge.errors import BenchError
 from qsr_edge.runtime.upscale import load_depth
-from tests.waiting import PATIENCE_S, SimulatedTime
+from tests.support.waiting import PATIENCE_S, SimulatedTime
 
 
 def test_percentiles_are_measured_values() -> None:

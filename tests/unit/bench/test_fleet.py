@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from qsr_edge.bench import fleet
-from tests.waiting import wait_until
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.usefixtures("usual_signals")
 

@@ -18,7 +18,7 @@ from qsr_edge.bundle.reader import open_bundle
 from qsr_edge.bundle.writer import write_bundle
 from qsr_edge.errors import BenchError
 from qsr_edge_converters.executorch import ExecutorchBackend
-from tests.pte_files import pte
+from tests.support.pte_files import pte
 
 
 class Phone:

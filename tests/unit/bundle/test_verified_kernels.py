@@ -14,7 +14,7 @@ from qsr_edge.bundle.parity import compare_with_golden
 from qsr_edge.errors import ParityError
 from qsr_edge.lowering.network import LoweredNetwork
 from qsr_edge.nn.config import Profile
-from tests.graph_builders import random_network, sample_images
+from tests.support.graph_builders import random_network, sample_images
 
 
 @dataclass

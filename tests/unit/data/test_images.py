@@ -13,7 +13,7 @@ from PIL import Image, ImageCms, ImageOps
 from qsr_edge.data import decoding
 from qsr_edge.data.images import Picture, read_picture
 from qsr_edge.errors import ImageError
-from tests.pictures import JPEG_LEVELS, encoded, in_file, noise, smooth, unprivileged, unprivileged_folder
+from tests.support.pictures import JPEG_LEVELS, encoded, in_file, noise, smooth, unprivileged, unprivileged_folder
 
 FUZZ = settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 

@@ -10,7 +10,7 @@ from PIL import Image
 
 from qsr_edge.data.images import READ_SUFFIXES, WRITE_SUFFIXES, Picture, check_target, read_picture, write_picture
 from qsr_edge.errors import ImageError, OutputExistsError
-from tests.pictures import JPEG_LEVELS, in_file, noise, smooth, unprivileged, unprivileged_folder
+from tests.support.pictures import JPEG_LEVELS, in_file, noise, smooth, unprivileged, unprivileged_folder
 
 
 class TestWrite:

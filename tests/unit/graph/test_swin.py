@@ -25,7 +25,7 @@ from qsr_edge.nn.quantsr_t import QuantsrT
 from qsr_edge.nn.swin_config import STREAM_BITS, SwinConfig, foreign_pairs
 from qsr_edge.quant.codes import CodeRange
 from qsr_edge.runtime.tiler import upscale_tiled
-from tests.swin_networks import codes, lowered, random_network
+from tests.support.swin_networks import codes, lowered, random_network
 
 Int = NDArray[Any]
 INT8 = CodeRange.signed(8)

@@ -25,7 +25,7 @@ from qsr_edge.nn.checkpoint import read_checkpoint, write_checkpoint
 from qsr_edge.nn.quantsr_c import QuantsrC
 from qsr_edge.nn.quantsr_c_config import QuantsrCConfig
 from qsr_edge.training.calibration import quantsr_c_network
-from tests.official_quantsr_c import StateDict, official_forward, official_state
+from tests.support.official_quantsr_c import StateDict, official_forward, official_state
 
 # Of values up to about 1: float32 sums of some hundred products in another order.
 FLOAT_ROUNDING = 2e-6

@@ -24,8 +24,8 @@ from qsr_edge.nn.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from qsr_edge.nn.quantsr_c_config import QuantsrCConfig, nested_depths
 from qsr_edge.runtime.tiler import upscale_tiled
 from qsr_edge.training.calibration import Stage, as_codes, calibrate, quantsr_c_network, stage_images
-from tests.official_quantsr_c import official_state
-from tests.quantsr_c_networks import calibrated_network, noise
+from tests.support.official_quantsr_c import official_state
+from tests.support.quantsr_c_networks import calibrated_network, noise
 
 CASES = [
     pytest.param(scale, bits, negative, id=f"x{scale}-w{bits}a{bits}{'-negative' * negative}")

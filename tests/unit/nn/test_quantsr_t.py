@@ -13,7 +13,7 @@ from qsr_edge.nn.quantsr_t import QuantsrT
 from qsr_edge.nn.swin_config import SwinConfig, foreign_pairs, reflected_indices, relative_position_index
 from qsr_edge.nn.swinir_import import read_swinir
 from qsr_edge.training.state import checkpoint_from_network, network_from_checkpoint
-from tests.swinir_oracle import swinir_light
+from tests.support.swinir_oracle import swinir_light
 
 ORACLE_TOLERANCE = 2e-5
 """In units of an image in [0, 1]: float32 sums in another order, over some dozen operations."""

@@ -9,7 +9,7 @@ import pytest
 from qsr_edge.report.charts import timeline_chart
 from qsr_edge.report.reading import read_run
 from qsr_edge.report.svg import CHARACTER_PX, serialize
-from tests.run_folders import Plan, variant, write_run
+from tests.support.run_folders import Plan, variant, write_run
 
 
 @pytest.mark.parametrize("slowness", [1, 1.5, 2, 3, 4, 6, 10])

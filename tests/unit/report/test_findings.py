@@ -10,7 +10,7 @@ from qsr_edge.report.findings import Severity, caveats, ms, sentences, slowdown
 from qsr_edge.report.quality import mean_psnr_db, panels
 from qsr_edge.report.reading import read_run
 from qsr_edge.report.run import Run
-from tests.run_folders import HOST, SIMULATOR, Plan, photo, variant, variants, write_run
+from tests.support.run_folders import HOST, SIMULATOR, Plan, photo, variant, variants, write_run
 
 SET14 = [{"dataset": "Set14", "psnr_db": 30}]
 

@@ -16,7 +16,7 @@ from qsr_edge.report.page import render_page
 from qsr_edge.report.reading import read_run
 from qsr_edge.report.regression import compare
 from qsr_edge.report.tables import environment_table
-from tests.run_folders import PIXEL, SIMULATOR, Plan, photo, variant, variants, write_run
+from tests.support.run_folders import PIXEL, SIMULATOR, Plan, photo, variant, variants, write_run
 
 HOSTILE = "</script></style><script>alert(1)</script><img src=x onerror=alert(2)>\"'{{7*7}}"
 VOID = {"meta", "link", "img", "input", "br"}

@@ -15,7 +15,7 @@ from qsr_edge.errors import BenchError
 from qsr_edge.report.pictures import Encoded, Gallery, gather
 from qsr_edge.report.reading import read_run
 from qsr_edge.report.run import Run
-from tests.run_folders import GALAXY, Plan, photo, variant, variants, write_run
+from tests.support.run_folders import GALAXY, Plan, photo, variant, variants, write_run
 
 
 def decoded(picture: Encoded) -> NDArray[np.uint8]:

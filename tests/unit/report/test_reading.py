@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from qsr_edge.errors import BenchError
 from qsr_edge.report.reading import MAX_TEXT, read_run, text
-from tests.run_folders import GALAXY, PIXEL, Plan, photo, variant, variants, write_run
+from tests.support.run_folders import GALAXY, PIXEL, Plan, photo, variant, variants, write_run
 
 
 def rewrite(folder: Path, change: Callable[[list[dict[str, Any]]], None]) -> Path:

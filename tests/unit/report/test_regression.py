@@ -11,7 +11,7 @@ from qsr_edge.errors import BenchError
 from qsr_edge.report.reading import read_run
 from qsr_edge.report.regression import FEW_ROUNDS, Verdict, compare, ratio_interval
 from qsr_edge.report.run import Run
-from tests.run_folders import GALAXY, Plan, variant, write_run
+from tests.support.run_folders import GALAXY, Plan, variant, write_run
 
 
 def rounds(

@@ -3,12 +3,13 @@
 import importlib.util
 import json
 from collections import Counter
-from pathlib import Path
 from types import ModuleType
 
 import pytest
 
-FOLDER = Path(__file__).parents[2] / "vectors"
+from tests.support.paths import REPOSITORY
+
+FOLDER = REPOSITORY / "tests" / "vectors"
 
 
 def lines(name: str) -> list[str]:

@@ -7,7 +7,7 @@ import android.view.View;
 import android.view.Window;
 import androidx.annotation.Nullable;
 
-/** Signatures only, to compile against; tests/unit/android checks them against Android's own. */
+/** Signatures only, to compile against; tests/unit/android_harness checks them against Android's own. */
 public class Activity extends Context {
     public static final int RESULT_OK = -1;
 

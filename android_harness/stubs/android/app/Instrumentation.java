@@ -3,7 +3,7 @@ package android.app;
 import android.content.Context;
 import android.os.Bundle;
 
-/** Signatures only, to compile against; tests/unit/android checks them against Android's own. */
+/** Signatures only, to compile against; tests/unit/android_harness checks them against Android's own. */
 public class Instrumentation {
     public void onCreate(Bundle arguments) { throw new UnsupportedOperationException(); }
 

@@ -2,7 +2,7 @@ package android.app;
 
 import android.content.Context;
 
-/** Signatures only, to compile against; tests/unit/android checks them against Android's own. */
+/** Signatures only, to compile against; tests/unit/android_harness checks them against Android's own. */
 public class Notification {
     public static class Builder {
         public Builder(Context context, String channelId) { throw new UnsupportedOperationException(); }

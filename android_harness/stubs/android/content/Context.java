@@ -5,7 +5,7 @@ import android.content.res.AssetManager;
 import androidx.annotation.Nullable;
 import java.io.File;
 
-/** Signatures only, to compile against; tests/unit/android checks them against Android's own. */
+/** Signatures only, to compile against; tests/unit/android_harness checks them against Android's own. */
 public abstract class Context {
     public final <T> T getSystemService(Class<T> serviceClass) { throw new UnsupportedOperationException(); }
 

@@ -2,7 +2,7 @@ package android.graphics;
 
 import androidx.annotation.Nullable;
 
-/** Signatures only, to compile against; tests/unit/android checks them against Android's own. */
+/** Signatures only, to compile against; tests/unit/android_harness checks them against Android's own. */
 public final class Bitmap {
     public static class Config {
         public static final Config ARGB_8888 = null;

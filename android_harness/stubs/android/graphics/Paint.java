@@ -1,6 +1,6 @@
 package android.graphics;
 
-/** Signatures only, to compile against; tests/unit/android checks them against Android's own. */
+/** Signatures only, to compile against; tests/unit/android_harness checks them against Android's own. */
 public class Paint {
     public Paint() { throw new UnsupportedOperationException(); }
 

@@ -3,7 +3,7 @@ package android.media;
 import android.graphics.Rect;
 import java.nio.ByteBuffer;
 
-/** Signatures only, to compile against; tests/unit/android checks them against Android's own. */
+/** Signatures only, to compile against; tests/unit/android_harness checks them against Android's own. */
 public abstract class Image {
     public static class Plane {
         public ByteBuffer getBuffer() { throw new UnsupportedOperationException(); }

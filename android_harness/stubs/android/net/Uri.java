@@ -1,5 +1,5 @@
 package android.net;
 
-/** Signatures only, to compile against; tests/unit/android checks them against Android's own. */
+/** Signatures only, to compile against; tests/unit/android_harness checks them against Android's own. */
 public abstract class Uri {
 }

@@ -2,7 +2,7 @@ package android.os;
 
 import java.util.concurrent.Executor;
 
-/** Signatures only, to compile against; tests/unit/android checks them against Android's own. */
+/** Signatures only, to compile against; tests/unit/android_harness checks them against Android's own. */
 public final class PowerManager {
     public static final int PARTIAL_WAKE_LOCK = 1;
 

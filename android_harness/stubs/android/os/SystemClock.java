@@ -1,6 +1,6 @@
 package android.os;
 
-/** Signatures only, to compile against; tests/unit/android checks them against Android's own. */
+/** Signatures only, to compile against; tests/unit/android_harness checks them against Android's own. */
 public final class SystemClock {
     public static long elapsedRealtime() { throw new UnsupportedOperationException(); }
 }

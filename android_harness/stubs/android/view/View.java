@@ -3,7 +3,7 @@ package android.view;
 import android.content.Context;
 import android.graphics.Canvas;
 
-/** Signatures only, to compile against; tests/unit/android checks them against Android's own. */
+/** Signatures only, to compile against; tests/unit/android_harness checks them against Android's own. */
 public class View {
     public interface OnClickListener {
         void onClick(View v);

@@ -2,7 +2,7 @@ package android.view;
 
 import android.content.Context;
 
-/** Signatures only, to compile against; tests/unit/android checks them against Android's own. */
+/** Signatures only, to compile against; tests/unit/android_harness checks them against Android's own. */
 public abstract class ViewGroup extends View {
     public ViewGroup(Context context) { super(context); }
 

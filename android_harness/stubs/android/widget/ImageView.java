@@ -4,7 +4,7 @@ import android.content.Context;
 import android.graphics.Bitmap;
 import android.view.View;
 
-/** Signatures only, to compile against; tests/unit/android checks them against Android's own. */
+/** Signatures only, to compile against; tests/unit/android_harness checks them against Android's own. */
 public class ImageView extends View {
     public ImageView(Context context) { super(context); }
 

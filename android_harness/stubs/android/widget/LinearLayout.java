@@ -3,7 +3,7 @@ package android.widget;
 import android.content.Context;
 import android.view.ViewGroup;
 
-/** Signatures only, to compile against; tests/unit/android checks them against Android's own. */
+/** Signatures only, to compile against; tests/unit/android_harness checks them against Android's own. */
 public class LinearLayout extends ViewGroup {
     public static final int VERTICAL = 1;
 

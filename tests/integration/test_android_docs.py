@@ -1,0 +1,43 @@
+"""The Kotlin of docs/android.md compiles against the library, as an app's would."""
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+from tests.support.android_build import ANDROID_BUILD, NEEDS_ANDROID_BUILD
+from tests.support.paths import ANDROID_HARNESS, REPOSITORY
+
+pytestmark = NEEDS_ANDROID_BUILD
+
+ACTIVITY = """
+import android.app.Activity
+import android.graphics.Bitmap
+import android.media.Image
+import io.qsredge.android.*
+import io.qsredge.core.*
+import io.qsredge.litert.LiteRtBackend
+
+class Screen : Activity() {{
+    fun run(photo: Bitmap, image: Image, preview: Bitmap, cancel: CancelSignal, progress: (Int, Int) -> Unit) {{
+{code}
+    }}
+    val named = UpscalerOptions(budgetUs = 33_000) to YuvRange.LIMITED
+}}
+"""
+"""What the page leaves to the reader, and the options that its text names."""
+
+
+def test_the_code_of_the_page_compiles(tmp_path: Path) -> None:
+    page = (REPOSITORY / "docs" / "android.md").read_text()
+    [code] = [block for block in re.findall(r"```kotlin\n(.*?)```", page, re.DOTALL) if "QsrUpscaler(" in block]
+    source = tmp_path / "Screen.kt"
+    source.write_text(ACTIVITY.format(code=code))
+    [compiler] = ANDROID_HARNESS.glob(".toolchain/kotlin-*/bin/kotlinc")
+    bash = shutil.which("bash")
+    assert bash
+    classes = ":".join(str(ANDROID_BUILD / part) for part in ("core", "android", "stubs"))
+    command = [bash, str(compiler), "-Xjdk-release=8", "-cp", classes, "-d", str(tmp_path / "out"), str(source)]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    assert result.returncode == 0, result.stderr
+    assert (tmp_path / "out" / "Screen.class").is_file()
