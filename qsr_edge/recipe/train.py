@@ -6,6 +6,7 @@ from dataclasses import dataclass, fields
 from enum import StrEnum
 from typing import ClassVar
 
+from qsr_edge.data.degradation import Degradation
 from qsr_edge.errors import CheckpointError, RecipeError
 from qsr_edge.nn.config import ArchitectureName, NetworkConfig, Profile
 from qsr_edge.nn.registry import ARCHITECTURES
@@ -44,6 +45,7 @@ class TrainRecipe:
         batch: patches per step.
         patch_px: side of a low-resolution patch.
         permute_colours: whether each patch's colour channels are put in a random order (48 views of a patch, not 8).
+        degradation: what the inputs have been through besides reduction; held-out images are reduced only.
         learning_rate: Adam's first learning rate; falls to 1 % of it by a cosine.
         shallow_weight: weight of the loss of the one shallower depth that is drawn in each step; the deepest has 1.
         distillation: share of the shallower depth's loss that asks for the deepest depth's image, not the original.
@@ -77,6 +79,7 @@ class TrainRecipe:
     batch: int = 8
     patch_px: int = 40
     permute_colours: bool = False
+    degradation: Degradation = Degradation.NONE
     learning_rate: float = 5e-4
     shallow_weight: float = 0.5
     distillation: float = 0.5

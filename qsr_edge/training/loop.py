@@ -153,6 +153,7 @@ def _steps(
         patch_px=recipe.patch_px,
         scale=recipe.scale,
         permute_colours=recipe.permute_colours,
+        degradation=recipe.degradation,
         first=state.iteration,
         rank=world.rank,
         world=world.size,

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from qsr_edge.data.bicubic import resize_bicubic
 from qsr_edge.data.dataset import find_images
+from qsr_edge.data.degradation import BLOCK_PX, Degradation, degraded
 from qsr_edge.data.images import read_picture
 from qsr_edge.data.lmdb_folder import LmdbImage, LmdbReader, is_lmdb, lmdb_images
 from qsr_edge.errors import DatasetError
@@ -133,8 +134,11 @@ def sample_batch(
     patch_px: int,
     scale: int,
     permute_colours: bool = False,
+    degradation: Degradation = Degradation.NONE,
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Random crops with random flips and quarter turns, and the colour channels in a random order if asked for.
+
+    A degraded crop is cut out of a larger one that was degraded, so that JPEG's blocks lie anywhere in it.
 
     Returns:
         Low- and high-resolution codes (levels minus 128): (N, 3, P, P) and (N, 3, rP, rP) float32.
@@ -145,12 +149,24 @@ def sample_batch(
         pair = pairs[int(rng.integers(len(pairs)))]
         y, x = (int(rng.integers(size - patch_px + 1)) for size in pair.lr.shape[:2])
         turns, flip = int(rng.integers(4)), bool(rng.integers(2))
-        colours = rng.permutation(3) if permute_colours else slice(None)
-        for target, image, factor in ((low, pair.lr, 1), (high, pair.hr, scale)):
-            side = patch_px * factor
-            patch = np.rot90(image[y * factor :, x * factor :][:side, :side], turns)
-            target[i] = (patch[:, ::-1] if flip else patch).transpose(2, 0, 1)[colours]
+        colours = rng.permutation(3) if permute_colours else np.arange(3)
+        large = pair.hr[y * scale :, x * scale :][: patch_px * scale, : patch_px * scale, colours]
+        if degradation is Degradation.PHOTO:
+            small = _degraded_crop(pair.lr, y, x, patch_px, colours, rng)
+        else:
+            small = pair.lr[y:, x:][:patch_px, :patch_px, colours]
+        for target, crop in ((low, small), (high, large)):
+            patch = np.rot90(crop, turns)
+            target[i] = (patch[:, ::-1] if flip else patch).transpose(2, 0, 1)
     return low - IMAGE_ZERO, high - IMAGE_ZERO
+
+
+def _degraded_crop(
+    image: NDArray[np.uint8], y: int, x: int, patch_px: int, colours: NDArray[np.int64], rng: np.random.Generator
+) -> NDArray[np.uint8]:
+    top, left = (min(int(rng.integers(BLOCK_PX)), start) for start in (y, x))
+    region = image[y - top : y + patch_px + BLOCK_PX, x - left : x + patch_px + BLOCK_PX, colours]
+    return degraded(np.ascontiguousarray(region), rng)[top:, left:][:patch_px, :patch_px]
 
 
 class BatchLoader:
@@ -170,6 +186,7 @@ class BatchLoader:
         scale: int,
         first: int,
         permute_colours: bool = False,
+        degradation: Degradation = Degradation.NONE,
         ahead: int = 2,
         rank: int = 0,
         world: int = 1,
@@ -177,7 +194,13 @@ class BatchLoader:
         """Begin at iteration ``first``; ``ahead`` batches are kept ready. The other arguments are the recipe's."""
         self._seed = seed
         self._draw_batch = partial(
-            sample_batch, images, batch=batch, patch_px=patch_px, scale=scale, permute_colours=permute_colours
+            sample_batch,
+            images,
+            batch=batch,
+            patch_px=patch_px,
+            scale=scale,
+            permute_colours=permute_colours,
+            degradation=degradation,
         )
         self._rows = slice(rank * batch // world, (rank + 1) * batch // world)
         self._next = first

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from qsr_edge.data.degradation import Degradation
 from qsr_edge.errors import DatasetError
 from qsr_edge.training.cache import default_cache_folder
 from qsr_edge.training.patches import BatchLoader, TrainingImages, load_pairs, sample_batch
@@ -145,3 +146,28 @@ def test_permuted_colours_are_permuted_alike_in_both_images(folder: Path) -> Non
         assert np.array_equal(permuted_high, high[order])
         orders.add(tuple(order))
     assert len(orders) == 6
+
+
+def test_a_degraded_patch_shows_what_its_original_shows(folder: Path) -> None:
+    y, x = np.mgrid[:96, :96]
+    smooth = np.stack([x * 2, y * 2, 128 + 60 * np.sin(x / 7) * np.cos(y / 9)], axis=-1).astype(np.uint8)
+    Image.fromarray(smooth).save(folder / "smooth.png")
+    images = [pair for pair in _load(folder, None) if pair.hr.shape[0] == 96]
+    assert len(images) == 1
+    changed = 0
+    for seed in range(20):
+        clean, degraded = (
+            sample_batch(
+                images,
+                np.random.default_rng(seed),
+                batch=1,
+                patch_px=16,
+                scale=2,
+                degradation=degradation,
+            )
+            for degradation in Degradation
+        )
+        assert np.array_equal(clean[1], degraded[1])
+        changed += not np.array_equal(clean[0], degraded[0])
+        assert np.abs(clean[0] - degraded[0]).mean() < 6
+    assert changed > 10
