@@ -6,10 +6,10 @@ The exit code is 0 if the job went through; what went wrong stands in the result
 import sys
 from pathlib import Path
 
-from qsr_edge.bench.host import host_condition
-from qsr_edge.bench.job import parse_job
-from qsr_edge.bench.log import RunLog
-from qsr_edge.bench.measurement import run_job
+from qsr_edge.bench.host.device import host_condition
+from qsr_edge.bench.host.measurement import run_job
+from qsr_edge.bench.protocol.job import parse_job
+from qsr_edge.bench.protocol.log import RunLog
 from qsr_edge.errors import BenchError
 
 

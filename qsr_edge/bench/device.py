@@ -5,17 +5,14 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
 
-from qsr_edge.bench.condition import Condition
-from qsr_edge.bench.job import NOTHING_DONE, Done, Effort, Gate, Job, JobImage, JobVariant
-from qsr_edge.bench.log import Record
+from qsr_edge.bench.protocol.condition import Condition
+from qsr_edge.bench.protocol.job import NOTHING_DONE, Done, Effort, Gate, Job, JobImage, JobVariant
+from qsr_edge.bench.protocol.log import Record
+from qsr_edge.errors import BenchError
 
 
-class DeviceKind(StrEnum):
-    """Kinds of devices, as they stand in files."""
-
-    HOST = "host"
-    ANDROID = "android"
-    IOS = "ios"
+class DeviceLostError(BenchError):
+    """The connection to a device broke, or the device began anew: what was asked was not answered."""
 
 
 class Phase(StrEnum):
@@ -42,7 +39,7 @@ class DeviceInfo:
     """What a device is.
 
     Attributes:
-        kind: of the device.
+        kind: the name of its folder in :mod:`qsr_edge.bench`, such as ``android``; so it stands in files.
         id: what tells it from others: a serial number, or "host".
         name: for people.
         processor: name of the processor or SoC.
@@ -53,7 +50,7 @@ class DeviceInfo:
         build: of the system; None if it has no such name.
     """
 
-    kind: DeviceKind
+    kind: str
     id: str
     name: str
     processor: str
@@ -68,7 +65,7 @@ class DeviceInfo:
 class PlannedVariant:
     """A variant before a device gives its bundle a place.
 
-    ``bundle`` is a folder on this machine; the rest is as in :class:`qsr_edge.bench.job.JobVariant`.
+    ``bundle`` is a folder on this machine; the rest is as in :class:`qsr_edge.bench.protocol.job.JobVariant`.
     """
 
     label: str
@@ -237,7 +234,7 @@ class Device(Protocol):
         Args:
             run: id of the run.
             part: the last one that was begun.
-            received: how many of its agent's records the log has; see :func:`qsr_edge.bench.log.received_of`.
+            received: how many of its agent's records the log has; see :func:`qsr_edge.bench.protocol.log.received_of`.
             sink: takes the rest, and the pictures that belong to it.
 
         Raises:

@@ -1,86 +1,25 @@
 """Which devices there are, and the choice of one by what a person calls it."""
 
-import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 
-from qsr_edge.bench.adb import Adb, AdbDevice, ListedDevice, find_adb
-from qsr_edge.bench.android import DEFAULT_POLL_S, DEFAULT_WAIT_S, AndroidDevice
-from qsr_edge.bench.device import Device, DeviceKind, Runner
-from qsr_edge.bench.host import HostDevice
-from qsr_edge.bench.iphone import IphoneDevice
-from qsr_edge.bench.iphone_tools import find_iphone_tool
-from qsr_edge.bench.stock import BENCHMARK_MODEL, EXECUTOR_RUNNER, StockDevice
+from qsr_edge.bench.android.search import android_devices
+from qsr_edge.bench.device import Device
+from qsr_edge.bench.discovery import DeviceOptions, Found
+from qsr_edge.bench.host.device import KIND, HostDevice
+from qsr_edge.bench.host.search import host_devices
+from qsr_edge.bench.ios.search import ios_devices
 from qsr_edge.errors import BenchError
 
-HOST = "host"
+SEARCHES: tuple[Callable[[DeviceOptions], Sequence[Found]], ...] = (
+    host_devices,
+    android_devices,
+    ios_devices,
+)
+"""Every kind of device that the bench knows, by how it is searched for; a new kind adds its folder and a line here."""
+HOST = KIND
 ALL = "all"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DeviceOptions:
-    """How devices are reached.
-
-    Attributes:
-        adb: the program; None for that of ``ANDROID_HOME`` or the PATH.
-        wait_for_device_s: how long a device that vanished is waited for.
-        keep_files: whether pushed files stay on the device for the next run.
-        runner: what runs the models on a phone.
-        runner_binary: of a runner that is not the app.
-        poll_s: how often results are asked for.
-    """
-
-    adb: Path | None = None
-    wait_for_device_s: float = DEFAULT_WAIT_S
-    keep_files: bool = False
-    runner: Runner = Runner.APP
-    runner_binary: Path | None = None
-    poll_s: float = DEFAULT_POLL_S
-
-    def __post_init__(self) -> None:
-        """Refuse a runner without its binary, and the reverse."""
-        if (self.runner is not Runner.APP) != (self.runner_binary is not None):
-            raise BenchError("--runner benchmark_model and executor_runner need --runner-binary PATH, and only they do")
-        if self.runner_binary is not None and not self.runner_binary.is_file():
-            raise BenchError(f"--runner-binary {self.runner_binary}: there is no such file")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
-    """A device that was found.
-
-    Attributes:
-        kind: of it.
-        id: what tells it from others.
-        names: what it may be called by, besides its id: model, product...
-        state: ``ready``, or why it is not.
-        remedy: how it becomes ready; empty if it is.
-        device: to measure on; None if it is not ready.
-    """
-
-    kind: DeviceKind
-    id: str
-    names: tuple[str, ...]
-    state: str
-    remedy: str
-    device: Device | None
-
-    def matches(self, query: str) -> bool:
-        """Whether the query is a part of its id or of a name; cases and punctuation make no difference."""
-        return any(_plain(query) in _plain(name) for name in (self.id, *self.names))
-
-    def as_text(self) -> str:
-        """One line for a list."""
-        name = f" ({self.names[0]})" if self.names and self.names[0] else ""
-        state = f", {self.state}: {self.remedy}" if self.device is None else ""
-        return f"{self.id}{name}{state}"
-
-
-def _plain(text: str) -> str:
-    # adb writes "Pixel 8 Pro" as "Pixel_8_Pro", and "SM-G991B" as "SM_G991B".
-    return re.sub(r"[^0-9a-z]+", "_", text.casefold())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,62 +31,16 @@ class Discovery:
 
 
 def discover(options: DeviceOptions) -> Discovery:
-    """This machine, the phones that adb lists, and iPhones, whatever their state."""
-    host = HostDevice()
-    found = [Found(kind=DeviceKind.HOST, id=host.id, names=(), state="ready", remedy="", device=host)]
+    """Devices of every kind, whatever their state, in the order of :data:`SEARCHES`."""
+    found: list[Found] = []
     unseen = []
-    with ThreadPoolExecutor(2) as pool:
-        searches = [pool.submit(search, options) for search in (_android, _iphone)]
-        for search in searches:
+    with ThreadPoolExecutor(len(SEARCHES)) as pool:
+        for search in [pool.submit(search, options) for search in SEARCHES]:
             try:
                 found += search.result()
             except BenchError as error:
                 unseen.append(str(error))
     return Discovery(found=tuple(found), unseen=tuple(unseen))
-
-
-def _android(options: DeviceOptions) -> Sequence[Found]:
-    adb = Adb(find_adb(options.adb))
-    return [_android_found(adb, listed, options) for listed in adb.devices()]
-
-
-def _android_found(adb: Adb, listed: ListedDevice, options: DeviceOptions) -> Found:
-    device = None if listed.remedy else _android_device(AdbDevice(adb, listed.serial), options)
-    names = tuple(listed.values[key] for key in ("model", "product", "device") if key in listed.values)
-    return Found(
-        kind=DeviceKind.ANDROID,
-        id=listed.serial,
-        names=tuple(dict.fromkeys(names)),
-        state=listed.state if listed.remedy else "ready",
-        remedy=listed.remedy,
-        device=device,
-    )
-
-
-def _android_device(device: AdbDevice, options: DeviceOptions) -> Device:
-    phone = AndroidDevice(
-        device, wait_s=options.wait_for_device_s, keep_files=options.keep_files, poll_s=options.poll_s
-    )
-    if options.runner_binary is None:
-        return phone
-    program = BENCHMARK_MODEL if options.runner is Runner.BENCHMARK_MODEL else EXECUTOR_RUNNER
-    return StockDevice(phone, program, options.runner_binary)
-
-
-def _iphone(options: DeviceOptions) -> Sequence[Found]:
-    del options
-    tool = find_iphone_tool()
-    return [
-        Found(
-            kind=DeviceKind.IOS,
-            id=listed.udid,
-            names=tuple(name for name in (listed.name, listed.model, listed.product_type, "iPhone") if name),
-            state="not ready" if listed.remedy else "ready",
-            remedy=listed.remedy,
-            device=None if listed.remedy else IphoneDevice(tool, listed),
-        )
-        for listed in tool.listed()
-    ]
 
 
 def find_devices(query: str, options: DeviceOptions) -> tuple[Device, ...]:
@@ -169,7 +62,7 @@ def find_devices(query: str, options: DeviceOptions) -> tuple[Device, ...]:
             raise BenchError(f"--runner {options.runner.value} measures phones by adb; choose one by --device")
         return (HostDevice(),)
     discovery = discover(options)
-    phones = [one for one in discovery.found if one.kind is not DeviceKind.HOST]
+    phones = [one for one in discovery.found if one.kind != HOST]
     if query == ALL:
         ready = tuple(one.device for one in phones if one.device is not None)
         if not ready:

@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from qsr_edge.bench.log import Record
+from qsr_edge.bench.protocol.log import Record
 from qsr_edge.bench.result import RunResult
 from qsr_edge.bundle.reader import open_bundle
 from qsr_edge.bundle.writer import write_bundle

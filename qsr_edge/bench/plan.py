@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from qsr_edge import __version__
 from qsr_edge.bench.device import Device, PlannedImage, PlannedVariant, Runner
-from qsr_edge.bench.job import Effort, Gate
-from qsr_edge.bench.log import Record, done_of
+from qsr_edge.bench.protocol.job import Effort, Gate
+from qsr_edge.bench.protocol.log import Record, done_of
 from qsr_edge.bench.result import SCHEMA
 from qsr_edge.bundle.backend import find_backend, model_families, registered_backend
 from qsr_edge.bundle.manifest import Manifest

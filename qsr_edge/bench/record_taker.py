@@ -3,12 +3,10 @@
 from collections import deque
 from collections.abc import Callable, Iterable
 
-from qsr_edge.bench.adb import ConnectionLostError
-from qsr_edge.bench.device import Phase, Sink
-from qsr_edge.bench.job import NAME
-from qsr_edge.bench.link import RebootedError
-from qsr_edge.bench.log import Record, parse_record
-from qsr_edge.bench.record_form import check_agent_record
+from qsr_edge.bench.device import DeviceLostError, Phase, Sink
+from qsr_edge.bench.protocol.job import NAME
+from qsr_edge.bench.protocol.log import Record, parse_record
+from qsr_edge.bench.protocol.record_form import check_agent_record
 from qsr_edge.errors import BenchError
 
 CLOCK_JUMP_MS = 2000
@@ -102,7 +100,7 @@ class RecordTaker:
             try:
                 self._sink.output(record, self._fetch_output(name))
                 return
-            except (ConnectionLostError, RebootedError):
+            except DeviceLostError:
                 raise
             except BenchError as error:
                 problem = str(error)

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from statistics import fmean
 from typing import Any
 
-from qsr_edge.bench.log import Record
+from qsr_edge.bench.protocol.log import Record
 from qsr_edge.bench.statistics import LatencySummary, summarize
 from qsr_edge.bench.sustained import Minute, minutes_of
 from qsr_edge.errors import BenchError

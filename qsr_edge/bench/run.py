@@ -14,11 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qsr_edge.bench.device import Device, PartPlan, Phase
-from qsr_edge.bench.host import HostDevice
+from qsr_edge.bench.host.device import HostDevice
 from qsr_edge.bench.interruption import Interruption
-from qsr_edge.bench.job import Done, Effort
-from qsr_edge.bench.log import RESULTS_NAME, Record, RunLog, done_of, read_log, received_of
 from qsr_edge.bench.plan import IMAGES_FOLDER, OpenRun, open_run, runs_here, share_done
+from qsr_edge.bench.protocol.job import Done, Effort
+from qsr_edge.bench.protocol.log import RESULTS_NAME, Record, RunLog, done_of, read_log, received_of
 from qsr_edge.bench.result import evaluate_run, run_header
 from qsr_edge.data.images import write_picture
 from qsr_edge.data.picture import Picture

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from qsr_edge.bench.log import Record
+from qsr_edge.bench.protocol.log import Record
 from qsr_edge.bench.statistics import LatencySummary, summarize
 
 

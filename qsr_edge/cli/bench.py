@@ -13,15 +13,15 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from qsr_edge.bench.android import DEFAULT_WAIT_S
 from qsr_edge.bench.device import Device, Runner
-from qsr_edge.bench.devices import ALL, HOST, DeviceOptions, find_devices
+from qsr_edge.bench.devices import ALL, HOST, find_devices
+from qsr_edge.bench.discovery import DEFAULT_WAIT_S, DeviceOptions
 from qsr_edge.bench.duration import parse_duration_ms
 from qsr_edge.bench.fleet import run_fleet
-from qsr_edge.bench.job import FULL, QUICK, Gate
 from qsr_edge.bench.latency_table import check_update, update_bundles
-from qsr_edge.bench.log import RESULTS_NAME, Record, RunLog, read_log
 from qsr_edge.bench.plan import RunRequest, add_images, new_header
+from qsr_edge.bench.protocol.job import FULL, QUICK, Gate
+from qsr_edge.bench.protocol.log import RESULTS_NAME, Record, RunLog, read_log
 from qsr_edge.bench.result import RunResult, evaluate_run, result_json, run_header
 from qsr_edge.bench.run import measure_run
 from qsr_edge.bench.table import COLUMNS, average_lines, caption, depth_ratios, markdown, rows

@@ -9,9 +9,10 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from qsr_edge.bench.condition import Condition
 from qsr_edge.bench.device import DeviceInfo
-from qsr_edge.bench.devices import DeviceOptions, Found, discover
+from qsr_edge.bench.devices import discover
+from qsr_edge.bench.discovery import DeviceOptions, Found
+from qsr_edge.bench.protocol.condition import Condition
 from qsr_edge.errors import BenchError
 
 _THERMAL = ("none", "light", "moderate", "severe", "critical", "emergency", "shutdown")
@@ -39,7 +40,7 @@ def _row(found: Found) -> _Row:
 def _json(row: _Row) -> dict[str, object]:
     told = {"state": row.state, "remedy": row.remedy}
     if row.info is None or row.condition is None:
-        return {"kind": row.found.kind.value, "id": row.found.id, "names": list(row.found.names), **told}
+        return {"kind": row.found.kind, "id": row.found.id, "names": list(row.found.names), **told}
     known = {key: value for key, value in asdict(row.info).items() if value is not None}
     return {**known, "condition": row.condition.as_json(), **told}
 

@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from qsr_edge.bench.log import RESULTS_NAME, Record, read_log
-from qsr_edge.bench.record_form import check_record
+from qsr_edge.bench.protocol.log import RESULTS_NAME, Record, read_log
+from qsr_edge.bench.protocol.record_form import check_record
 from qsr_edge.bench.result import SCHEMA, VariantResult, evaluate_run
 from qsr_edge.bench.sustained import states_of, sustained_parts
 from qsr_edge.errors import BenchError

@@ -15,10 +15,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from qsr_edge.bench import host
-from qsr_edge.bench.condition import Condition
-from qsr_edge.bench.job import Effort
-from qsr_edge.bench.log import RESULTS_NAME
+from qsr_edge.bench.host import device as host
+from qsr_edge.bench.protocol.condition import Condition
+from qsr_edge.bench.protocol.job import Effort
+from qsr_edge.bench.protocol.log import RESULTS_NAME
 from qsr_edge.bundle.reader import open_bundle
 from qsr_edge.bundle.writer import write_bundle
 from qsr_edge.cli import bench

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from qsr_edge.bench.adb import Adb, AdbDevice
-from qsr_edge.bench.android import AndroidDevice
+from qsr_edge.bench.android.adb import Adb, AdbDevice
+from qsr_edge.bench.android.device import AndroidDevice
 from tests.support.waiting import PATIENCE_S
 
 if TYPE_CHECKING:

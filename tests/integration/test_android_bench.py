@@ -15,9 +15,9 @@ from pathlib import Path
 
 import pytest
 
-from qsr_edge.bench.android import AndroidDevice
-from qsr_edge.bench.job import Gate
-from qsr_edge.bench.log import RESULTS_NAME, read_log
+from qsr_edge.bench.android.device import AndroidDevice
+from qsr_edge.bench.protocol.job import Gate
+from qsr_edge.bench.protocol.log import RESULTS_NAME, read_log
 from qsr_edge.bench.run import measure_run
 from qsr_edge.errors import BenchError
 from tests.support.android_runs import (
@@ -129,7 +129,7 @@ def test_a_phone_that_does_not_come_back(
     monkeypatch: pytest.MonkeyPatch,
     at: str,
 ) -> None:
-    monkeypatch.setattr("qsr_edge.bench.android_part.RESCUE_S", 0.5)
+    monkeypatch.setattr("qsr_edge.bench.android.part.RESCUE_S", 0.5)
     one = phone()
     device = android(one, wait_s=1)
     folder = begin(tmp_path / "run", device, tiny_bundle, photo, LONG)

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from qsr_edge.bench.android import AndroidDevice
-from qsr_edge.bench.log import read_log
+from qsr_edge.bench.android.device import AndroidDevice
+from qsr_edge.bench.protocol.log import read_log
 from qsr_edge.bench.run import measure_run
 from tests.conftest import CliResult
 from tests.support.android_build import AGENT, NEEDS_ANDROID_BUILD

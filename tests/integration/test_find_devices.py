@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from qsr_edge.bench.android import AndroidDevice
+from qsr_edge.bench.android.device import AndroidDevice
 from qsr_edge.bench.device import Runner
-from qsr_edge.bench.devices import DeviceOptions, find_devices
-from qsr_edge.bench.host import HostDevice
+from qsr_edge.bench.devices import find_devices
+from qsr_edge.bench.discovery import DeviceOptions
+from qsr_edge.bench.host.device import HostDevice
 from qsr_edge.errors import BenchError
 from tests.support.phone_simulator.adb_server import AdbServer
 from tests.support.phone_simulator.models import PIXEL, SAMSUNG, XIAOMI

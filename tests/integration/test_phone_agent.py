@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from qsr_edge.bench.job import Gate, Job, JobImage, JobVariant, dump_job
+from qsr_edge.bench.protocol.job import Gate, Job, JobImage, JobVariant, dump_job
 from tests.support.phone_simulator.adb_server import AdbServer
 from tests.support.phone_simulator.agent import ACTIVITY, PACKAGE, PHONE_STATE_AGENT, PYTHON_AGENT
 from tests.support.phone_simulator.phone import Phone

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from qsr_edge.bench import stock as stock_module
-from qsr_edge.bench.android import AndroidDevice
+from qsr_edge.bench.android import stock as stock_module
+from qsr_edge.bench.android.device import AndroidDevice
+from qsr_edge.bench.android.stock import BENCHMARK_MODEL, EXECUTOR_RUNNER, StockDevice, StockProgram
 from qsr_edge.bench.device import PartPlan, Phase, PlannedVariant
-from qsr_edge.bench.job import Effort, Gate
-from qsr_edge.bench.log import Record
-from qsr_edge.bench.stock import BENCHMARK_MODEL, EXECUTOR_RUNNER, StockDevice, StockProgram
+from qsr_edge.bench.protocol.job import Effort, Gate
+from qsr_edge.bench.protocol.log import Record
 from qsr_edge.errors import BenchError
 from tests.support.phone_simulator.phone import Phone
 from tests.support.waiting import SimulatedTime

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from qsr_edge.bench.android import AndroidDevice
-from qsr_edge.bench.job import Effort, Gate
-from qsr_edge.bench.log import RESULTS_NAME, Record, RunLog, read_log
+from qsr_edge.bench.android.device import AndroidDevice
 from qsr_edge.bench.plan import RunRequest, add_images, new_header
+from qsr_edge.bench.protocol.job import Effort, Gate
+from qsr_edge.bench.protocol.log import RESULTS_NAME, Record, RunLog, read_log
 from qsr_edge.bench.result import evaluate_run
 from qsr_edge.bench.run import measure_run
 from qsr_edge.errors import BenchError

@@ -4,10 +4,10 @@ import json
 import sys
 from pathlib import Path
 
-from qsr_edge.bench.condition import Condition
-from qsr_edge.bench.job import parse_job
-from qsr_edge.bench.log import RunLog
-from qsr_edge.bench.measurement import run_job
+from qsr_edge.bench.host.measurement import run_job
+from qsr_edge.bench.protocol.condition import Condition
+from qsr_edge.bench.protocol.job import parse_job
+from qsr_edge.bench.protocol.log import RunLog
 
 
 def main(job_path: str, state_path: str) -> int:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from qsr_edge.bench.log import done_of, received_of
+from qsr_edge.bench.protocol.log import done_of, received_of
 from qsr_edge.bench.result import SCHEMA, evaluate_run, result_json
 from qsr_edge.bench.table import average_lines, caption, markdown
 

@@ -8,12 +8,12 @@ import pytest
 
 pytest.importorskip("flatbuffers", reason="the extra [tflite] is not installed")
 
-from qsr_edge.bench.android import KERNEL_FAMILIES
-from qsr_edge.bench.condition import Condition
-from qsr_edge.bench.device import DeviceInfo, DeviceKind, PartEnd, PartPlan, Sink
-from qsr_edge.bench.job import Effort
+from qsr_edge.bench.android.device import KERNEL_FAMILIES
+from qsr_edge.bench.android.stock import EXECUTOR_RUNNER
+from qsr_edge.bench.device import DeviceInfo, PartEnd, PartPlan, Sink
 from qsr_edge.bench.plan import RunRequest, new_header
-from qsr_edge.bench.stock import EXECUTOR_RUNNER
+from qsr_edge.bench.protocol.condition import Condition
+from qsr_edge.bench.protocol.job import Effort
 from qsr_edge.bundle.reader import open_bundle
 from qsr_edge.bundle.writer import write_bundle
 from qsr_edge.errors import BenchError
@@ -27,7 +27,7 @@ class Phone:
     id = "phone"
 
     def describe(self) -> DeviceInfo:
-        return DeviceInfo(kind=DeviceKind.ANDROID, id=self.id, name="p", processor="p", system="s", cores=1)
+        return DeviceInfo(kind="android", id=self.id, name="p", processor="p", system="s", cores=1)
 
     def condition(self) -> Condition:
         return Condition()

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 
 from qsr_edge.bench import run
-from qsr_edge.bench.condition import Condition
-from qsr_edge.bench.device import DeviceInfo, DeviceKind, PartEnd, PartPlan, Phase, Sink
-from qsr_edge.bench.job import Effort
-from qsr_edge.bench.log import RESULTS_NAME, RunLog, read_log
+from qsr_edge.bench.device import DeviceInfo, PartEnd, PartPlan, Phase, Sink
 from qsr_edge.bench.plan import RunRequest, add_images, new_header
+from qsr_edge.bench.protocol.condition import Condition
+from qsr_edge.bench.protocol.job import Effort
+from qsr_edge.bench.protocol.log import RESULTS_NAME, RunLog, read_log
 from qsr_edge.bench.result import evaluate_run
 from qsr_edge.bench.run import MAX_FRUITLESS_PARTS, measure_run
 from qsr_edge.data.images import write_picture
@@ -34,9 +34,7 @@ class LossyDevice:
     asked: list[tuple[str, ...]] = field(default_factory=list)
 
     def describe(self) -> DeviceInfo:
-        return DeviceInfo(
-            kind=DeviceKind.ANDROID, id=self.id, name=self.id, processor="p", system="s", cores=1, simulator=True
-        )
+        return DeviceInfo(kind="android", id=self.id, name=self.id, processor="p", system="s", cores=1, simulator=True)
 
     def condition(self) -> Condition:
         return Condition()

@@ -1,0 +1,1 @@
+"""Android phones by adb: measured by the benchmark app, or by the runtimes' own programs."""

@@ -1,0 +1,186 @@
+"""An iPhone as a device, by the same job and records as every other; what differs is how files come and go.
+
+Never run on an iPhone so far; see :mod:`qsr_edge.bench.ios.tools`. Paths of the job are below the app's Documents.
+"""
+
+import shutil
+import tempfile
+import time
+from pathlib import Path, PurePosixPath
+
+from qsr_edge.bench.device import DeviceInfo, PartEnd, PartPlan, Phase, Sink
+from qsr_edge.bench.ios.tools import IphoneListed, IphoneTool
+from qsr_edge.bench.protocol.condition import Condition
+from qsr_edge.bench.protocol.job import dump_job
+from qsr_edge.bench.record_taker import RecordTaker
+from qsr_edge.bundle.manifest import MANIFEST_NAME, parse_manifest
+from qsr_edge.errors import BenchError
+
+KIND = "ios"
+KERNEL_FAMILIES = {"coreml": ("coreml", "coreml-cpu")}
+"""Those of the app, by the back end's name; the default first."""
+POLL_S = 3.0
+SILENT_S = 300.0
+
+
+class IphoneDevice:
+    """One iPhone or iPad.
+
+    Args:
+        tool: the program that reaches it.
+        listed: what the tool says of it.
+        poll_s: how often results are asked for.
+    """
+
+    def __init__(self, tool: IphoneTool, listed: IphoneListed, *, poll_s: float = POLL_S) -> None:
+        self._tool = tool
+        self._listed = listed
+        self._poll_s = poll_s
+        # Whether the phone may hold results that were not fetched.
+        self._unread = False
+
+    @property
+    def id(self) -> str:
+        """The UDID."""
+        return self._listed.udid
+
+    def describe(self) -> DeviceInfo:
+        """What the tool lists; the number of cores is not told."""
+        listed = self._listed
+        return DeviceInfo(
+            kind=KIND,
+            id=listed.udid,
+            name=listed.model or listed.name,
+            processor=listed.product_type or "unknown",
+            system=f"iOS {listed.version or '?'}",
+            cores=0,
+            architecture="arm64",
+            build=listed.build or None,
+        )
+
+    def condition(self) -> Condition:
+        """Nothing is told from outside; the app's own records have its thermal state and battery."""
+        return Condition()
+
+    def kernel_families(self, target: str) -> tuple[str, ...]:
+        """Core ML with all compute units, or on the CPU alone."""
+        families = KERNEL_FAMILIES.get(target)
+        if families is None:
+            raise BenchError(f"{self.id}: the iPhone's app runs no {target} bundles; convert for coreml")
+        return families
+
+    def run_part(self, plan: PartPlan, sink: Sink) -> PartEnd:
+        """Push everything, start the app, copy its results again and again until they end."""
+        with tempfile.TemporaryDirectory(prefix="qsr-edge-iphone-") as name:
+            scratch = Path(name)
+            job = _stage(plan, scratch / _folder(plan.run).name)
+            sink.status("pushing")
+            self._tool.push(self.id, scratch / _folder(plan.run).name)
+            results = _Results(plan.run, plan.part, self._taker(plan.run, plan.part, sink, scratch))
+            pid = self._tool.launch(self.id, ["--job", str(job)])
+            self._unread = True
+            try:
+                end = self._follow(results, sink, pid, scratch)
+            except KeyboardInterrupt:
+                try:
+                    self._tool.stop(self.id, pid)
+                    self._poll(results, scratch)
+                    self._unread = False
+                except BenchError as error:
+                    sink.fault(Phase.MEASURE, f"what came last could not be fetched: {error}")
+                raise
+            self._unread = False
+            return end
+
+    def collect(self, run: str, part: int, received: int, sink: Sink) -> None:
+        """Fetch what the part has measured and the log does not have."""
+        if part < 1:
+            return
+        with tempfile.TemporaryDirectory(prefix="qsr-edge-iphone-") as name:
+            taker = self._taker(run, part, sink, Path(name), skip=received)
+            self._unread = True
+            self._poll(_Results(run, part, taker), Path(name))
+            self._unread = False
+
+    def clean(self, run: str) -> None:
+        """Have the app remove the run's folder, once all is fetched: no tool can remove one from outside."""
+        if self._unread:
+            raise BenchError(f"{self.id}: its results and files stay on it; --resume fetches them and cleans up")
+        self._tool.launch(self.id, ["--clean", run])
+
+    def _taker(self, run: str, part: int, sink: Sink, scratch: Path, *, skip: int = 0) -> RecordTaker:
+        def fetch(name: str) -> bytes:
+            target = scratch / "output.rgb"
+            if not self._tool.pull(self.id, _folder(run) / "outputs" / name, target):
+                raise BenchError(f"{self.id}: the picture {name} cannot be fetched")
+            return target.read_bytes()
+
+        return RecordTaker(f"results-{part}.jsonl", sink, fetch, skip=skip)
+
+    def _poll(self, results: "_Results", scratch: Path) -> bool:
+        """Hand on whole lines that are new; whether there were any."""
+        target = scratch / "results.jsonl"
+        path = _folder(results.run) / f"results-{results.part}.jsonl"
+        content = target.read_bytes() if self._tool.pull(self.id, path, target) else b""
+        begin, whole = results.offset, content.rfind(b"\n") + 1
+        if whole > begin:
+            results.taker.add(content[begin:whole].splitlines())
+            results.offset = whole
+        results.taker.hand_on()
+        return whole > begin
+
+    def _follow(self, results: "_Results", sink: Sink, pid: int, scratch: Path) -> PartEnd:
+        taker, news = results.taker, time.monotonic()
+        while True:
+            running = self._tool.is_running(self.id, pid)
+            any_new = self._poll(results, scratch)
+            if taker.end is not None:
+                return PartEnd(complete=taker.end.get("complete") is True, reason=str(taker.end.get("reason", "")))
+            if any_new:
+                news = time.monotonic()
+            elif not running or time.monotonic() - news > SILENT_S:
+                reason = taker.error or "the app was ended by the system or by somebody, or hangs"
+                sink.fault(Phase.MEASURE, reason)
+                return PartEnd(complete=False, reason=reason, again=taker.measured)
+            time.sleep(self._poll_s)
+
+
+class _Results:
+    """What was handed on of a part's results file."""
+
+    def __init__(self, run: str, part: int, taker: RecordTaker) -> None:
+        self.run = run
+        self.part = part
+        self.taker = taker
+        self.offset = 0
+
+
+def _folder(run: str) -> PurePosixPath:
+    return PurePosixPath(f"qsr-edge-{run}")
+
+
+def _stage(plan: PartPlan, folder: Path) -> PurePosixPath:
+    """Lay out on this machine what the app's Documents are to hold; the job's path there."""
+    there = PurePosixPath("/") / _folder(plan.run)
+    bundles: dict[Path, str] = {}
+    for variant in plan.variants:
+        if variant.bundle not in bundles:
+            name = f"bundle-{len(bundles)}"
+            bundles[variant.bundle] = str(there / name)
+            manifest = parse_manifest((variant.bundle / MANIFEST_NAME).read_bytes(), str(variant.bundle))
+            for path in (MANIFEST_NAME, *(entry.path for entry in manifest.files)):
+                (folder / name / path).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(variant.bundle / path, folder / name / path)
+    images: dict[str, str] = {}
+    for index, image in enumerate(plan.images):
+        (folder / "images").mkdir(exist_ok=True)
+        shutil.copyfile(image.path, folder / "images" / f"{index}.rgb")
+        images[image.name] = str(there / "images" / f"{index}.rgb")
+    job = plan.job(
+        bundles=bundles,
+        images=images,
+        results=str(there / f"results-{plan.part}.jsonl"),
+        outputs=str(there / "outputs"),
+    )
+    (folder / f"job-{plan.part}.json").write_bytes(dump_job(job))
+    return there / f"job-{plan.part}.json"
