@@ -87,9 +87,9 @@ $(VENV)/.stamp-demo: $(VENV)/.stamp-venv pyproject.toml
 	@touch $@
 
 $(VENV)/.stamp-dev: $(VENV)/.stamp-venv pyproject.toml
-	@echo "Installing $(TORCH), $(TOSA) and qsr-edge[coreml,executorch,report,tflite,train,dev] into $(VENV)"
+	@echo "Installing $(TORCH), $(TOSA) and qsr-edge[coreml,executorch,heif,report,tflite,train,dev] into $(VENV)"
 	@$(BIN)/python $(PIP_INSTALL) '$(TORCH)'
-	@$(BIN)/python $(PIP_INSTALL) -e '.[coreml,executorch,report,tflite,train,dev]'
+	@$(BIN)/python $(PIP_INSTALL) -e '.[coreml,executorch,heif,report,tflite,train,dev]'
 	@$(BIN)/python $(PIP_INSTALL) --no-deps '$(TOSA)'
 	@touch $@ $(VENV)/.stamp-demo
 

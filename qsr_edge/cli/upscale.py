@@ -159,7 +159,7 @@ def plan_targets(inputs: tuple[Path, ...], output: Path, scale: int, *, folder: 
 
 
 def _upscale_file(model: LoadedDepth, source: Path, target: Path, *, tile_px: int, force: bool) -> Upscaled:
-    picture = read_picture(source)
+    picture = read_picture(source, native=True)
     check_target(target, translucent=picture.translucent, overwrite=force)
     height, width = picture.rgb.shape[:2]
     console = Console(stderr=True)

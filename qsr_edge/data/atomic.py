@@ -3,24 +3,26 @@
 import contextlib
 import os
 import secrets
+from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 _KEPT_NAME_LENGTH = 40
 """How much of a file's name its temporary name keeps: file systems bound names at 255 bytes."""
 
 
-def atomic_write(path: Path, content: bytes) -> None:
-    """Write ``content`` to a temporary name beside ``path``, flush it to the disk, then rename it.
+@contextlib.contextmanager
+def atomic_open(path: Path) -> Iterator[BinaryIO]:
+    """Open a temporary name beside ``path`` for writing; at the end it is flushed to the disk and renamed.
 
     Raises:
-        OSError: naming ``path``, if the folder is missing, not writable, or the disk is full; the temporary file is
-            removed.
+        OSError: naming ``path``, if the folder is missing, not writable, or the disk is full. The temporary file is
+            removed then, as after any exception.
     """
     temporary = path.with_name(f".{path.name[:_KEPT_NAME_LENGTH]}.{secrets.token_hex(8)}.tmp")
     try:
-        handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
+        with temporary.open("x+b") as file:
+            yield file
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
@@ -31,3 +33,9 @@ def atomic_write(path: Path, content: bytes) -> None:
         with contextlib.suppress(OSError):
             temporary.unlink()
         raise
+
+
+def atomic_write(path: Path, content: bytes) -> None:
+    """Write ``content`` as a file that appears when it is complete; errors as :func:`atomic_open`."""
+    with atomic_open(path) as file:
+        file.write(content)

@@ -1,246 +1,283 @@
-"""From an open image file to 8-bit sRGB arrays: depth, palette, transparency, colour profile and orientation."""
+"""An image file as one picture or as a row of frames, read one at a time."""
 
-import re
-import sys
+import importlib.util
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from enum import StrEnum
 from io import BytesIO
-from typing import IO
+from typing import IO, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import ExifTags, Image, ImageCms, ImageFile, TiffImagePlugin
+from PIL import Image, ImageFile
 
-from qsr_edge.data.picture import Picture
+from qsr_edge.data.colour import fault_of_profile, is_rgb_profile, profile_error, srgb_profile, to_srgb
+from qsr_edge.data.file_facts import FileFacts, facts_of
+from qsr_edge.data.jpeg_reading import with_its_end
+from qsr_edge.data.picture import SRGB, ColourSpace, Metadata, Picture, split_16_bits
+from qsr_edge.data.png_reading import SIGNATURE as PNG_SIGNATURE
+from qsr_edge.data.png_reading import read_png
+from qsr_edge.data.samples import depth_bits, eight_bit, sixteen_bit
 from qsr_edge.errors import ImageError
 
 # An 8K picture has half of this. Above, a file of a few kilobytes could ask for gigabytes of memory.
 MAX_PIXELS = 8192 * 8192
 
-# Nothing else: Pillow knows formats that start other programs (EPS) or hold no picture of their own.
-_FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "GIF", "PPM")
+Sample = TypeVar("Sample", bound=np.generic)
 
-_AS_8_BIT = "save it with 8 bits per channel, as PNG"
+_JPEG_SIGNATURE = b"\xff\xd8\xff"
 
-# EXIF 2.32, tag 0x0112: what makes the stored rows and columns upright.
-_UPRIGHT = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
+# ISO 23000-22, 10: brands of HEIC and of other pictures in a HEIF container.
+_HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 
-# TIFF 6.0 tags.
-_BITS_PER_SAMPLE = 258
-_PHOTOMETRIC = 262
-_PLANAR_CONFIGURATION = 284
-_WHITE_IS_ZERO = 0
-_CHUNKY = 1
 
-# Pillow decodes 16-bit colour to its high bytes. Read with the other byte order, the same data gives the low bytes.
-_BIG_ENDIAN_NATIVE = sys.byteorder == "big"
-_LOW_BYTES = {"B": "L", "L": "B", "N": "L" if _BIG_ENDIAN_NATIVE else "B"}
-_DEEP_COLOUR = re.compile(r"(RGB|RGBA);16([BLN])")
+class FileKind(StrEnum):
+    """Kinds of image files that are read, by Pillow's names."""
 
-# ICC.1:2022, 7.2.1: where the profile's header names the colour space of the pixels.
-_PROFILE_SPACE = slice(16, 20)
+    PNG = "PNG"
+    JPEG = "JPEG"
+    WEBP = "WEBP"
+    TIFF = "TIFF"
+    BMP = "BMP"
+    GIF = "GIF"
+    PPM = "PPM"
+    AVIF = "AVIF"
+    HEIF = "HEIF"
 
-# A conversion that moves no colour by more than this is rounding noise: the profile is sRGB, whatever its name.
-_PROFILE_NOISE_LEVELS = 1
-_GRID_LEVELS = np.linspace(0, 255, 18).round().astype(np.uint8)
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Frame:
+    """One frame of an animation, whole as it is shown, or one page; ``duration_ms`` is 0 for a page."""
+
+    picture: Picture
+    duration_ms: float = 0.0
+
+
+class PictureFile:
+    """An open image file.
+
+    Attributes:
+        kind: what it is.
+        size_px: (width, height), upright; of the first page, if there are several.
+        frame_count: frames or pages; 1 for a picture.
+        loops: how often an animation plays, 0 for ever.
+        hidden_first: whether the first frame is no part of the animation, but shown where animations are not (APNG).
+        notes: what was left out so far, one line each, without the file's name.
+    """
+
+    def __init__(self, file: IO[bytes], *, native: bool) -> None:
+        """Read the header.
+
+        Args:
+            file: at its beginning, and seekable; it must stay open.
+            native: keep the file's colour space, 16 bits and metadata; otherwise 8-bit sRGB without metadata.
+
+        Raises:
+            ImageError: if the picture is too large or has no pixels; the message does not name the file.
+            Exception: of any kind, from Pillow, if the file is damaged.
+        """
+        self._native = native
+        self._facts: FileFacts | None = None
+        self.notes: list[str] = []
+        begin = file.read(16)
+        file.seek(0)
+        if begin.startswith(PNG_SIGNATURE):
+            pixels, self._facts = read_png(file.read())
+            file = BytesIO(pixels)
+        elif begin.startswith(_JPEG_SIGNATURE):
+            file, notes = with_its_end(file)
+            self.notes += notes
+        self._file = file
+        self._image = image = _open(file, begin)
+        _check_size(image)
+        # An MPO is a camera's JPEG followed by previews; HEIF, a main picture and others.
+        self.kind = FileKind.JPEG if image.format == "MPO" else FileKind(str(image.format))
+        one = image.format == "MPO" or self.kind == FileKind.HEIF or not getattr(image, "is_animated", False)
+        self.frame_count = 1 if one else int(getattr(image, "n_frames", 1))
+        self.hidden_first = not one and bool(getattr(image, "default_image", False))
+        self.loops = _loops(image)
+        self.size_px = image.size if (self._facts or facts_of(image)).orientation < 5 else image.size[::-1]
+
+    def frames(self) -> Iterator[Frame]:
+        """Every frame or page in turn, one in memory at a time.
+
+        Raises:
+            ImageError: if a frame cannot be converted without damage; the message does not name the file.
+            Exception: of any kind, from Pillow, if the file is damaged.
+        """
+        for index in range(self.frame_count):
+            if index:
+                self._image.seek(index)
+                _check_size(self._image)
+            picture = self._picture()
+            yield Frame(picture=picture, duration_ms=float(self._image.info.get("duration", 0) or 0))
+
+    def close(self) -> None:
+        """Release what was read; the file itself stays open."""
+        self._image.close()
+
+    def _picture(self) -> Picture:
+        image = self._image
+        colour: Image.Image | NDArray[np.uint16]
+        alpha: Image.Image | NDArray[np.uint16] | None
+        colour, alpha = sixteen_bit(self._file, image) if depth_bits(image) > 8 else eight_bit(image)
+        # After loading: metadata may follow the pixels.
+        facts = self._facts or facts_of(image)
+        self._note(facts.notes)
+        if self._native:
+            colour, space = self._in_own_space(colour, facts.space)
+            metadata = facts.metadata
+        else:
+            if facts.unread_profile:
+                raise profile_error("not readable")
+            colour = _in_srgb(colour, facts.space)
+            space, metadata = SRGB, Metadata()
+        return _assembled(colour, alpha, facts.orientation, space, metadata, native=self._native)
+
+    def _in_own_space(
+        self, colour: Image.Image | NDArray[np.uint16], space: ColourSpace
+    ) -> tuple[Image.Image | NDArray[np.uint16], ColourSpace]:
+        """The pixels as they are, if their space can be written again; else in sRGB."""
+        mode = _mode(colour)
+        profile = space.profile
+        if profile and (fault := fault_of_profile(profile, mode)):
+            self._note([f"the colour profile is left out: {fault}"])
+            profile = None
+        if mode == "CMYK":
+            assert isinstance(colour, Image.Image)
+            converted = to_srgb(colour, profile) if profile else colour.convert("RGB")
+            return converted, ColourSpace(profile=srgb_profile())
+        if profile and mode == "L" and is_rgb_profile(profile):
+            # No format may say what one channel means by a profile of three. Untagged grey is read with sRGB's curve.
+            if not isinstance(colour, Image.Image):
+                self._note(["16-bit grey with a profile of RGB was converted to 8-bit sRGB"])
+                colour = Image.fromarray(split_16_bits(colour)[0])
+            return to_srgb(colour, profile).getchannel(0) if mode == "L" else colour, SRGB
+        return colour, ColourSpace(profile=profile, png_chunks=() if profile else space.png_chunks)
+
+    def _note(self, notes: list[str] | tuple[str, ...]) -> None:
+        self.notes += [note for note in notes if note not in self.notes]
 
 
 def decode(file: IO[bytes]) -> Picture:
-    """Decode an open file.
+    """The one picture of an open file, in 8-bit sRGB.
 
     Raises:
         ImageError: if the picture is too large, has several frames or cannot be converted without damage; the message
             does not name the file.
         Exception: of any kind, from Pillow, if the file is damaged.
     """
+    return one_picture(PictureFile(file, native=False))
+
+
+def one_picture(opened: PictureFile) -> Picture:
+    """The picture of a file that holds one.
+
+    Raises:
+        ImageError: if it holds several; and as :meth:`PictureFile.frames`.
+    """
+    if opened.frame_count > 1:
+        raise ImageError(f"has {opened.frame_count} frames or pages; save the one that you want as a file of its own")
+    (frame,) = opened.frames()
+    return frame.picture
+
+
+def _open(file: IO[bytes], begin: bytes) -> ImageFile.ImageFile:
+    # Nothing but these: Pillow knows formats that start other programs (EPS) or hold no picture of their own.
+    formats: tuple[FileKind, ...] = tuple(kind for kind in FileKind if kind != FileKind.HEIF)
+    if begin[4:8] == b"ftyp" and begin[8:12] in _HEIF_BRANDS:
+        if importlib.util.find_spec("pillow_heif") is None:
+            raise ImageError("is a HEIC picture, which needs a package more; install it: pip install 'qsr-edge[heif]'")
+        import pillow_heif
+
+        pillow_heif.register_heif_opener(thumbnails=False)
+        formats = (FileKind.HEIF,)
     try:
-        with Image.open(file, formats=_FORMATS) as image:
-            _check_header(image)
-            if image.format == "PNG":
-                # Pillow's decoder ignores the checksums of the pixel data: a flipped bit could pass. This checks them.
-                image.verify()
+        return Image.open(file, formats=formats)
     except Image.DecompressionBombError:
         raise ImageError(f"has more than {MAX_PIXELS} pixels; cut it into parts") from None
 
-    with Image.open(file, formats=_FORMATS) as image:
-        colour, alpha = _sixteen_bit(file, image) if _depth_bits(image) > 8 else _eight_bit(image)
-        # After loading: metadata may follow the pixels. Of TIFF, Pillow turns the pixels itself.
-        orientation = 1 if image.format == "TIFF" else image.getexif().get(ExifTags.Base.Orientation, 1)
-        profile = image.info.get("icc_profile")
-        if "icc_profile" in image.info and not isinstance(profile, bytes):
-            raise _profile_error("not readable")
 
-    grey = colour.mode == "L"
-    if profile:
-        colour = _to_srgb(colour, profile)
-    elif not grey:
-        colour = colour.convert("RGB")
-    if orientation in _UPRIGHT:
-        colour = colour.transpose(_UPRIGHT[orientation])
-        alpha = None if alpha is None else alpha.transpose(_UPRIGHT[orientation])
-
-    rgb = np.array(colour)
-    if grey:
-        rgb = np.repeat(rgb.reshape(*rgb.shape[:2], -1)[:, :, :1], 3, axis=2)
-    return Picture(rgb=rgb, alpha=None if alpha is None else np.array(alpha), grey=grey)
-
-
-def _check_header(image: ImageFile.ImageFile) -> None:
+def _check_size(image: ImageFile.ImageFile) -> None:
     width, height = image.size
     if width < 1 or height < 1:
         raise ImageError(f"has no pixels ({width}x{height}); get the file again")
     if width * height > MAX_PIXELS:
         raise ImageError(f"has {width}x{height} pixels, more than {MAX_PIXELS}; cut it into parts")
-    # An MPO is a camera's JPEG followed by previews.
-    if image.format != "MPO" and getattr(image, "is_animated", False):
-        frames = getattr(image, "n_frames", 0)
-        raise ImageError(f"has {frames} frames or pages; save the one that you want as a file of its own")
 
 
-def _raw_modes(image: ImageFile.ImageFile) -> set[str]:
-    """How the samples lie in the file, in Pillow's terms; one for each tile."""
-    modes = set()
-    for tile in image.tile:
-        mode = tile.args[0] if isinstance(tile.args, tuple) and tile.args else tile.args
-        modes.add(mode if isinstance(mode, str) else "")
-    return modes
+def _loops(image: ImageFile.ImageFile) -> int:
+    """How often an animation plays, 0 for ever.
+
+    A GIF tells how often it is repeated, and without that it plays once; libwebp's gif2webp and browsers count so too.
+    """
+    told = image.info.get("loop")
+    if image.format == "GIF":
+        return 1 if told is None else int(told) + 1 if told else 0
+    return int(told or 0)
 
 
-def _depth_bits(image: ImageFile.ImageFile) -> int:
-    """Bits per channel, or 16 for what is read as 16 bits."""
-    if isinstance(image, TiffImagePlugin.TiffImageFile):
-        return max((int(bits) for bits in image.tag_v2.get(_BITS_PER_SAMPLE, (1,))), default=1)
-    if image.mode in ("I", "F") or image.mode.startswith("I;16"):
-        return 16
-    return 16 if image.format == "PNG" and any(";16" in mode for mode in _raw_modes(image)) else 8
+def _mode(colour: Image.Image | NDArray[np.uint16]) -> str:
+    if isinstance(colour, Image.Image):
+        return colour.mode
+    return "L" if colour.ndim == 2 else "RGB"
 
 
-def _eight_bit(image: ImageFile.ImageFile) -> tuple[Image.Image, Image.Image | None]:
-    """Load 8 bits per channel: (mode L, RGB or CMYK; mode L)."""
-    if image.mode not in ("1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr"):
-        raise ImageError(f"has colours of the kind {image.mode}; save it as RGB, as PNG")
-    grey = image.mode in ("1", "L", "LA", "La")
-    raw_modes = _raw_modes(image)
-    image.load()
-    if not image.has_transparency_data:
-        return (image.copy() if image.mode == "CMYK" else image.convert("L" if grey else "RGB")), None
-    transparent = image.info.get("transparency")
-    if image.mode in ("1", "L") and isinstance(transparent, int):
-        # PNG, 11.3.2.1: the level is given in the file's bit depth. Pillow scales the pixels to 8 bits, but not this
-        # (of one bit, some versions do).
-        if image.mode == "1":
-            transparent = 255 if transparent else 0
-        else:
-            transparent *= 85 if "L;2" in raw_modes else 17 if "L;4" in raw_modes else 1
-        level = image.convert("L")
-        return level, level.point([0 if each == transparent else 255 for each in range(256)])
-    *colours, alpha = image.convert("LA" if grey else "RGBA").split()
-    return Image.merge("L" if grey else "RGB", colours), alpha
+def _in_srgb(colour: Image.Image | NDArray[np.uint16], space: ColourSpace) -> Image.Image:
+    """8 bits: mode L, if there is no profile, or RGB."""
+    if not isinstance(colour, Image.Image):
+        colour = Image.fromarray(split_16_bits(colour)[0])
+    if space.profile:
+        grey = colour.mode == "L"
+        converted = to_srgb(colour, space.profile)
+        return converted.getchannel(0) if grey else converted
+    return colour if colour.mode == "L" else colour.convert("RGB")
 
 
-def _sixteen_bit(file: IO[bytes], image: ImageFile.ImageFile) -> tuple[Image.Image, Image.Image | None]:
-    """Load 16 bits per channel and round to 8: (mode L or RGB; mode L)."""
-    samples = _samples(file, image)
-    channels = samples.shape[2]
-    transparent = image.info.get("transparency")
-    alpha = None
-    if channels in (2, 4):
-        alpha = _rounded(samples[:, :, -1])
-        samples = samples[:, :, :-1]
-    elif transparent is not None:
-        alpha = np.where((samples == np.array(transparent)).all(axis=2), 0, 255).astype(np.uint8)
-    colour = _rounded(samples[:, :, 0] if samples.shape[2] == 1 else samples)
-    return Image.fromarray(colour), None if alpha is None else Image.fromarray(alpha)
-
-
-def _samples(file: IO[bytes], image: ImageFile.ImageFile) -> NDArray[np.uint16]:
-    """(H, W, C) uint16; C is 1 for grey, 2 for grey and alpha, 3 or 4."""
-    raw_modes = _raw_modes(image)
-    raw_mode = raw_modes.pop() if len(raw_modes) == 1 else ""
-    white_is_zero = False
-    if isinstance(image, TiffImagePlugin.TiffImageFile):
-        bits = set(image.tag_v2.get(_BITS_PER_SAMPLE, (1,)))
-        if bits != {16} or image.tag_v2.get(_PLANAR_CONFIGURATION, _CHUNKY) != _CHUNKY or image.mode == "I":
-            raise ImageError(f"has {max(bits)} bits per channel in a layout that is not supported; {_AS_8_BIT}")
-        white_is_zero = image.tag_v2.get(_PHOTOMETRIC) == _WHITE_IS_ZERO
-
-    if image.mode.startswith("I;16") or image.mode == "I":
-        image.load()
-        grey = np.asarray(image)
-        if grey.min() < 0 or grey.max() > 0xFFFF:
-            raise ImageError(f"has grey levels from {grey.min()} to {grey.max()}, beyond 16 bits; {_AS_8_BIT}")
-        grey = grey.astype(np.uint16)
-        return (0xFFFF - grey if white_is_zero else grey)[:, :, np.newaxis]
-
-    if raw_mode == "LA;16B":
-        # Read as four 8-bit channels, the bytes come as they are: grey high and low, alpha high and low.
-        data = _load_as(image, "RGBA")
-        return _joined(data[:, :, 0::2], data[:, :, 1::2])
-
-    match = _DEEP_COLOUR.fullmatch(raw_mode)
-    if match is None:
-        raise ImageError(f"has {image.mode} pixels of more than 8 bits, which is not supported; {_AS_8_BIT}")
-    high = _load_as(image, raw_mode)
-    with Image.open(file, formats=_FORMATS) as again:
-        low = _load_as(again, f"{match[1]};16{_LOW_BYTES[match[2]]}")
-    return _joined(high, low)
-
-
-def _load_as(image: ImageFile.ImageFile, raw_mode: str) -> NDArray[np.uint8]:
-    """Load an image whose samples are taken to lie as ``raw_mode`` says."""
-    image.tile = [
-        tile._replace(args=(raw_mode, *tile.args[1:]) if isinstance(tile.args, tuple) else raw_mode)
-        for tile in image.tile
-    ]
-    image.load()
-    return np.array(image)
-
-
-def _joined(high: NDArray[np.uint8], low: NDArray[np.uint8]) -> NDArray[np.uint16]:
-    return np.bitwise_or(np.left_shift(high.astype(np.uint16), np.uint16(8)), low, dtype=np.uint16)
-
-
-def _rounded(samples: NDArray[np.uint16]) -> NDArray[np.uint8]:
-    """``round(v / 257)``: no 16-bit value lies midway, as 257 is odd."""
-    return ((samples.astype(np.uint32) + 128) // 257).astype(np.uint8)
-
-
-def _to_srgb(colour: Image.Image, profile: bytes) -> Image.Image:
-    """Convert by an embedded ICC profile; mode L, RGB or CMYK to RGB."""
-    try:
-        source = ImageCms.ImageCmsProfile(BytesIO(profile))
-        # Greyscale files often carry the RGB profile of the program that wrote them.
-        if colour.mode == "L" and profile[_PROFILE_SPACE] == b"RGB ":
-            colour = colour.convert("RGB")
-        transform = ImageCms.buildTransform(
-            source,
-            ImageCms.createProfile("sRGB"),
-            colour.mode,
-            "RGB",
-            renderingIntent=ImageCms.Intent.RELATIVE_COLORIMETRIC,
-            flags=ImageCms.Flags.BLACKPOINTCOMPENSATION,
-        )
-        if colour.mode == "RGB":
-            grid = np.stack(np.meshgrid(_GRID_LEVELS, _GRID_LEVELS, _GRID_LEVELS, indexing="ij"), -1).reshape(18, -1, 3)
-            moved = np.asarray(ImageCms.applyTransform(Image.fromarray(grid), transform)).astype(np.int16) - grid
-            if np.abs(moved).max() <= _PROFILE_NOISE_LEVELS:
-                return colour
-        converted = ImageCms.applyTransform(colour, transform)
-    except (ImageCms.PyCMSError, OSError, ValueError, TypeError) as exc:
-        raise _profile_error(" ".join(str(exc).split())) from exc
-    if converted is None:
-        raise _profile_error("no conversion")
-    return converted
-
-
-def _profile_error(why: str) -> ImageError:
-    return ImageError(
-        f"the embedded colour profile is broken or of another kind than the pixels ({why}); "
-        "convert the picture to sRGB in an image editor, or strip the profile: `exiftool -icc_profile= FILE`"
+def _assembled(
+    colour: Image.Image | NDArray[np.uint16],
+    alpha: Image.Image | NDArray[np.uint16] | None,
+    orientation: int,
+    space: ColourSpace,
+    metadata: Metadata,
+    *,
+    native: bool,
+) -> Picture:
+    """A picture of loaded samples, turned upright."""
+    grey = _mode(colour) == "L"
+    rgb, rest = _split(colour, orientation)
+    opacity, opacity_rest = (None, None) if alpha is None else _split(alpha, orientation)
+    if grey:
+        rgb = np.repeat(rgb[:, :, np.newaxis], 3, axis=2)
+        rest = None if rest is None else np.repeat(rest[:, :, np.newaxis], 3, axis=2)
+    picture = Picture(
+        rgb=rgb,
+        alpha=opacity,
+        grey=grey,
+        rgb_rest=rest,
+        alpha_rest=None if rest is None else opacity_rest,
+        space=space,
     )
+    if not native:
+        return picture.with_8_bits()
+    return replace(picture, metadata=metadata.adapted(picture.size_px))
+
+
+def _split(
+    samples: Image.Image | NDArray[np.uint16], orientation: int
+) -> tuple[NDArray[np.uint8], NDArray[np.int16] | None]:
+    if isinstance(samples, Image.Image):
+        return np.array(_upright(np.asarray(samples), orientation), order="C"), None
+    whole, rest = split_16_bits(_upright(samples, orientation))
+    return whole, rest
+
+
+def _upright(stored: NDArray[Sample], orientation: int) -> NDArray[Sample]:
+    """Turn stored rows and columns as EXIF says (CIPA DC-008, 4.6.5.1.5: tag 0x0112)."""
+    if orientation >= 5:
+        stored = stored.swapaxes(0, 1)
+    if orientation in (2, 3, 6, 7):
+        stored = stored[:, ::-1]
+    if orientation in (3, 4, 7, 8):
+        stored = stored[::-1]
+    return stored

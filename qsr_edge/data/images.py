@@ -3,25 +3,56 @@
 import errno
 import stat
 import warnings
-from collections.abc import Mapping
-from contextlib import suppress
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from io import BytesIO
 from pathlib import Path
-from types import MappingProxyType
+from typing import IO
 
-import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import UnidentifiedImageError
 
-from qsr_edge.data.atomic import atomic_write
-from qsr_edge.data.decoding import decode
-from qsr_edge.data.picture import Picture
-from qsr_edge.errors import ImageError, OutputExistsError
+from qsr_edge.data.atomic import atomic_open
+from qsr_edge.data.decoding import Frame, PictureFile, one_picture
+from qsr_edge.data.encoding import encode
+from qsr_edge.data.output_format import FORMATS, WRITE_SUFFIXES, OutputFormat, output_format, refusal
+from qsr_edge.data.picture import ColourSpace, Metadata, Picture
+from qsr_edge.errors import ImageError, OutputExistsError, QsrWarning
 
-__all__ = ["READ_SUFFIXES", "WRITE_SUFFIXES", "Picture", "check_target", "read_picture", "write_picture"]
+__all__ = [
+    "FORMATS",
+    "READ_SUFFIXES",
+    "WRITE_SUFFIXES",
+    "ColourSpace",
+    "Frame",
+    "Metadata",
+    "OutputFormat",
+    "Picture",
+    "PictureFile",
+    "check_target",
+    "open_pictures",
+    "output_format",
+    "read_picture",
+    "reading",
+    "write_picture",
+]
 
 # Files with one of these suffixes count as pictures; what is in them is told by their first bytes.
-READ_SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
+READ_SUFFIXES = (
+    ".apng",
+    ".avif",
+    ".bmp",
+    ".gif",
+    ".heic",
+    ".heif",
+    ".jpeg",
+    ".jpg",
+    ".pgm",
+    ".png",
+    ".ppm",
+    ".tif",
+    ".tiff",
+    ".webp",
+)
 
 # How the files begin that mean to be pictures, even where the rest is not understood.
 _SIGNATURES = (b"\x89PNG", b"\xff\xd8", b"RIFF", b"II*\0", b"MM\0*", b"GIF8", b"BM")
@@ -29,20 +60,83 @@ _SIGNATURES = (b"\x89PNG", b"\xff\xd8", b"RIFF", b"II*\0", b"MM\0*", b"GIF8", b"
 _RESAVE = "get the file again, or open it in an image editor and save it as PNG"
 
 
-def read_picture(path: Path) -> Picture:
-    """Read a PNG, JPEG, WebP, TIFF, BMP, GIF, PPM or PGM file.
+def read_picture(path: Path, *, native: bool = False) -> Picture:
+    """Read a file that holds one picture: PNG, JPEG, WebP, TIFF, BMP, GIF, PPM, PGM, AVIF or, with pillow-heif, HEIC.
 
-    The picture is turned upright by its EXIF orientation, and an embedded ICC profile is converted to sRGB. Alpha, also
-    that of a palette or of one transparent colour, is kept. 16 bits per channel become 8 by correct rounding,
-    ``round(v / 257)``. CMYK without a profile is converted by the plain formula. Of a camera's MPO file (a JPEG with
-    previews) the main picture is read. PNG's gAMA, cHRM and cICP chunks are ignored.
+    The picture is turned upright by its EXIF orientation. Alpha, also that of a palette or of one transparent colour,
+    is kept. CMYK without a profile is converted by the plain formula. Of a camera's MPO file (a JPEG with previews) and
+    of a HEIC file the main picture is read. What has nothing to do with the pixels and cannot be read is left out, with
+    a ``QsrWarning``.
+
+    Args:
+        path: the file.
+        native: for pictures to be written again: keep the file's own colour space, 16 bits per channel and metadata.
+            Otherwise, for numbers that are comparable: an embedded ICC profile is converted to sRGB, 16 bits per
+            channel become 8 by correct rounding, ``round(v / 257)``, and there is no metadata. PNG's gAMA, cHRM and
+            cICP chunks are ignored then.
 
     Raises:
         ImageError: if the file is missing, not a picture, damaged, larger than ``decoding.MAX_PIXELS``, animated or of
-            several pages, or of a kind that could only be read with damage (float, 32-bit integer, 12-bit, CIELAB,
-            broken profile).
+            several pages, or of a kind that could only be read with damage (float, 32-bit integer, 12-bit, CIELAB; if
+            not ``native`` also a broken profile).
     """
     path = Path(path)
+    with open_pictures(path, native=native) as opened:
+        with reading(path):
+            picture = one_picture(opened)
+        for note in opened.notes:
+            warnings.warn(f"{path}: {note}", QsrWarning, stacklevel=2)
+    return picture
+
+
+@contextmanager
+def open_pictures(path: Path, *, native: bool, content: bytes | None = None) -> Iterator[PictureFile]:
+    """Open a file of one or more frames; its frames are read within :func:`reading`.
+
+    Args:
+        path: the file, or what its content is called.
+        native: as for :func:`read_picture`.
+        content: the bytes to read in place of the file.
+
+    Raises:
+        ImageError: as :func:`read_picture`, as far as the beginning of the file tells.
+    """
+    with _opened(path) if content is None else BytesIO(content) as file:
+        with reading(path):
+            try:
+                opened = PictureFile(file, native=native)
+            except UnidentifiedImageError:
+                file.seek(0)
+                if file.read(4).startswith(_SIGNATURES):
+                    raise ImageError(f"is damaged, or of a kind that is not supported; {_RESAVE}") from None
+                raise ImageError(
+                    "is not a picture that can be read (PNG, JPEG, WebP, TIFF, BMP, GIF, PPM, PGM, AVIF or HEIC); "
+                    f"{_RESAVE}"
+                ) from None
+        try:
+            yield opened
+        finally:
+            opened.close()
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Turn whatever Pillow raises or warns of while it reads a file into an ``ImageError`` that names the file."""
+    with warnings.catch_warnings():
+        # What Pillow warns of (odd EXIF, palette transparency, large pictures) is either dealt with here or no damage.
+        warnings.simplefilter("ignore")
+        try:
+            yield
+        except ImageError as exc:
+            raise ImageError(f"{path}: {exc}") from exc
+        except MemoryError as exc:
+            raise ImageError(f"{path}: does not fit into memory; use a smaller picture or a larger machine") from exc
+        # Pillow's readers raise whatever a damaged byte makes them trip over: SyntaxError, struct.error, KeyError, ...
+        except Exception as exc:
+            raise ImageError(f"{path}: is damaged or cut off ({_in_one_line(exc)}); {_RESAVE}") from exc
+
+
+def _opened(path: Path) -> IO[bytes]:
     try:
         status = path.stat()
         if stat.S_ISDIR(status.st_mode):
@@ -51,7 +145,7 @@ def read_picture(path: Path) -> Picture:
             raise ImageError(f"{path}: is not a regular file; save the picture to a file first")
         if status.st_size == 0:
             raise ImageError(f"{path}: is empty (0 bytes), not a picture; get the file again")
-        file = path.open("rb")
+        return path.open("rb")
     except FileNotFoundError:
         raise ImageError(f"{path}: no such file; check the name") from None
     except PermissionError:
@@ -59,83 +153,30 @@ def read_picture(path: Path) -> Picture:
     except (OSError, ValueError) as exc:  # ValueError: a null character in the name
         raise ImageError(f"{path}: cannot be opened ({_in_one_line(exc)}); check the name") from exc
 
-    with file, warnings.catch_warnings():
-        # What Pillow warns of (odd EXIF, palette transparency, large pictures) is either dealt with here or no damage.
-        warnings.simplefilter("ignore")
-        try:
-            return decode(file)
-        except ImageError as exc:
-            raise ImageError(f"{path}: {exc}") from exc
-        except UnidentifiedImageError:
-            file.seek(0)
-            if file.read(4).startswith(_SIGNATURES):
-                raise ImageError(f"{path}: is damaged, or of a kind that is not supported; {_RESAVE}") from None
-            raise ImageError(
-                f"{path}: is not a picture that can be read (PNG, JPEG, WebP, TIFF, BMP, GIF, PPM or PGM); {_RESAVE}"
-            ) from None
-        except MemoryError as exc:
-            raise ImageError(f"{path}: does not fit into memory; use a smaller picture or a larger machine") from exc
-        # Pillow's readers raise whatever a damaged byte makes them trip over: SyntaxError, struct.error, KeyError, ...
-        except Exception as exc:
-            raise ImageError(f"{path}: is damaged or cut off ({_in_one_line(exc)}); {_RESAVE}") from exc
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _OutputFormat:
-    """How Pillow is asked to write a format.
-
-    Attributes:
-        name: Pillow's name of the format.
-        alpha: whether it holds alpha.
-        max_side_px: the greatest width and height that it holds.
-        options: arguments for ``Image.save``.
-    """
-
-    name: str
-    alpha: bool
-    max_side_px: int
-    options: Mapping[str, object]
-
-
-# 65,500 is libjpeg's JPEG_MAX_DIMENSION, 16,383 is WebP's; of the others, 2^31 - 1 is far beyond what fits into memory.
-_ANY_SIDE_PX = 2**31 - 1
-_PNG = _OutputFormat(name="PNG", alpha=True, max_side_px=_ANY_SIDE_PX, options={})
-_JPEG = _OutputFormat(name="JPEG", alpha=False, max_side_px=65_500, options={"quality": 95, "subsampling": 0})
-# exact: keep the colours under fully transparent pixels.
-_WEBP = _OutputFormat(name="WEBP", alpha=True, max_side_px=16_383, options={"lossless": True, "exact": True})
-_TIFF = _OutputFormat(name="TIFF", alpha=True, max_side_px=_ANY_SIDE_PX, options={"compression": "tiff_adobe_deflate"})
-_BMP = _OutputFormat(name="BMP", alpha=False, max_side_px=_ANY_SIDE_PX, options={})
-_OUTPUT_FORMATS: Mapping[str, _OutputFormat] = MappingProxyType(
-    {
-        ".png": _PNG,
-        ".jpg": _JPEG,
-        ".jpeg": _JPEG,
-        ".webp": _WEBP,
-        ".tif": _TIFF,
-        ".tiff": _TIFF,
-        ".bmp": _BMP,
-    }
-)
-WRITE_SUFFIXES = tuple(_OUTPUT_FORMATS)
-
-
-def check_target(path: Path, *, translucent: bool = False, overwrite: bool = False) -> None:
+def check_target(
+    path: Path,
+    *,
+    translucent: bool = False,
+    size_px: tuple[int, int] = (1, 1),
+    overwrite: bool = False,
+) -> None:
     """Refuse a target that :func:`write_picture` would refuse, before the work of making the picture is done.
 
     Args:
         path: the file to be written.
         translucent: whether the picture will have pixels that are less than fully opaque.
+        size_px: (width, height) that the picture will have.
         overwrite: whether an existing file may be replaced.
 
     Raises:
-        ImageError: if the suffix is unknown or its format cannot hold alpha, the folder is missing, or the target is a
-            folder or a device.
+        ImageError: if the suffix is unknown or its format cannot hold alpha or so large a picture, the folder is
+            missing, or the target is a folder or a device.
         OutputExistsError: if the file exists and ``overwrite`` is false.
     """
     path = Path(path)
-    output = _output_format(path)
-    if translucent and not output.alpha:
-        raise ImageError(f"{path}: {output.name} cannot hold the picture's transparency; use the suffix .png")
+    if why := refusal(output_format(path), size_px, translucent=translucent):
+        raise ImageError(f"{path}: {why}")
     try:
         mode = path.stat().st_mode
     except FileNotFoundError:
@@ -152,51 +193,45 @@ def check_target(path: Path, *, translucent: bool = False, overwrite: bool = Fal
         raise OutputExistsError(f"{path}: exists already; choose another output, or use --force to overwrite it")
 
 
-def write_picture(path: Path, picture: Picture, *, overwrite: bool = False) -> None:
+def write_picture(path: Path, picture: Picture, *, overwrite: bool = False, quality: int | None = None) -> None:
     """Write a picture in the format of its suffix.
 
-    .png, .webp, .tif and .bmp are written without loss, .jpg at quality 95 and 4:4:4. Greyscale pictures are written
-    with one channel where the format has that. Fully opaque alpha is left out of formats without alpha. No metadata is
-    written. The file appears under its name only when it is complete.
+    .png, .webp, .tif, .bmp are written without loss, .jpg at quality 95 and 4:4:4, .gif with 256 colours. Greyscale
+    pictures are written with one channel where the format has that, 16 bits per channel as such to .png and .tif. Fully
+    opaque alpha is left out of formats without alpha. Colour profile and metadata are written as far as the format
+    holds them; what it does not hold is told by a ``QsrWarning``. The file appears under its name only when it is
+    complete.
 
     Args:
         path: the file to be written; its folder must exist.
         picture: the picture.
         overwrite: replace an existing file.
+        quality: 1 to 100 for .jpg, or for .webp with loss.
 
     Raises:
-        ImageError: as :func:`check_target`, or if the picture is too large for the format, there is no permission to
-            write or no space left.
+        ImageError: as :func:`check_target`, or if there is no permission to write or no space left.
         OutputExistsError: if the file exists and ``overwrite`` is false.
     """
     path = Path(path)
-    check_target(path, translucent=picture.translucent, overwrite=overwrite)
-    output = _output_format(path)
-    height, width = picture.rgb.shape[:2]
-    if max(height, width) > output.max_side_px:
-        raise ImageError(
-            f"{path}: {output.name} holds at most {output.max_side_px} pixels a side, "
-            f"the picture has {width}x{height}; use the suffix .png"
-        )
-    image = Image.fromarray(np.ascontiguousarray(picture.rgb))
-    if picture.grey:
-        image = image.convert("L")
-    if picture.alpha is not None and output.alpha:
-        image.putalpha(Image.fromarray(np.ascontiguousarray(picture.alpha)))
-    content = BytesIO()
+    check_target(path, translucent=picture.translucent, size_px=picture.size_px, overwrite=overwrite)
+    with writing(path) as file:
+        notes = encode(picture, output_format(path), file, quality=quality)
+    for note in notes:
+        warnings.warn(f"{path}: {note}", QsrWarning, stacklevel=2)
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[IO[bytes]]:
+    """A file that appears under its name when it is complete.
+
+    Raises:
+        ImageError: naming the file, if it cannot be written.
+    """
     try:
-        image.save(content, format=output.name, **output.options)
-        atomic_write(path, content.getvalue())
+        with atomic_open(path) as file:
+            yield file
     except (OSError, ValueError) as exc:
         raise _write_error(path, exc) from exc
-
-
-def _output_format(path: Path) -> _OutputFormat:
-    output = _OUTPUT_FORMATS.get(path.suffix.lower())
-    if output is None:
-        got = f"the suffix {path.suffix}" if path.suffix else "no suffix"
-        raise ImageError(f"{path}: cannot write a picture with {got}; use one of {' '.join(WRITE_SUFFIXES)}")
-    return output
 
 
 def _write_error(path: Path, exc: OSError | ValueError) -> ImageError:

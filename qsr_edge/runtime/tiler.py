@@ -21,6 +21,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from qsr_edge.data.bicubic import Levels
 from qsr_edge.errors import BackendError, ImageError
 from qsr_edge.graph.cost import NOT_TILED, is_tiled
 from qsr_edge.nn.swin_config import padded_size, reflected_indices
@@ -32,9 +33,6 @@ Measured with LiteRT and XNNPACK on 1920x1080, depth 8 with a halo of 18 pixels 
 to 512 pixels are fastest. At 128 halos cost a third more time; the whole image at once takes more than twice the time,
 as its activations leave the caches. The runtime takes about 1.3 KB per pixel of a window, so 384 stays near 230 MB.
 """
-
-TileRunner = Callable[[NDArray[np.uint8]], NDArray[np.uint8]]
-"""(H, W, C) uint8 -> (rH, rW, C) uint8, with a receptive field no larger than the halo."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,8 +127,8 @@ def plan_tiles(
 
 
 def upscale_tiled(
-    run: TileRunner,
-    image: NDArray[np.uint8],
+    run: Callable[[NDArray[Levels]], NDArray[Levels]],
+    image: NDArray[Levels],
     *,
     scale: int,
     halo_px: int,
@@ -138,12 +136,13 @@ def upscale_tiled(
     tile_px: int = DEFAULT_TILE_PX,
     window_px: tuple[int, int] | None = None,
     on_tile: Callable[[int, int], None] | None = None,
-) -> NDArray[np.uint8]:
+    on_rows: Callable[[NDArray[Levels]], None] | None = None,
+) -> NDArray[Levels]:
     """Upscale an image of any size in memory that grows with the output image alone.
 
     Args:
         run: upscales one window.
-        image: (H, W, C) uint8.
+        image: (H, W, C) uint8 or uint16.
         scale: upscaling factor r of ``run``.
         halo_px: receptive-field radius of ``run``, in input pixels; larger is slower and equally right, smaller leaves
             seams. At ``UNTILED_HALO_PX`` the image is run at once, whatever ``tile_px`` says.
@@ -151,16 +150,18 @@ def upscale_tiled(
         tile_px: as for :func:`window_size_px`.
         window_px: (height, width) of every window, for a model of fixed input size; ``tile_px`` is not used then.
         on_tile: called after each tile with the number of tiles done and of all tiles.
+        on_rows: called with the next rows of the output as soon as they are done, (h, rW, C), from top to bottom; they
+            are not changed any more.
 
     Returns:
-        (rH, rW, C) uint8, equal to ``run(image)`` byte for byte.
+        (rH, rW, C) of the same type, equal to ``run(image)`` byte for byte.
 
     Raises:
-        ImageError: if the image is empty, not (H, W, C) or not uint8, ``tile_px`` is less than 1, or the image cannot
-            be covered by windows of ``window_px``.
+        ImageError: if the image is empty, not (H, W, C) or of another type, ``tile_px`` is less than 1, or the image
+            cannot be covered by windows of ``window_px``.
         BackendError: if ``run`` returns an image of the wrong size or type.
     """
-    if image.dtype != np.uint8 or image.ndim != 3 or image.size == 0:
+    if image.dtype not in (np.uint8, np.uint16) or image.ndim != 3 or image.size == 0:
         raise ImageError(f"upscaling takes a non-empty uint8 image (H, W, C), got {image.dtype} of shape {image.shape}")
     height, width, channels = image.shape
     if window_px is None:
@@ -174,21 +175,23 @@ def upscale_tiled(
     if height % grid_px or width % grid_px:
         rows, columns = (reflected_indices(size, padded_size(size, grid_px)) for size in (height, width))
         image = image[rows][:, columns]
-    output = np.empty((height * scale, width * scale, channels), np.uint8)
+    output = np.empty((height * scale, width * scale, channels), image.dtype)
     for done, tile in enumerate(tiles, start=1):
         window = np.ascontiguousarray(image[slice(*tile.rows.window), slice(*tile.columns.window)])
         upscaled = run(window)
         expected = (window.shape[0] * scale, window.shape[1] * scale, channels)
-        if upscaled.shape != expected or upscaled.dtype != np.uint8:
+        if upscaled.shape != expected or upscaled.dtype != image.dtype:
             raise BackendError(
                 f"the model made {upscaled.dtype} {upscaled.shape} of an image {window.shape}, "
-                f"expected uint8 {expected}; convert the bundle again"
+                f"expected {image.dtype} {expected}; convert the bundle again"
             )
         output[_core(tile.rows, scale), _core(tile.columns, scale)] = upscaled[
             _core(tile.rows, scale, tile.rows.window[0]), _core(tile.columns, scale, tile.columns.window[0])
         ]
         if on_tile:
             on_tile(done, len(tiles))
+        if on_rows and tile.columns.core[1] == width:
+            on_rows(output[_core(tile.rows, scale)])
     return output
 
 

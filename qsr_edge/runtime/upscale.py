@@ -1,25 +1,21 @@
-"""Upscaling a picture: colours by the network, alpha by bicubic interpolation, greyscale stays greyscale."""
+"""Upscaling a picture: transparent edges without fringes, grey that stays grey, and all 16 bits of what has them."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from qsr_edge.bundle.backend import Runner, find_backend
 from qsr_edge.bundle.reader import Bundle
-from qsr_edge.data.bicubic import resize_bicubic
-from qsr_edge.data.images import Picture
+from qsr_edge.data.picture import LEVEL_16, Picture, Samples, equal_channels
 from qsr_edge.runtime.tiler import DEFAULT_TILE_PX, upscale_tiled
+from qsr_edge.runtime.transparency import bled_colours
+from qsr_edge.runtime.windows import BICUBIC_HALO_PX, Windows
 
-# Keys' kernel reaches two input pixels to either side when it enlarges; one more costs nothing and covers half-pixel
-# positions.
-_BICUBIC_HALO_PX = 3
-_ROWS_AT_ONCE = 256
-
-# BT.601 luma of full-range RGB, 0.299 R + 0.587 G + 0.114 B, times 2^16; the weights sum to 2^16, so grey stays as it
-# is.
-_LUMA_WEIGHTS = (19595, 38470, 7471)
+RowSink = Callable[[Samples, Samples | None], None]
+"""Takes rows of an upscaled picture: colours (h, W, C), where C is 1 if R = G = B, else 3, and alpha (h, W)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +37,27 @@ class LoadedDepth:
     halo_px: int
     window_px: tuple[int, int] | None
     grid_px: int = 1
+
+    def upscale_picture(
+        self,
+        picture: Picture,
+        *,
+        tile_px: int = DEFAULT_TILE_PX,
+        on_tile: Callable[[int, int], None] | None = None,
+        on_rows: RowSink | None = None,
+    ) -> Picture:
+        """Upscale a picture with alpha, colour space, 16 bits and metadata; as :func:`upscale_picture`."""
+        return upscale_picture(
+            self.runner,
+            picture,
+            scale=self.scale,
+            halo_px=self.halo_px,
+            grid_px=self.grid_px,
+            tile_px=tile_px,
+            window_px=self.window_px,
+            on_tile=on_tile,
+            on_rows=on_rows,
+        )
 
     def upscale(self, image: NDArray[np.uint8], *, tile_px: int = DEFAULT_TILE_PX) -> NDArray[np.uint8]:
         """(H, W, 3) uint8 RGB -> (rH, rW, 3), tiled; errors as :func:`qsr_edge.runtime.tiler.upscale_tiled`."""
@@ -93,12 +110,20 @@ def upscale_picture(
     tile_px: int = DEFAULT_TILE_PX,
     window_px: tuple[int, int] | None = None,
     on_tile: Callable[[int, int], None] | None = None,
+    on_rows: RowSink | None = None,
 ) -> Picture:
     """Upscale a picture with a loaded model.
 
-    The network sees RGB, grey pictures as three equal channels. What comes out may then differ between channels by a
-    level or two; a grey picture's output is its BT.601 full-range luma, rounded to the nearest level. Alpha is no
-    colour that the network was trained on, so it is enlarged with the bicubic kernel.
+    The network sees the numbers of the picture as they are, whatever their colour space. Beyond that:
+
+    - Colours under fully transparent pixels are replaced by visible ones nearby (:func:`bled_colours`), before and for
+      good: nobody sees them, and the network must not.
+    - Alpha goes through the network as a grey picture. Where that agrees with bicubic interpolation within the
+      network's noise, and where alpha is flat, it is interpolated: opaque stays opaque.
+    - If R = G = B in every pixel, so it is in the output: the BT.601 full-range luma of the network's, rounded to the
+      nearest level. The network itself may differ between channels by a few levels.
+    - Of 16 bits the network sees the nearest 8. The output is the bicubic interpolation of all 16, plus what the
+      network says that the interpolation of the 8 is off by (:func:`corrected`).
 
     Args:
         runner: the model.
@@ -109,42 +134,46 @@ def upscale_picture(
         tile_px: side of the region that is upscaled at once, in input pixels, without its halo.
         window_px: (height, width) that the model takes, if it takes no other.
         on_tile: called after each tile with the number of tiles done and of all tiles.
+        on_rows: takes the next rows of the output as soon as they are done.
 
     Returns:
-        The picture, (rH, rW), with alpha or grey as it was.
+        The picture, (rH, rW), with bits, alpha, grey, colour space and metadata as it was.
 
     Raises:
         ImageError: if ``tile_px`` is less than 1, or the picture cannot be covered by windows of ``window_px``.
         BackendError: if the model fails.
     """
-    rgb = upscale_tiled(
-        runner.run,
-        picture.rgb,
+    deep = picture.bits > 8
+    colour: Samples = picture.rgb_16() if deep else picture.rgb
+    alpha: Samples | None = picture.alpha_16() if deep else picture.alpha
+    if alpha is not None:
+        colour = bled_colours(colour, alpha)
+    # After the hidden colours are gone: a grey drawing on hidden magenta is grey.
+    grey = equal_channels(colour)
+    if grey:
+        colour = colour[:, :, :1]
+    windows = Windows(run=runner.run, scale=scale, colours=1 if grey else 3, level=LEVEL_16 if deep else 1)
+    plain = windows.plain and alpha is None
+    run: Callable[[NDArray[Any]], Samples] = runner.run if plain else windows
+    upscaled: Samples = upscale_tiled(
+        run,
+        colour if alpha is None else np.dstack([colour, alpha]),
         scale=scale,
-        halo_px=halo_px,
+        halo_px=halo_px if plain else max(halo_px, BICUBIC_HALO_PX),
         grid_px=grid_px,
         tile_px=tile_px,
         window_px=window_px,
         on_tile=on_tile,
+        on_rows=on_rows and (lambda rows: on_rows(*windows.split(rows))),
     )
-    if picture.grey:
-        _make_grey(rgb)
-    alpha = None if picture.alpha is None else _upscale_alpha(picture.alpha, scale)
-    return Picture(rgb=rgb, alpha=alpha, grey=picture.grey)
-
-
-def _upscale_alpha(alpha: NDArray[np.uint8], scale: int) -> NDArray[np.uint8]:
-    """(H, W) -> (rH, rW); in tiles, as the resize works in float64."""
-    plane = upscale_tiled(
-        lambda tile: resize_bicubic(tile, scale), alpha[:, :, np.newaxis], scale=scale, halo_px=_BICUBIC_HALO_PX
-    )
-    return plane[:, :, 0]
-
-
-def _make_grey(rgb: NDArray[np.uint8]) -> None:
-    """Set all three channels of (H, W, 3) to the luma, in place and by strips: the image may be large."""
-    weights = np.array(_LUMA_WEIGHTS, np.uint32)
-    for top in range(0, rgb.shape[0], _ROWS_AT_ONCE):
-        strip = rgb[top : top + _ROWS_AT_ONCE]
-        luma = (strip.astype(np.uint32) @ weights + (1 << 15)) >> 16
-        strip[:] = luma[:, :, np.newaxis].astype(np.uint8)
+    rgb, opacity = windows.split(upscaled)
+    if grey:
+        rgb = np.repeat(rgb, 3, axis=2)
+    size_px = (upscaled.shape[1], upscaled.shape[0])
+    told = replace(picture, metadata=picture.metadata.adapted(size_px))
+    if deep:
+        opacity_16 = None if opacity is None else opacity.astype(np.uint16, copy=False)
+        rgb_16 = rgb.astype(np.uint16, copy=False)
+        return Picture.from_16_bits(rgb_16, alpha=opacity_16, grey=told.grey, space=told.space, metadata=told.metadata)
+    opacity_8 = None if opacity is None else opacity.astype(np.uint8, copy=False)
+    return replace(told, rgb=rgb.astype(np.uint8, copy=False), alpha=opacity_8)

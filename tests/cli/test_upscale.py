@@ -17,6 +17,7 @@ from qsr_edge.data.images import read_picture
 from qsr_edge.graph.interpreter import run_graph
 from qsr_edge.lowering.edge import lower_checkpoint
 from qsr_edge.nn.checkpoint import read_checkpoint
+from qsr_edge.runtime.correction import flat_pixels
 from qsr_edge.runtime.upscale import load_depth
 
 
@@ -91,7 +92,10 @@ def test_alpha_is_kept_and_enlarged(run_cli, tiny_bundle: Path, images: Path, tm
     alpha, enlarged = read_picture(source).alpha, read_picture(target).alpha
     assert alpha is not None
     assert enlarged is not None
-    np.testing.assert_array_equal(enlarged, resize_bicubic(alpha, 2))
+    # The colours of a random network are noise, so only what it must not touch can be told beforehand.
+    assert enlarged.shape == (128, 192)
+    flat = flat_pixels(alpha).repeat(2, axis=0).repeat(2, axis=1)
+    np.testing.assert_array_equal(enlarged[flat], resize_bicubic(alpha, 2)[flat])
 
 
 def test_transparency_needs_a_format_that_holds_it(run_cli, tiny_bundle: Path, images: Path, tmp_path: Path) -> None:

@@ -70,7 +70,7 @@ class TestWrite:
         write_picture(tmp_path / "a.bmp", Picture(rgb=smooth(), alpha=np.full((12, 20), 255, np.uint8), grey=False))
         assert np.array_equal(read_picture(tmp_path / "a.bmp").rgb, smooth())
 
-    @pytest.mark.parametrize("name", ["a.xyz", "a", "a.gif", ".png"])
+    @pytest.mark.parametrize("name", ["a.xyz", "a", "a.ppm", ".png"])
     def test_unknown_suffix(self, tmp_path: Path, name: str) -> None:
         with pytest.raises(ImageError, match=r"use one of \.png \.jpg"):
             write_picture(tmp_path / name, Picture(rgb=smooth(), alpha=None, grey=False))
