@@ -163,24 +163,24 @@ def test_a_chain_trains_what_is_missing(
     while provenance:
         recipe, provenance = provenance["recipe"], provenance["start"]
         names.append(recipe["name"])
-    assert names == ["x2_w4a4", "x2_w8a8", "x2_fp32"]
+    assert names == ["x2_w4a4", "x2_w4a8", "x2_fp32"]
     assert "exists already" in run_cli(*arguments).stderr
     output.unlink()
-    first = (tmp_path / "x2_w8a8.safetensors").read_bytes()
+    first = (tmp_path / "x2_w4a8.safetensors").read_bytes()
     result = run_cli(*arguments)
     assert result.stdout == f"wrote {output}\n"
-    assert (tmp_path / "x2_w8a8.safetensors").read_bytes() == first
+    assert (tmp_path / "x2_w4a8.safetensors").read_bytes() == first
     assert run_cli(*arguments, "--start", output).exit_code == 2
 
     # What a trial, or a run with another start, left in the chain's place is refused before anything is trained.
     output.unlink()
     result = run_cli(*arguments, "--iterations", "1")
     assert result.exit_code == 1
-    assert "x2_w8a8.safetensors: is not of this chain: in its stage x2_w8a8, iterations was 2, not 1" in result.stderr
+    assert "x2_w4a8.safetensors: is not of this chain: in its stage x2_w4a8, iterations was 2, not 1" in result.stderr
     (tmp_path / "x2_fp32.safetensors").unlink()
     result = run_cli(*arguments)
     assert result.exit_code == 1
-    assert "x2_w8a8.safetensors: exists already, but" in result.stderr
+    assert "x2_w4a8.safetensors: exists already, but" in result.stderr
     assert not (tmp_path / "x2_fp32.safetensors").exists()
     result = run_cli(*arguments[:-1], tmp_path / "x2_fp32.safetensors")
     assert result.exit_code == 1

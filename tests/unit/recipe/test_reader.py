@@ -3,33 +3,56 @@ from pathlib import Path
 import pytest
 
 from qsr_edge.errors import RecipeError
-from qsr_edge.nn.config import ArchitectureName
+from qsr_edge.nn.config import ArchitectureName, EdgeConfig, NetworkSize
 from qsr_edge.nn.quantsr_c_config import nested_depths
 from qsr_edge.recipe.reader import preset_names, read_recipe
 from qsr_edge.recipe.train import TrainRecipe
 
 
-def test_every_preset_is_valid_and_named_after_its_file() -> None:
-    ours = {f"x{scale}_{kind}" for scale in (2, 4) for kind in ("fp32", "w8a8", "w4a4", "w3a3", "w2a2")}
-    convolutional = {f"quantsr_c_x{scale}_{kind}" for scale in (2, 4) for kind in ("fp32", "w4a4", "w3a3", "w2a2")}
-    transformers = {f"quantsr_t_{name}" for name in ours}
-    transformers |= {f"quantsr_t_tiny_{name}" for name in ours if name.startswith("x2")}
-    known = ours | {f"paper_{name}" for name in ours} | convolutional | transformers
-    assert set(preset_names(TrainRecipe)) == known
-    for name in preset_names(TrainRecipe):
-        assert read_recipe(name, TrainRecipe).name == name
+CHAINS = {
+    **{
+        f"{family}_w2a2": f"{family}_fp32 {family}_w4a8 {family}_w4a4 {family}_w3a3 {family}_w2a2"
+        for family in ("x2", "x3", "x4")
+    },
+    **{
+        f"{family}_w2a2": f"{family}_fp32 {family}_w8a8 {family}_w4a4 {family}_w3a3 {family}_w2a2"
+        for family in ("paper_x2", "paper_x4", "quantsr_t_x2", "quantsr_t_x4", "quantsr_t_tiny_x2")
+    },
+    "nano_x2_w4a4": "nano_x2_fp32 nano_x2_w4a8 nano_x2_w4a4",
+    "photo_x4_w4a8": "x4_fp32 photo_x4_fp32 photo_x4_w4a8",
+}
+"""Presets and what they are trained from, first to last, at one scale factor."""
 
 
-@pytest.mark.parametrize(
-    "family", ["x2", "x4", "paper_x2", "paper_x4", "quantsr_t_x2", "quantsr_t_x4", "quantsr_t_tiny_x2"]
-)
-def test_the_presets_are_a_chain_of_warm_starts(family: str) -> None:
-    bits, name = [], f"{family}_w2a2"
-    while name:
-        recipe = read_recipe(name, TrainRecipe)
-        bits.append(recipe.bits)
-        name = recipe.start if recipe.bits else ""
-    assert bits == [2, 3, 4, 8, 0]
+@pytest.mark.parametrize("name", preset_names(TrainRecipe))
+def test_a_preset_is_named_after_its_file_and_its_chain_ends_in_a_float_network(name: str) -> None:
+    recipe = read_recipe(name, TrainRecipe)
+    assert recipe.name == name
+    seen = [name]
+    while recipe.start:
+        assert recipe.start not in seen
+        seen.append(recipe.start)
+        recipe = read_recipe(recipe.start, TrainRecipe)
+    assert recipe.bits == 0
+
+
+@pytest.mark.parametrize("name", CHAINS)
+def test_presets_start_from_the_next_wider_ones(name: str) -> None:
+    recipe = read_recipe(name, TrainRecipe)
+    chain, scale = [name], recipe.scale
+    while recipe.start and read_recipe(recipe.start, TrainRecipe).scale == scale:
+        recipe = read_recipe(recipe.start, TrainRecipe)
+        chain.insert(0, recipe.name)
+    assert chain == CHAINS[name].split()
+
+
+@pytest.mark.parametrize("size", NetworkSize)
+def test_every_size_has_presets_that_are_of_that_size(size: NetworkSize) -> None:
+    prefix = "" if size is NetworkSize.EDGE else f"{size}_"
+    for widths in ("fp32", "w8a8", "w4a8", "w4a4"):
+        config = read_recipe(f"{prefix}x2_{widths}", TrainRecipe).config()
+        assert isinstance(config, EdgeConfig)
+        assert (config.size, config.widths) == (size, widths)
 
 
 @pytest.mark.parametrize("scale", [2, 4])
