@@ -23,7 +23,6 @@ from qsr_edge.graph.interpreter import run_graph
 from qsr_edge.lowering.edge import lower_checkpoint
 from qsr_edge.metrics import psnr_y, ssim_y
 from qsr_edge.nn.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
-from qsr_edge.nn.config import IMAGE_ZERO
 
 Upscale = Callable[[NDArray[np.uint8]], NDArray[np.uint8]]
 
@@ -36,19 +35,9 @@ def upscalers(checkpoint: Checkpoint) -> dict[int, Upscale]:
             depth: lambda image, graph=graph: run_graph(graph, network.constants, image)
             for depth, graph in network.graphs.items()
         }
-    import torch
+    from qsr_edge.training.float_depth import float_depths
 
-    from qsr_edge.training.state import network_from_checkpoint
-
-    module = network_from_checkpoint(checkpoint)
-
-    def run(image: NDArray[np.uint8], depth: int) -> NDArray[np.uint8]:
-        codes = torch.from_numpy(image.astype(np.float32).transpose(2, 0, 1)[None] - IMAGE_ZERO)
-        with torch.no_grad():
-            output = module(codes, depth)[0].numpy().transpose(1, 2, 0)
-        return np.clip(np.floor(output + 0.5) + IMAGE_ZERO, 0, 255).astype(np.uint8)
-
-    return {depth: lambda image, depth=depth: run(image, depth) for depth in checkpoint.config.depths}
+    return {model.depth: model.upscale for model in float_depths(checkpoint)}
 
 
 @click.command()

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
+from typing import Protocol
 
 import click
 import numpy as np
@@ -20,12 +21,13 @@ from rich.text import Text
 from qsr_edge.bundle.reader import open_bundle
 from qsr_edge.data.bicubic import resize_bicubic
 from qsr_edge.data.dataset import load_dataset
-from qsr_edge.errors import CheckpointError
+from qsr_edge.errors import CheckpointError, QsrError
 from qsr_edge.lowering.checkpoint import lower_checkpoint
 from qsr_edge.lowering.network import LoweredNetwork
 from qsr_edge.metrics import psnr_y, ssim_y
-from qsr_edge.nn.checkpoint import read_checkpoint
+from qsr_edge.nn.checkpoint import Checkpoint, read_checkpoint
 from qsr_edge.runtime.upscale import LoadedDepth, load_depth
+from qsr_edge.zoo import zoo_path
 
 BICUBIC = "bicubic"
 
@@ -58,6 +60,24 @@ class GoldenRunner:
         return self.network.run(self.depth, image)
 
 
+class Model(Protocol):
+    """One depth of a network, ready to run."""
+
+    @property
+    def depth(self) -> int:
+        """Number of blocks."""
+        ...
+
+    @property
+    def scale(self) -> int:
+        """Upscaling factor r."""
+        ...
+
+    def upscale(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """(H, W, 3) uint8 RGB -> (rH, rW, 3) uint8 RGB."""
+        ...
+
+
 class _DepthType(click.ParamType[int | None]):
     """A depth, or None for "all"."""
 
@@ -83,7 +103,8 @@ class _DepthType(click.ParamType[int | None]):
     "--checkpoint",
     "checkpoint_path",
     type=click.Path(path_type=Path, readable=False),
-    help="Checkpoint to evaluate instead, with the golden interpreter.",
+    help="Checkpoint to evaluate instead, a file or a bundled one's name: a quantized one with the golden interpreter, "
+    "a float one with torch.",
 )
 @click.option(
     "--dataset",
@@ -142,31 +163,51 @@ def command(
 @contextmanager
 def _models(
     bundle: Path | None, checkpoint: Path | None, depth: int | None, threads: int
-) -> Iterator[tuple[LoadedDepth, ...]]:
+) -> Iterator[tuple[Model, ...]]:
     """Every depth asked for, loaded."""
     if bundle is not None:
         with open_bundle(bundle) as opened:
             depths: list[int] = [entry.depth for entry in opened.manifest.depths] if depth is None else [depth]
             yield tuple(load_depth(opened, depth=each, threads=threads) for each in depths)
     elif checkpoint is not None:
-        network = lower_checkpoint(read_checkpoint(checkpoint))
-        if depth is not None and depth not in network.depths:
-            offered = ", ".join(map(str, network.depths))
-            raise CheckpointError(f"{checkpoint}: depth {depth} is not offered; choose one of {offered}")
-        yield tuple(
-            LoadedDepth(
-                depth=each,
-                runner=GoldenRunner(network=network, depth=each),
-                scale=network.scale,
-                halo_px=network.cost(each).halo_px,
-                window_px=None,
+        read = read_checkpoint(_bundled_or_file(checkpoint))
+        offered = read.config.depths
+        if depth is not None and depth not in offered:
+            raise CheckpointError(
+                f"{checkpoint}: depth {depth} is not offered; choose one of {', '.join(map(str, offered))}"
             )
-            for each in network.depths
-            if depth in (None, each)
+        models = _golden_models(read) if read.config.bits else _float_models(read)
+        yield tuple(model for model in models if depth in (None, model.depth))
+
+
+def _bundled_or_file(checkpoint: Path) -> Path:
+    """The file, or the bundled checkpoint of this name if there is no such file."""
+    return checkpoint if checkpoint.exists() else zoo_path(str(checkpoint)) or checkpoint
+
+
+def _golden_models(checkpoint: Checkpoint) -> tuple[Model, ...]:
+    network = lower_checkpoint(checkpoint)
+    return tuple(
+        LoadedDepth(
+            depth=depth,
+            runner=GoldenRunner(network=network, depth=depth),
+            scale=network.scale,
+            halo_px=network.cost(depth).halo_px,
+            window_px=None,
         )
+        for depth in network.depths
+    )
 
 
-def evaluate_models(models: tuple[LoadedDepth, ...], dataset: Path, lr_folder: Path | None) -> tuple[list[str], Scores]:
+def _float_models(checkpoint: Checkpoint) -> tuple[Model, ...]:
+    try:
+        from qsr_edge.training.float_depth import float_depths
+    except ImportError as error:
+        raise QsrError("a float network runs in torch; install it with: pip install 'qsr-edge[train]'") from error
+    return float_depths(checkpoint)
+
+
+def evaluate_models(models: tuple[Model, ...], dataset: Path, lr_folder: Path | None) -> tuple[list[str], Scores]:
     """Quality of bicubic and of every model on every picture of a data set.
 
     Returns:

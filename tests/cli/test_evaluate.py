@@ -124,3 +124,20 @@ def test_no_such_dataset(run_cli, tiny_bundle: Path, tmp_path: Path) -> None:
     result = run_cli("evaluate", "--bundle", tiny_bundle, "--dataset", tmp_path / "missing")
     assert result.exit_code == 1
     assert "missing: no such folder" in result.stderr
+
+
+def test_a_float_checkpoint_is_evaluated_and_bundled_ones_go_by_name(run_cli, dataset: Path) -> None:
+    pytest.importorskip("torch")
+    methods = {}
+    for name in ("x2_fp32", "x2_w8a8"):
+        result = run_cli("evaluate", "--checkpoint", name, "--dataset", dataset, "--depth", "2", "--json")
+        assert result.exit_code == 0, result.stderr
+        methods[name] = json.loads(result.stdout)["methods"]
+    assert list(methods["x2_fp32"]) == ["bicubic", "depth 2"]
+    assert methods["x2_fp32"]["bicubic"] == methods["x2_w8a8"]["bicubic"]
+    float_db, quantized_db = (methods[name]["depth 2"]["mean"]["psnr_db"] for name in methods)
+    assert float_db == pytest.approx(quantized_db, abs=0.3)
+    assert float_db != quantized_db
+    missing = run_cli("evaluate", "--checkpoint", "x2_fp33", "--dataset", dataset)
+    assert missing.exit_code == 1
+    assert "x2_fp33" in missing.stderr

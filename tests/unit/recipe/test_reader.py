@@ -8,7 +8,6 @@ from qsr_edge.nn.quantsr_c_config import nested_depths
 from qsr_edge.recipe.reader import preset_names, read_recipe
 from qsr_edge.recipe.train import TrainRecipe
 
-
 CHAINS = {
     **{
         f"{family}_w2a2": f"{family}_fp32 {family}_w4a8 {family}_w4a4 {family}_w3a3 {family}_w2a2"
