@@ -14,7 +14,9 @@ from pathlib import Path
 import numpy as np
 
 from qsr_edge import __version__
-from qsr_edge.bundle.backend import ConvertOptions, CoremlFlavor, ModelMetadata, Pack, find_backend, model_contents
+from qsr_edge.bundle.layout import Pack
+from qsr_edge.conversion.backend import ConvertOptions, ModelMetadata, model_contents
+from qsr_edge.conversion.registry import find_backend
 from qsr_edge.data.images import read_picture
 from qsr_edge.graph.cost import graph_cost
 from qsr_edge.graph.interpreter import run_graph
@@ -23,6 +25,7 @@ from qsr_edge.lowering.network import model_name
 from qsr_edge.metrics import psnr_y
 from qsr_edge.nn.checkpoint import read_checkpoint
 from qsr_edge.zoo import zoo_entries
+from qsr_edge_converters.coreml.flavor import CoremlFlavor
 
 WEIGHTS = "weight.bin"
 
@@ -61,7 +64,7 @@ def main() -> None:
         for flavor in CoremlFlavor:
             for pack in (Pack.PER_DEPTH, Pack.SHARED):
                 start = time.process_time()
-                options = ConvertOptions(metadata=metadata, coreml_flavor=flavor, pack=pack)
+                options = ConvertOptions(metadata=metadata, flavor=flavor, pack=pack)
                 models = backend.convert(network, options)
                 seconds = time.process_time() - start
                 with tempfile.TemporaryDirectory() as folder:

@@ -9,8 +9,10 @@ from pathlib import Path
 
 import click
 
-from qsr_edge.bundle.backend import ConvertOptions, ModelMetadata, Storage, find_backend
-from qsr_edge.bundle.parity import compare_with_golden
+from qsr_edge.bundle.layout import Storage
+from qsr_edge.conversion.backend import ConvertOptions, ModelMetadata
+from qsr_edge.conversion.parity import compare_with_golden
+from qsr_edge.conversion.registry import find_backend
 from qsr_edge.data.dataset import find_images
 from qsr_edge.data.images import read_picture
 from qsr_edge.lowering.checkpoint import lower_checkpoint

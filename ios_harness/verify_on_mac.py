@@ -15,15 +15,18 @@ from pathlib import Path
 
 import numpy as np
 
-from qsr_edge.bundle.backend import ConvertOptions, CoremlFlavor, ModelMetadata, find_backend, model_contents
-from qsr_edge.bundle.conversion import INEXACT_PSNR_COST_LIMIT_DB
-from qsr_edge.bundle.parity import compare_with_golden, verification_images
-from qsr_edge.cli.convert import natural_image
+from qsr_edge.assets import demo_photo
+from qsr_edge.conversion.backend import ConvertOptions, ModelMetadata, model_contents
+from qsr_edge.conversion.convert import INEXACT_PSNR_COST_LIMIT_DB
+from qsr_edge.conversion.parity import compare_with_golden, verification_images
+from qsr_edge.conversion.registry import find_backend
+from qsr_edge.data.images import read_picture
 from qsr_edge.errors import QsrError
 from qsr_edge.lowering.edge import lower_checkpoint
 from qsr_edge.lowering.network import model_name
 from qsr_edge.nn.checkpoint import read_checkpoint
 from qsr_edge.zoo import zoo_entries
+from qsr_edge_converters.coreml.flavor import CoremlFlavor
 
 SIZE_PX = (48, 64)
 """Fixed height and width: placement on the Neural Engine is best with one size."""
@@ -51,20 +54,19 @@ def main() -> int:
     entries = [entry for entry in zoo_entries() if entry.bits and (not wanted or entry.name in wanted)]
     backend = find_backend("coreml")
     families = backend.kernel_families()
+    natural = read_picture(demo_photo()).rgb
     print(f"{backend.runtime_version()}; kernels: {', '.join(families)}")
     wrong = 0 if entries else 1
     for entry in entries:
         network = lower_checkpoint(read_checkpoint(entry.path))
         name = model_name(entry.scale, entry.bits or 0)
         metadata = ModelMetadata(name=name, version="1", author="-", licence="-", description="-")
-        images = verification_images(natural_image(), SIZE_PX)
+        images = verification_images(natural, SIZE_PX)
         for flavor in CoremlFlavor:
-            options = ConvertOptions(metadata=metadata, coreml_flavor=flavor, input_size_px=SIZE_PX)
+            options = ConvertOptions(metadata=metadata, flavor=flavor, input_size_px=SIZE_PX)
             try:
                 models = backend.convert(network, options)
-                results = compare_with_golden(
-                    backend, network, models, images, natural=natural_image(), fixed_size_px=SIZE_PX
-                )
+                results = compare_with_golden(backend, network, models, images, natural=natural, fixed_size_px=SIZE_PX)
             except QsrError as error:
                 wrong += 1
                 print(f"{entry.name} {flavor}: FAIL: {error}")

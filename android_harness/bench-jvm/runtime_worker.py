@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from qsr_edge.bundle.backend import Runner, find_backend
+from qsr_edge.conversion.backend import Runner
+from qsr_edge.conversion.registry import find_backend
 from qsr_edge.errors import QsrError
 
 

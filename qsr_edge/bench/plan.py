@@ -18,10 +18,11 @@ from qsr_edge.bench.device import Device, PlannedImage, PlannedVariant, Runner
 from qsr_edge.bench.protocol.job import Effort, Gate
 from qsr_edge.bench.protocol.log import Record, done_of
 from qsr_edge.bench.result import SCHEMA
-from qsr_edge.bundle.backend import find_backend, model_families, registered_backend
 from qsr_edge.bundle.manifest import Manifest
 from qsr_edge.bundle.reader import Bundle, open_bundle
 from qsr_edge.codec import Decoder
+from qsr_edge.conversion.backend import model_families
+from qsr_edge.conversion.registry import find_backend, registered_backend
 from qsr_edge.data.bicubic import resize_bicubic
 from qsr_edge.data.images import read_picture, write_picture
 from qsr_edge.data.picture import Picture

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from importlib import resources
 from typing import Any
 
-from qsr_edge.bundle.backend import Deployment, Pack, Storage
+from qsr_edge.bundle.layout import Deployment, Pack, Storage
 from qsr_edge.codec import Decoder, encode
 from qsr_edge.errors import BundleError, PolicyError, one_line
 from qsr_edge.graph.cost import TileGrid

@@ -176,7 +176,7 @@ def _verification(manifest: Manifest) -> list[str]:
         "```python",
         "from pathlib import Path",
         "",
-        "from qsr_edge.bundle.backend import find_backend",
+        "from qsr_edge.conversion.registry import find_backend",
         "from qsr_edge.bundle.golden import golden_image, image_sha256",
         "from qsr_edge.bundle.reader import open_bundle",
         "",

@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from qsr_edge.assets import demo_photo
 from qsr_edge.bench.device import Device, Runner
 from qsr_edge.bench.devices import ALL, HOST, find_devices
 from qsr_edge.bench.discovery import DEFAULT_WAIT_S, DeviceOptions
@@ -25,7 +26,6 @@ from qsr_edge.bench.protocol.log import RESULTS_NAME, Record, RunLog, read_log
 from qsr_edge.bench.result import RunResult, evaluate_run, result_json, run_header
 from qsr_edge.bench.run import measure_run
 from qsr_edge.bench.table import COLUMNS, average_lines, caption, depth_ratios, markdown, rows
-from qsr_edge.cli.convert import demo_photo
 from qsr_edge.errors import BenchError, OutputExistsError, QsrError
 
 _WIDE = 120

@@ -4,6 +4,7 @@ import dataclasses
 import json
 import re
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,47 +12,40 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from qsr_edge import __version__
-from qsr_edge.bundle.backend import (
-    ConvertOptions,
-    CoremlFlavor,
-    ModelMetadata,
-    Pack,
-    Storage,
-    backend_names,
-    find_backend,
-)
-from qsr_edge.bundle.conversion import Conversion, convert_checkpoint
+from qsr_edge.assets import demo_photo
+from qsr_edge.bundle.headline import parity_headline
+from qsr_edge.bundle.layout import Pack, Storage
 from qsr_edge.bundle.manifest import ParityEntry
-from qsr_edge.bundle.parity import Image, is_large, parity_headline
 from qsr_edge.bundle.writer import check_output
+from qsr_edge.conversion.backend import Capabilities, ConvertOptions
+from qsr_edge.conversion.checkpoint import load_checkpoint
+from qsr_edge.conversion.convert import Conversion, convert_checkpoint, model_metadata
+from qsr_edge.conversion.parity import is_large
+from qsr_edge.conversion.registry import backend_names, find_backend, registered_backends, targets_that
+from qsr_edge.data.images import read_picture
 from qsr_edge.errors import CheckpointError, OutputExistsError, QsrError, QsrWarning, RecipeError
-from qsr_edge.lowering.network import model_name
-from qsr_edge.lowering.official_quantsr_c import OrderSource, import_official, is_official
-from qsr_edge.nn.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
-from qsr_edge.nn.config import NetworkConfig
+from qsr_edge.lowering.official_quantsr_c import OrderSource
+from qsr_edge.nn.checkpoint import Checkpoint, write_checkpoint
 from qsr_edge.nn.state_dict import TORCH_SUFFIXES
 from qsr_edge.selector.policy import findings
 from qsr_edge.selector.reading import read_policy
-from qsr_edge.zoo import find_checkpoint
+from qsr_edge.zoo import WEIGHTS_AUTHOR, WEIGHTS_LICENCE
 
 if TYPE_CHECKING:
     from qsr_edge.training.calibration import Calibrated
 
-WEIGHTS_AUTHOR = "The qsr-edge authors"
-WEIGHTS_LICENCE = "Apache-2.0"
+
+def _those(can: Callable[[Capabilities], bool]) -> str:
+    return ", ".join(targets_that(can))
 
 
-def demo_photo() -> Path:
-    """The bundled photo; see the README beside it for its source and terms."""
-    return Path(__file__).parent.parent / "assets" / "coffee.png"
-
-
-def natural_image() -> Image:
-    """The bundled photo as (H, W, 3) uint8."""
-    from qsr_edge.data.images import read_picture
-
-    return read_picture(demo_photo()).rgb
+def _flavors() -> str:
+    """The flavours of the targets that have several, the default first, for the help."""
+    return "; ".join(
+        f"{backend.name}: " + ", ".join(f"{flavor.name} ({flavor.purpose})" for flavor in backend.capabilities.flavors)
+        for backend in registered_backends()
+        if backend.capabilities.flavors
+    )
 
 
 def _sizes(_context: click.Context, _option: click.Parameter, values: tuple[str, ...]) -> tuple[tuple[int, int], ...]:
@@ -71,44 +65,6 @@ def _block_order(_context: click.Context, _option: click.Parameter, value: str |
         return tuple(int(index) for index in value.replace(",", " ").split())
     except ValueError as error:
         raise click.BadParameter(f"{value!r} is not a list of block numbers like 3,0,2,1") from error
-
-
-def load_checkpoint(
-    path: Path | None, *, scale: int | None, bits: int | None, block_order: tuple[int, ...] | None = None
-) -> Checkpoint:
-    """The checkpoint at ``path``, held against the scale and bits asked for; or a bundled one (x2, 4 bits by default).
-
-    An official QuantSR-C file is imported; ``bits`` and ``block_order`` tell what it does not.
-
-    Raises:
-        CheckpointError: if it is damaged, not there, or of another scale factor or bit width.
-    """
-    if path is None:
-        return read_checkpoint(find_checkpoint(scale=2 if scale is None else scale, bits=4 if bits is None else bits))
-    if is_official(path):
-        checkpoint = import_official(path, bits=bits, block_order=block_order).checkpoint
-    elif block_order is not None:
-        raise RecipeError(f"{path}: --block-order is for official files; this one has an order of its own")
-    else:
-        checkpoint = read_checkpoint(path)
-    for name, asked, has in (("bits", bits, checkpoint.config.bits), ("scale", scale, checkpoint.config.scale)):
-        if asked is not None and asked != has:
-            raise CheckpointError(
-                f"{path}: --{name} {asked} was asked for, but the checkpoint has {has or 'float weights'}"
-            )
-    return checkpoint
-
-
-_ARITHMETIC = {
-    CoremlFlavor.EXACT: "integers held in float32",
-    CoremlFlavor.ANE: "int8 between float16 operations",
-}
-
-
-def network_description(config: NetworkConfig, coreml_flavor: CoremlFlavor | None = None) -> str:
-    """What a model file says it is."""
-    arithmetic = "integer only" if coreml_flavor is None else _ARITHMETIC[coreml_flavor]
-    return f"x{config.scale} super-resolution, {config.widths.upper()}, {arithmetic}"
 
 
 def parity_table(results: tuple[ParityEntry, ...]) -> Table:
@@ -230,12 +186,11 @@ def show_conversion(console: Console, conversion: Conversion, output: Path) -> N
               help="fast: int8 weights, for XNNPACK. compact: packed 4-bit weights, smaller and slower.")  # fmt: skip
 @click.option("--pack", type=click.Choice([p.value for p in Pack]), default=Pack.PER_DEPTH.value, show_default=True,
               help="One file per depth; one with an entry point each and shared weights; or that with weights in a "
-              "file apart (executorch).")  # fmt: skip
+              f"file apart ({_those(lambda can: Pack.EXTERNAL not in can.lacks)}).")  # fmt: skip
 @click.option("--input-size", "input_sizes", callback=_sizes, multiple=True,
-              help="Fixed input size such as 640x360; any size by default. Repeatable (coreml).")  # fmt: skip
-@click.option("--coreml-flavor", type=click.Choice([f.value for f in CoremlFlavor]), default=CoremlFlavor.EXACT.value,
-              show_default=True, help="exact: the integer graph's bytes, on CPU and GPU. ane: int8 and float16 for the "
-              "Neural Engine, close to them.")  # fmt: skip
+              help="Fixed input size such as 640x360; any size by default. "
+              f"Repeatable ({_those(lambda can: can.most_sizes > 1)}).")  # fmt: skip
+@click.option("--flavor", "--coreml-flavor", "flavor", metavar="NAME", help=f"Form of the arithmetic. {_flavors()}.")
 @click.option("--policy", "policy_file", type=click.Path(path_type=Path, readable=False),
               help="Your own policy of the depth selector, JSON (docs/selector.md).  [a default one]")  # fmt: skip
 @click.option("--calibration", "calibration_folder", type=click.Path(path_type=Path, readable=False),
@@ -265,7 +220,7 @@ def command(
     storage: str,
     pack: str,
     input_sizes: tuple[tuple[int, int], ...],
-    coreml_flavor: str,
+    flavor: str | None,
     policy_file: Path | None,
     calibration_folder: Path | None,
     block_order: tuple[int, ...] | None,
@@ -288,23 +243,15 @@ def command(
         author, licence = author or WEIGHTS_AUTHOR, licence or WEIGHTS_LICENCE
     if not (author and author.strip() and licence and licence.strip()):
         raise RecipeError("--checkpoint needs --author and --licence: who made your weights, and their SPDX licence")
-    name = model_name(checkpoint.config)
-    output = output or Path(f"{name}-{target}")
     backend = find_backend(target)
-    flavor = CoremlFlavor(coreml_flavor)
-    metadata = ModelMetadata(
-        name=name,
-        version=__version__,
-        author=author,
-        licence=licence,
-        description=network_description(checkpoint.config, flavor if target == "coreml" else None),
-    )
+    metadata = model_metadata(checkpoint, backend, flavor=flavor, author=author, licence=licence)
+    output = output or Path(f"{metadata.name}-{target}")
     options = ConvertOptions(
         storage=Storage(storage),
         pack=Pack(pack),
         input_size_px=input_sizes[0] if input_sizes else None,
         more_sizes_px=input_sizes[1:],
-        coreml_flavor=flavor,
+        flavor=flavor,
         metadata=metadata,
     )
     policy = None
@@ -335,7 +282,7 @@ def command(
             backend,
             options,
             output,
-            natural=natural_image() if verify else None,
+            natural=read_picture(demo_photo()).rgb if verify else None,
             policy=policy,
             force=force,
             on_result=lambda r: status.update(f"verifying depth {r.depth} under {r.kernels}"),

@@ -6,25 +6,21 @@ import click
 import numpy as np
 from rich.console import Console
 
-from qsr_edge import __version__
-from qsr_edge.bundle.backend import ConvertOptions, ModelMetadata, find_backend
-from qsr_edge.bundle.conversion import convert_checkpoint
-from qsr_edge.cli.convert import (
-    WEIGHTS_AUTHOR,
-    WEIGHTS_LICENCE,
-    demo_photo,
-    load_checkpoint,
-    natural_image,
-    network_description,
-    show_conversion,
-)
+from qsr_edge.assets import demo_photo
+from qsr_edge.cli.convert import show_conversion
+from qsr_edge.conversion.backend import ConvertOptions
+from qsr_edge.conversion.checkpoint import load_checkpoint
+from qsr_edge.conversion.convert import convert_checkpoint, model_metadata
+from qsr_edge.conversion.registry import find_backend
 from qsr_edge.data.bicubic import resize_bicubic
 from qsr_edge.data.images import Picture, read_picture, write_picture
 from qsr_edge.errors import BackendError, OutputExistsError
-from qsr_edge.lowering.network import model_name
 from qsr_edge.metrics import psnr_y, ssim_y
 from qsr_edge.runtime.upscale import upscale_picture
+from qsr_edge.zoo import WEIGHTS_AUTHOR, WEIGHTS_LICENCE
 
+TARGET = "tflite"
+"""What `make demo` installs; runs everywhere, and takes images of any size."""
 COMPARISON = "compare.png"
 """The picture to look at; a folder that has it is an earlier demo's, and may be written again."""
 
@@ -40,32 +36,25 @@ COMPARISON = "compare.png"
 )
 @click.option("--scale", type=int, default=2, show_default=True, help="Upscaling factor of the bundled network.")
 def command(output: Path, scale: int) -> None:
-    """Convert the bundled checkpoint to TFLite, upscale a reduced photo with it, and compare with bicubic."""
+    """Convert the bundled checkpoint to a TFLite model, upscale a reduced photo with it, and compare with bicubic."""
     console = Console()
     checkpoint = load_checkpoint(None, scale=scale, bits=None)
     if checkpoint.config.bits is None:
         raise BackendError("the bundled checkpoint is not quantized; reinstall qsr-edge")
     if output.exists() and not ((output / COMPARISON).is_file() or (output.is_dir() and not any(output.iterdir()))):
         raise OutputExistsError(f"{output}: exists and is no earlier demo; choose another --output")
-    backend = find_backend("tflite")
+    backend = find_backend(TARGET)
     output.mkdir(parents=True, exist_ok=True)
-    name = model_name(checkpoint.config)
-    bundle = output / f"{name}-tflite"
-    metadata = ModelMetadata(
-        name=name,
-        version=__version__,
-        author=WEIGHTS_AUTHOR,
-        licence=WEIGHTS_LICENCE,
-        description=network_description(checkpoint.config),
-    )
-    console.print(f"[bold]1. converting[/] the bundled {name} to TFLite")
+    metadata = model_metadata(checkpoint, backend, author=WEIGHTS_AUTHOR, licence=WEIGHTS_LICENCE)
+    bundle = output / f"{metadata.name}-{TARGET}"
+    photo = read_picture(demo_photo()).rgb
+    console.print(f"[bold]1. converting[/] the bundled {metadata.name} to a {backend.capabilities.model_kind}")
     conversion = convert_checkpoint(
-        checkpoint, backend, ConvertOptions(metadata=metadata), bundle, natural=natural_image(), force=bundle.exists()
+        checkpoint, backend, ConvertOptions(metadata=metadata), bundle, natural=photo, force=bundle.exists()
     )
     show_conversion(console, conversion, bundle)
 
     console.print("[bold]2. upscaling[/] a photo that was reduced first, so that the truth is known")
-    photo = read_picture(demo_photo()).rgb
     truth = photo[: photo.shape[0] // scale * scale, : photo.shape[1] // scale * scale]
     small = resize_bicubic(truth, 1 / scale)
     deepest = conversion.manifest.depths[-1]

@@ -9,8 +9,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from qsr_edge.cli.inspection import Report, inspect_path
 from qsr_edge.graph.cost import is_tiled
+from qsr_edge.inspection.inspect import inspect_path
+from qsr_edge.inspection.report import Report
 
 EXAMPLE_SIZE_PX = (640, 360)
 """Width and height of the input that totals are given for: a common preview stream."""
@@ -34,7 +35,7 @@ def command(path: Path, as_json: bool) -> None:
 def _print(report: Report) -> None:
     console = Console()
     grid = Table.grid(padding=(0, 2))
-    grid.add_row(report.kind.value, Text(report.path))
+    grid.add_row(report.kind, Text(report.path))
     grid.add_row("bytes", f"{report.bytes:,}")
     for key, value in report.facts.items():
         grid.add_row(key, Text(f"{value:,}" if isinstance(value, int) else value))

@@ -72,19 +72,9 @@ COMMANDS: dict[str, CommandSpec] = {
     ),
 }
 
-# Packages that an extra brings: a missing one is the user's to install, not a defect.
-EXTRA_OF_PACKAGE = {
-    "ai_edge_litert": "tflite",
-    "coremltools": "coreml",
-    "executorch": "executorch",
-    "flatbuffers": "tflite",
-    "torch": "train",
-    "tosa_serializer": "tosa",
-    "tosa_reference_model": "tosa",
-    "matplotlib": "simulate",
-    "jinja2": "report",
-    "markupsafe": "report",
-}
+# Packages that an extra brings: a missing one is the user's to install, not a defect. Those of targets' extras are told
+# by the back ends.
+EXTRA_OF_PACKAGE = {"jinja2": "report", "markupsafe": "report", "matplotlib": "simulate", "torch": "train"}
 
 _REMEDIES = {
     errno.ENOSPC: "free some space, or write to another disk",
@@ -181,14 +171,22 @@ def _run(argv: Sequence[str] | None) -> int:
         package = (exc.name or "").partition(".")[0]
         if package in ("", "qsr_edge", "qsr_edge_converters"):
             raise
-        if package not in EXTRA_OF_PACKAGE:
+        extra = _extra_of(package)
+        if extra is None:
             return _fail(f"the package {package} is missing, which qsr-edge always needs; reinstall qsr-edge", exc)
-        extra = EXTRA_OF_PACKAGE[package]
         return _fail(f"this command needs the package {package}: pip install 'qsr-edge[{extra}]'", exc)
     except MemoryError as exc:
         return _fail("not enough memory: close other programs, or give the command less work at once", exc)
     # ctx.exit(code) arrives here as an int; what a command's function returns otherwise is no exit code.
     return result if isinstance(result, int) and not isinstance(result, bool) else EXIT_OK
+
+
+def _extra_of(package: str) -> str | None:
+    """The extra that brings a package; None if qsr-edge always needs it."""
+    from qsr_edge.conversion.registry import registered_backends  # imports numpy, for nothing but this message
+
+    of_targets = {name: backend.name for backend in registered_backends() for name in backend.capabilities.packages}
+    return EXTRA_OF_PACKAGE.get(package) or of_targets.get(package)
 
 
 def _show_warning(

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from qsr_edge.bundle.backend import Runner, find_backend
 from qsr_edge.bundle.reader import Bundle
+from qsr_edge.conversion.backend import Runner
+from qsr_edge.conversion.registry import find_backend
 from qsr_edge.data.picture import LEVEL_16, Picture, Samples, equal_channels
 from qsr_edge.runtime.tiler import DEFAULT_TILE_PX, upscale_tiled
 from qsr_edge.runtime.transparency import bled_colours

@@ -7,6 +7,11 @@ from pathlib import Path
 from qsr_edge.errors import CheckpointError
 from qsr_edge.nn.checkpoint import read_checkpoint
 
+WEIGHTS_AUTHOR = "The qsr-edge authors"
+"""Of every bundled checkpoint."""
+WEIGHTS_LICENCE = "Apache-2.0"
+"""Of every bundled checkpoint."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ZooQuality:

@@ -111,7 +111,7 @@ def test_damaged_and_float_checkpoints_are_refused(run_cli: RunCli, tmp_path: Pa
 
 
 def test_a_parity_failure_writes_nothing(run_cli: RunCli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from qsr_edge.bundle import parity
+    from qsr_edge.conversion import parity
 
     golden = parity.run_graph
     # The golden interpreter off by one level: what a runtime with another rounding would look like.

@@ -11,7 +11,7 @@ import pytest
 if importlib.util.find_spec("coremltools") is None:
     pytest.skip("the extra [coreml] is not installed", allow_module_level=True)
 
-from qsr_edge.bundle import conversion
+from qsr_edge.conversion import convert as conversion
 from qsr_edge.data.images import read_picture
 
 OWN = ("--author", "tests", "--licence", "CC0-1.0")
@@ -116,7 +116,7 @@ def test_a_single_pixel_has_no_psnr(run_cli, converted) -> None:
     ("options", "message"),
     [
         (("--input-size", "40x24", "--input-size", "16x48"), "one input size or any"),
-        (("--coreml-flavor", "ane"), "--coreml-flavor is for --target coreml"),
+        (("--coreml-flavor", "ane"), "tflite has one flavour only; --flavor is for coreml"),
     ],
 )
 def test_other_targets_refuse_core_mls_options(

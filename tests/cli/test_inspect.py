@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from qsr_edge.cli.file_kind import Kind, recognise
 from qsr_edge.graph.cost import GraphCost, graph_cost
 from qsr_edge.graph.serde import dump_graph
+from qsr_edge.inspection.kind import Kind, model_backend, recognise
 from qsr_edge.lowering.edge import lower_checkpoint
 from qsr_edge.nn.checkpoint import Checkpoint, expected_shapes, read_checkpoint, write_checkpoint
 from qsr_edge.nn.config import EdgeConfig
@@ -52,11 +52,15 @@ def test_kinds_are_told_by_content(
     for source, kind in (
         (tiny_fixed_bundle, Kind.BUNDLE),
         (tiny_checkpoint, Kind.CHECKPOINT),
-        (model_file, Kind.TFLITE),
         (graph_file, Kind.GRAPH),
     ):
         shutil.copy(source, tmp_path / "renamed.bin")
+        assert model_backend(tmp_path / "renamed.bin") is None
         assert recognise(tmp_path / "renamed.bin") is kind
+    shutil.copy(model_file, tmp_path / "renamed.bin")
+    found = model_backend(tmp_path / "renamed.bin")
+    assert found is not None
+    assert found[0].name == "tflite"
 
 
 @pytest.mark.parametrize("name", ["tiny_bundle", "tiny_fixed_bundle"])

@@ -15,9 +15,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from qsr_edge.bundle.backend import ConvertOptions, ModelMetadata, find_backend
-from qsr_edge.bundle.conversion import convert_checkpoint
 from qsr_edge.bundle.reader import read_bundle
+from qsr_edge.conversion.backend import ConvertOptions, ModelMetadata
+from qsr_edge.conversion.convert import convert_checkpoint
+from qsr_edge.conversion.registry import find_backend
 from qsr_edge.nn.checkpoint import read_checkpoint
 from qsr_edge.runtime.tiler import upscale_tiled
 from qsr_edge.runtime.upscale import load_depth

@@ -9,7 +9,8 @@ import pytest
 
 pytest.importorskip("ai_edge_litert", reason="the extra [tflite] is not installed")
 
-from qsr_edge.bundle.backend import ConvertOptions, ModelMetadata, Pack
+from qsr_edge.bundle.layout import Pack
+from qsr_edge.conversion.backend import ConvertOptions, ModelMetadata
 from qsr_edge.graph.interpreter import run_graph
 from qsr_edge.lowering.edge import lower_checkpoint
 from qsr_edge.nn.checkpoint import read_checkpoint

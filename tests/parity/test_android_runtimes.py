@@ -6,8 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from qsr_edge.bundle.backend import ConvertOptions, ModelMetadata, Pack, find_backend
+from qsr_edge.bundle.layout import Pack
 from qsr_edge.bundle.reader import read_bundle
+from qsr_edge.conversion.backend import ConvertOptions, ModelMetadata
+from qsr_edge.conversion.registry import find_backend
 from qsr_edge.graph.interpreter import run_graph
 from tests.support.graph_builders import random_network, sample_images
 

@@ -12,9 +12,10 @@ import pytest
 if importlib.util.find_spec("coremltools") is None:
     pytest.skip("the extra [coreml] is not installed", allow_module_level=True)
 
-from qsr_edge.bundle.backend import ConvertOptions, CoremlFlavor, ModelMetadata, ModelPackage, Pack
-from qsr_edge.bundle.conversion import INEXACT_PSNR_COST_LIMIT_DB
-from qsr_edge.bundle.parity import psnr_cost_db
+from qsr_edge.bundle.layout import Pack
+from qsr_edge.conversion.backend import ConvertOptions, ModelMetadata, ModelPackage
+from qsr_edge.conversion.convert import INEXACT_PSNR_COST_LIMIT_DB
+from qsr_edge.conversion.parity import psnr_cost_db
 from qsr_edge.data.images import read_picture
 from qsr_edge.graph.interpreter import run_graph
 from qsr_edge.graph.ir import Conv2d, Multiplier, Shift
@@ -24,6 +25,7 @@ from qsr_edge.nn.checkpoint import read_checkpoint
 from qsr_edge.nn.config import Profile
 from qsr_edge.zoo import ZooEntry, zoo_entries
 from qsr_edge_converters.coreml import BACKEND
+from qsr_edge_converters.coreml.flavor import CoremlFlavor
 from qsr_edge_converters.native_messages import quiet_sdk
 from tests.support.graph_builders import random_network, sample_images
 
@@ -78,7 +80,7 @@ def test_coremltools_reads_every_weight_as_the_graph_holds_it(
 ) -> None:
     """By coremltools' own loaders of the specification, the weight file and the program; none of our reading."""
     network = random_network(bits=bits, scale=2, channels=16, depths=(1, 2), profile=profile)
-    options = ConvertOptions(metadata=METADATA, coreml_flavor=flavor, pack=pack)
+    options = ConvertOptions(metadata=METADATA, flavor=flavor, pack=pack)
     paths = write(BACKEND.convert(network, options), tmp_path)
     with quiet_sdk():
         from coremltools.converters.mil.frontend.milproto.load import load
@@ -114,7 +116,7 @@ def test_weights_are_packed(tmp_path: Path) -> None:
             continue
         network = lower_checkpoint(read_checkpoint(entry.path))
         for flavor in CoremlFlavor:
-            for package in BACKEND.convert(network, ConvertOptions(metadata=METADATA, coreml_flavor=flavor)):
+            for package in BACKEND.convert(network, ConvertOptions(metadata=METADATA, flavor=flavor)):
                 graph = network.graphs[package.depths[0]]
                 convolutions = [node for node in graph.nodes if isinstance(node, Conv2d)]
                 ideal = sum(network.constants[node.weights].size * node.weight_bits / 8 for node in convolutions)
@@ -126,7 +128,7 @@ def test_the_neural_engines_form_costs_little(tmp_path: Path, photo: Path) -> No
     natural = read_picture(photo).rgb[:128, :160]
     [entry] = [entry for entry in zoo_entries() if (entry.scale, entry.bits) == (2, 4)]
     network = lower_checkpoint(read_checkpoint(entry.path))
-    options = ConvertOptions(metadata=METADATA, coreml_flavor=CoremlFlavor.ANE)
+    options = ConvertOptions(metadata=METADATA, flavor=CoremlFlavor.ANE)
     paths = write(BACKEND.convert(network, options), tmp_path)
     for depth, graph in network.graphs.items():
         runner = BACKEND.open_model(paths[depth], depth=depth, kernels="executor")

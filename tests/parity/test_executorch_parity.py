@@ -7,7 +7,8 @@ import pytest
 
 pytest.importorskip("executorch", reason="the extra [executorch] is not installed")
 
-from qsr_edge.bundle.backend import ConvertOptions, ModelFile, ModelMetadata, Pack, TellsPlacement
+from qsr_edge.bundle.layout import Pack
+from qsr_edge.conversion.backend import ConvertOptions, ModelFile, ModelMetadata, TellsPlacement
 from qsr_edge.errors import BackendError
 from qsr_edge.graph.interpreter import run_graph
 from qsr_edge.lowering.edge import lower_checkpoint

@@ -7,20 +7,15 @@ import pytest
 
 pytest.importorskip("torch")
 
-from qsr_edge.bundle.backend import (
-    ConvertOptions,
-    CoremlFlavor,
-    ModelMetadata,
-    ModelPackage,
-    Pack,
-    find_backend,
-    model_contents,
-)
-from qsr_edge.bundle.parity import psnr_cost_db
+from qsr_edge.bundle.layout import Pack
+from qsr_edge.conversion.backend import ConvertOptions, ModelMetadata, ModelPackage, model_contents
+from qsr_edge.conversion.parity import psnr_cost_db
+from qsr_edge.conversion.registry import find_backend
 from qsr_edge.errors import BackendError
 from qsr_edge.graph.interpreter import run_graph
 from qsr_edge.lowering.checkpoint import lower_checkpoint
 from qsr_edge.lowering.network import LoweredNetwork
+from qsr_edge_converters.coreml.flavor import CoremlFlavor
 from tests.support.quantsr_c_networks import calibrated_network, noise
 
 METADATA = ModelMetadata(name="network", version="1", author="tests", licence="Apache-2.0", description="random")
@@ -101,7 +96,7 @@ def test_coreml_ane_costs_little(tmp_path: Path, photo: Path) -> None:
 
     backend = find_backend("coreml")
     lowered = lower_checkpoint(calibrated_network(scale=4, bits=4))
-    options = ConvertOptions(metadata=METADATA, coreml_flavor=CoremlFlavor.ANE)
+    options = ConvertOptions(metadata=METADATA, flavor=CoremlFlavor.ANE)
     models = backend.convert(lowered, options)
     assert all(isinstance(model, ModelPackage) and not model.deployment.byte_exact for model in models)
     for name, content in model_contents(models).items():

@@ -7,17 +7,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from qsr_edge.bundle.backend import (
-    ConvertOptions,
-    CoremlFlavor,
-    ModelMetadata,
-    Pack,
-    find_backend,
-    model_contents,
-    model_families,
-)
+from qsr_edge.bundle.layout import Pack
+from qsr_edge.conversion.backend import ConvertOptions, ModelMetadata, model_contents, model_families
+from qsr_edge.conversion.registry import find_backend
 from qsr_edge.errors import BackendError
 from qsr_edge.lowering.network import LoweredNetwork
+from qsr_edge_converters.coreml.flavor import CoremlFlavor
 from tests.support.swin_networks import lowered, random_network
 
 METADATA = ModelMetadata(name="t", version="1", author="a", licence="MIT", description="d")
@@ -123,7 +118,7 @@ def test_coreml(network: LoweredNetwork, tmp_path: Path) -> None:
         assert function.first_float is not None
     with pytest.raises(BackendError, match="flavour exact"):
         find_backend("coreml").convert(
-            network, ConvertOptions(metadata=METADATA, input_size_px=SIZE_PX, coreml_flavor=CoremlFlavor.ANE)
+            network, ConvertOptions(metadata=METADATA, input_size_px=SIZE_PX, flavor=CoremlFlavor.ANE)
         )
 
 

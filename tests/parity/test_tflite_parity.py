@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from qsr_edge.bundle.backend import ConvertOptions, ModelMetadata, Pack, Storage
+from qsr_edge.bundle.layout import Pack, Storage
+from qsr_edge.conversion.backend import ConvertOptions, ModelMetadata
 from qsr_edge.graph.interpreter import run_graph
 from qsr_edge.graph.ir import ConstantId, Constants, Conv2d, DepthToSpace, Graph, QuantizeInput, Shift, Tensor, TensorId
 from qsr_edge.lowering.network import LoweredNetwork

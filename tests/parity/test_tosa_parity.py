@@ -8,7 +8,8 @@ import pytest
 
 pytest.importorskip("tosa_reference_model", reason="the extra [tosa] is not installed")
 
-from qsr_edge.bundle.backend import ConvertOptions, ModelMetadata, Pack, Storage
+from qsr_edge.bundle.layout import Pack, Storage
+from qsr_edge.conversion.backend import ConvertOptions, ModelMetadata
 from qsr_edge.errors import BackendError
 from qsr_edge.graph.interpreter import run_graph
 from qsr_edge.lowering.edge import lower_checkpoint

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from qsr_edge.bundle.backend import ConvertOptions, ModelMetadata, find_backend
-from qsr_edge.bundle.conversion import convert_checkpoint
+from qsr_edge.conversion.backend import ConvertOptions, ModelMetadata
+from qsr_edge.conversion.convert import convert_checkpoint
+from qsr_edge.conversion.registry import find_backend
 from qsr_edge.nn.checkpoint import Checkpoint, expected_shapes, read_checkpoint, write_checkpoint
 from qsr_edge.nn.config import EdgeConfig
 

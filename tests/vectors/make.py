@@ -21,7 +21,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from qsr_edge.bundle.backend import Pack, Storage
+from qsr_edge.bundle.layout import Pack, Storage
 from qsr_edge.bundle.manifest import (
     DepthEntry,
     FileEntry,

@@ -4,24 +4,40 @@ import platform
 import warnings
 from pathlib import Path
 
-from qsr_edge.bundle.backend import Backend, ConvertOptions, ModelPackage, Pack, Runner, Storage
-from qsr_edge.errors import BackendError, QsrWarning
+from qsr_edge.bundle.layout import Pack, Storage
+from qsr_edge.conversion.backend import Backend, Capabilities, ConvertOptions, InspectedModel, ModelPackage, Runner
+from qsr_edge.conversion.request import check_request
+from qsr_edge.errors import QsrWarning
 from qsr_edge.lowering.network import LoweredNetwork
+from qsr_edge_converters.coreml.flavor import FLAVORS
 from qsr_edge_converters.installed import require, sdk_version
 from qsr_edge_converters.native_messages import quiet_sdk
 
 SDK = "coremltools"
+PACKAGE_MANIFEST_NAME = "Manifest.json"
+"""In every package; spelt as no bundle's is."""
 LARGEST_ENUMERATED = 128
 """Core ML takes at most so many sizes in one model."""
 
 
 class CoremlBackend:
-    """Implements ``qsr_edge.bundle.backend.Backend`` for Core ML."""
+    """Implements ``qsr_edge.conversion.backend.Backend`` for Core ML."""
 
-    @property
-    def name(self) -> str:
-        """``coreml``."""
-        return "coreml"
+    name = "coreml"
+    capabilities = Capabilities(
+        model_kind="Core ML package",
+        suffix=".mlpackage",
+        packages=("coremltools",),
+        lacks={
+            Storage.COMPACT: "weights are always packed, which is no slower here",
+            Pack.EXTERNAL: "weights cannot lie in a file apart",
+        },
+        flavors=FLAVORS,
+        most_sizes=LARGEST_ENUMERATED,
+        transformers=True,
+        integer_only=False,  # Core ML has no arithmetic on integers throughout
+        kernels_on={"ios": ("coreml", "coreml-cpu")},
+    )
 
     def check_available(self) -> None:
         """See that what reads and writes .mlpackage folders can be imported.
@@ -48,17 +64,7 @@ class CoremlBackend:
             BackendError: naming the node that cannot be expressed, or the option that cannot be met.
         """
         self.check_available()
-        if not network.depths:
-            raise BackendError("the network has no graph to convert")
-        if options.storage is Storage.COMPACT:
-            raise BackendError("coreml: weights are always packed; use --storage fast, which is no slower here")
-        if options.pack is Pack.EXTERNAL:
-            raise BackendError("coreml: weights cannot lie in a file apart; use --pack per-depth or --pack shared")
-        sizes = () if options.input_size_px is None else (options.input_size_px, *options.more_sizes_px)
-        if len(set(sizes)) != len(sizes) or len(sizes) > LARGEST_ENUMERATED:
-            raise BackendError(
-                f"coreml: got {len(sizes)} input sizes, expected different ones, {LARGEST_ENUMERATED} at most"
-            )
+        check_request(self, network, options)
         with quiet_sdk():
             from qsr_edge_converters.coreml.writer import write_network, write_transformers
 
@@ -92,6 +98,21 @@ class CoremlBackend:
                 stacklevel=2,
             )
         return open_runner(path, depth=depth, kernels=kernels)
+
+    def recognises(self, path: Path) -> bool:
+        """Whether a folder has a package's manifest."""
+        # Compared as spelt: on some file systems the one name also finds the other.
+        return path.is_dir() and PACKAGE_MANIFEST_NAME in {entry.name for entry in path.iterdir()}
+
+    def inspect(self, path: Path) -> InspectedModel:
+        """Look into an .mlpackage folder, which may come from elsewhere.
+
+        Raises:
+            BackendError: if it is damaged, or the SDK is missing.
+        """
+        from qsr_edge_converters.coreml.inspection import inspect_package, inspected
+
+        return inspected(inspect_package(path))
 
 
 BACKEND: Backend = CoremlBackend()

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
+from qsr_edge.conversion.backend import InspectedModel, counted
 from qsr_edge_converters.coreml.package import Constant, Function, Operation, read_package
 
 _FLOATS = ("fp16", "fp32")
@@ -80,6 +81,22 @@ def inspect_package(path: Path) -> PackageReport:
         facts=package.facts,
         functions=tuple(_function_report(function) for function in package.functions.values()),
     )
+
+
+def inspected(report: PackageReport) -> InspectedModel:
+    """What a report says, as ``qsr-edge inspect`` shows it; the first float, with all operators that make some."""
+    facts: dict[str, str | int] = {key: value for key, value in report.facts.items() if value}
+    facts["oldest systems"] = report.minimum_os
+    facts["bytes of weights"] = report.weight_bytes
+    for function in report.functions:
+        facts[f"{function.name}, input"] = function.sizes
+        facts[f"{function.name}, {function.opset}"] = counted(function.operators)
+        facts[f"{function.name}, on floats"] = counted(function.float_operators) or "nothing"
+        facts[f"{function.name}, stored constants"] = counted(function.weight_types)
+    first_float = report.first_float
+    if first_float:
+        first_float += f", the first of {counted(report.float_operators)}"
+    return InspectedModel(size_bytes=report.size_bytes, facts=facts, first_float=first_float)
 
 
 def _constants(operation: Operation) -> list[Constant]:

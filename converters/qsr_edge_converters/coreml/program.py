@@ -20,7 +20,6 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from qsr_edge.bundle.backend import CoremlFlavor
 from qsr_edge.errors import BackendError
 from qsr_edge.graph.ir import (
     Add,
@@ -36,6 +35,7 @@ from qsr_edge.graph.ir import (
 )
 from qsr_edge.nn.config import IMAGE_ZERO
 from qsr_edge.quant.codes import CodeRange
+from qsr_edge_converters.coreml.flavor import CoremlFlavor
 from qsr_edge_converters.coreml.sdk import ct, mb, mil
 from qsr_edge_converters.coreml.weights import Packing, packed_weights
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from qsr_edge.bundle.backend import Runner
+from qsr_edge.conversion.backend import Runner
 from qsr_edge.errors import BackendError
 from qsr_edge_converters.coreml.executor import Executor
 from qsr_edge_converters.coreml.package import Function, read_package

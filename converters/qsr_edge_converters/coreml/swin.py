@@ -180,13 +180,8 @@ def build_swin_program(graph: SwinGraph, size_px: tuple[int, int], *, opset: Any
         float32 levels.
 
     Raises:
-        BackendError: if windows do not divide the size, or naming the layer whose sums float32 does not hold.
+        BackendError: naming the layer whose sums float32 does not hold.
     """
-    if any(size % graph.window_px for size in size_px):
-        raise BackendError(
-            f"{graph.name}: an input of {size_px[1]}x{size_px[0]} is not divided by windows of {graph.window_px} "
-            "pixels; give a multiple"
-        )
     spec = mb.TensorSpec(shape=(1, 3, *size_px), dtype=mil.types.fp32)
 
     def body(image: Expression) -> Expression:

@@ -12,13 +12,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from qsr_edge.bundle.backend import ConvertOptions, CoremlFlavor, Deployment, ModelMetadata, ModelPackage, Pack
+from qsr_edge.bundle.layout import Deployment, Pack
+from qsr_edge.conversion.backend import ConvertOptions, ModelMetadata, ModelPackage
+from qsr_edge.conversion.request import fixed_size_px
 from qsr_edge.errors import BackendError
 from qsr_edge.graph.ir import Constants, Graph
 from qsr_edge.graph.swin import SwinGraph
 from qsr_edge.graph.verify import verify_graph
 from qsr_edge.lowering.network import LoweredNetwork
 from qsr_edge.nn.config import Profile
+from qsr_edge_converters.coreml.flavor import CoremlFlavor, chosen_flavor
 from qsr_edge_converters.coreml.program import INPUT_NAME, build_program
 from qsr_edge_converters.coreml.sdk import ct
 from qsr_edge_converters.coreml.swin import build_swin_program
@@ -64,11 +67,12 @@ def write_network(network: LoweredNetwork, options: ConvertOptions) -> tuple[Mod
     # Opset iOS17 packs weights of 8 bits only, and has one function to a program.
     old = options.pack is Pack.PER_DEPTH and all(graph.bits == 8 for graph in network.graphs.values())
     opset = _IOS17 if old else _IOS18
+    flavor = chosen_flavor(options)
     deployment = Deployment(
-        flavor=options.coreml_flavor,
-        compute_units=_COMPUTE_UNITS[options.coreml_flavor],
+        flavor=flavor,
+        compute_units=_COMPUTE_UNITS[flavor],
         minimum_os=opset.minimum_os,
-        byte_exact=options.coreml_flavor is CoremlFlavor.EXACT,
+        byte_exact=flavor is CoremlFlavor.EXACT,
     )
     name = options.metadata.name
     with tempfile.TemporaryDirectory() as folder:
@@ -104,23 +108,19 @@ def write_transformers(network: LoweredNetwork, options: ConvertOptions) -> tupl
     """Write transformers, one package per depth, for one input size.
 
     Raises:
-        BackendError: if the options ask for more, or coremltools refuses a graph.
+        BackendError: if the options ask for another flavour, or coremltools refuses a graph.
     """
     name = options.metadata.name
-    if options.input_size_px is None or options.more_sizes_px:
-        raise BackendError(f"{name}: a transformer has a fixed input size; give one, such as --input-size 128x128")
-    if options.pack is not Pack.PER_DEPTH:
-        raise BackendError(f"{name}: a transformer's package holds one depth; use --pack per-depth")
-    if options.coreml_flavor is not CoremlFlavor.EXACT:
-        raise BackendError(f"{name}: transformers have the flavour exact only; use --coreml-flavor exact")
-    deployment = Deployment(
-        flavor=options.coreml_flavor, compute_units="CPU", minimum_os=_IOS18.minimum_os, byte_exact=True
-    )
+    size_px = fixed_size_px(name, options)
+    flavor = chosen_flavor(options)
+    if flavor is not CoremlFlavor.EXACT:
+        raise BackendError(f"{name}: transformers have the flavour exact only; use --flavor exact")
+    deployment = Deployment(flavor=flavor, compute_units="CPU", minimum_os=_IOS18.minimum_os, byte_exact=True)
     packages = []
     with tempfile.TemporaryDirectory() as folder:
         for depth, graph in sorted(network.transformers.items()):
             path = Path(folder) / f"{name}-d{depth}{_SUFFIX}"
-            _save(build_swin_program(graph, options.input_size_px, opset=_IOS18.target), graph, options, _IOS18, path)
+            _save(build_swin_program(graph, size_px, opset=_IOS18.target), graph, options, _IOS18, path)
             packages.append(
                 ModelPackage(name=path.name, depths=(depth,), members=_members(path), deployment=deployment)
             )
@@ -129,7 +129,7 @@ def write_transformers(network: LoweredNetwork, options: ConvertOptions) -> tupl
 
 def _write_package(graph: Graph, constants: Constants, options: ConvertOptions, opset: _Opset, path: Path) -> None:
     size = None if options.more_sizes_px else options.input_size_px
-    program = build_program(graph, constants, options.coreml_flavor, opset=opset.target, size_px=size)
+    program = build_program(graph, constants, chosen_flavor(options), opset=opset.target, size_px=size)
     _save(program, graph, options, opset, path)
 
 
@@ -174,7 +174,7 @@ def _describe(description: Any, options: ConvertOptions, graph: Graph | SwinGrap
     facts = {
         "com.github.apple.coremltools.version": ct.__version__,
         "qsr_edge.bits": graph.bits,
-        FLAVOR_KEY: options.coreml_flavor.value,
+        FLAVOR_KEY: chosen_flavor(options).value,
         "qsr_edge.profile": graph.profile.value if isinstance(graph, Graph) else Profile.SCALED.value,
         "qsr_edge.scale": graph.scale,
     }

@@ -4,15 +4,20 @@ import warnings
 from importlib.metadata import version
 from pathlib import Path
 
-from qsr_edge.bundle.backend import Backend, ConvertOptions, ModelFile, Runner, Storage
-from qsr_edge.errors import BackendError, QsrWarning
+from qsr_edge.bundle.layout import Storage
+from qsr_edge.conversion.backend import Backend, Capabilities, ConvertOptions, InspectedModel, ModelFile, Runner
+from qsr_edge.conversion.request import check_request
+from qsr_edge.errors import QsrWarning
 from qsr_edge.lowering.network import LoweredNetwork
 from qsr_edge_converters.executorch.kernels import KernelFamily, program_kernels
 from qsr_edge_converters.executorch.sdk import check_sdk
+from qsr_edge_converters.identifier import has_identifier
 from qsr_edge_converters.installed import sdk_version
 from qsr_edge_converters.native_messages import quiet_sdk
 
 SDK = "executorch"
+IDENTIFIER = b"ET1"
+"""At bytes 4 to 6 of every file; the next one is the schema's version."""
 TESTED = ("1.5", "1.6")
 """First tested version, and the first that is not."""
 
@@ -24,12 +29,17 @@ def _is_tested(found: str) -> bool:
 
 
 class ExecutorchBackend:
-    """Implements ``qsr_edge.bundle.backend.Backend`` for ExecuTorch, with XNNPACK and without."""
+    """Implements ``qsr_edge.conversion.backend.Backend`` for ExecuTorch, with XNNPACK and without."""
 
-    @property
-    def name(self) -> str:
-        """``executorch``."""
-        return "executorch"
+    name = "executorch"
+    capabilities = Capabilities(
+        model_kind="ExecuTorch program",
+        suffix=".pte",
+        packages=("executorch",),
+        lacks={Storage.COMPACT: "XNNPACK has no 4-bit kernels for convolutions, so there is no compact storage"},
+        transformers=True,
+        kernels_on={"android": tuple(KernelFamily), "executor_runner": tuple(KernelFamily)},
+    )
 
     def check_available(self) -> None:
         """See that the SDK is there; warns if its version was not tested.
@@ -62,13 +72,7 @@ class ExecutorchBackend:
             BackendError: naming the node that cannot be expressed exactly, or the option that cannot be met.
         """
         check_sdk()
-        if not network.depths:
-            raise BackendError("the network has no graph to convert")
-        if options.storage is Storage.COMPACT:
-            raise BackendError(
-                "executorch: XNNPACK has no 4-bit kernels for convolutions, so there is no compact storage; "
-                "use --storage fast"
-            )
+        check_request(self, network, options)
         with quiet_sdk():
             from qsr_edge_converters.executorch.writer import write_network, write_transformers
 
@@ -103,6 +107,21 @@ class ExecutorchBackend:
         from qsr_edge_converters.executorch.runner import open_runner
 
         return open_runner(path, depth=depth, threads=threads, kernels=kernels)
+
+    def recognises(self, path: Path) -> bool:
+        """Whether a file has ExecuTorch's identifier."""
+        return has_identifier(path, IDENTIFIER)
+
+    def inspect(self, path: Path) -> InspectedModel:
+        """Look into a .pte file, which may come from elsewhere.
+
+        Raises:
+            BackendError: if it is damaged, or the SDK is missing.
+            OSError: if it cannot be read.
+        """
+        from qsr_edge_converters.executorch.inspection import inspect_pte, inspected
+
+        return inspected(inspect_pte(path))
 
 
 BACKEND: Backend = ExecutorchBackend()

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from qsr_edge.conversion.backend import InspectedModel, counted
 from qsr_edge.errors import BackendError
 from qsr_edge.graph.ir import Graph, QuantizeInput
 from qsr_edge_converters.executorch.kernels import XNNPACK_DELEGATE
@@ -95,6 +96,17 @@ def inspect_pte(path: Path) -> PteReport:
         OSError: if it cannot be read.
     """
     return inspect_pte_content(path.read_bytes(), str(path))
+
+
+def inspected(report: PteReport) -> InspectedModel:
+    """What a report says, as ``qsr-edge inspect`` shows it."""
+    facts: dict[str, str | int] = {"methods": ", ".join(method.name for method in report.methods)}
+    for method in report.methods:
+        for index, delegate in enumerate(method.delegates):
+            facts[f"{method.name}, delegate {index}"] = counted({**delegate.operators, **delegate.tensor_types})
+        facts[f"{method.name}, outside"] = counted({**method.operators, **method.tensor_types}) or "nothing"
+        facts[f"{method.name}, bytes reserved outside"] = method.planned_bytes
+    return InspectedModel(size_bytes=report.size_bytes, facts=facts, first_float=report.first_float)
 
 
 def inspect_pte_content(content: bytes, name: str) -> PteReport:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from qsr_edge.bundle.backend import Placement
+from qsr_edge.conversion.backend import Placement
 from qsr_edge.errors import BackendError
 from qsr_edge_converters.executorch.inspection import has_own_weights, inspect_pte
 from qsr_edge_converters.executorch.kernels import program_kernels

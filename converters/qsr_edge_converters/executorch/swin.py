@@ -11,7 +11,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from qsr_edge.errors import BackendError
 from qsr_edge.graph.integer_ops import Int
 from qsr_edge.graph.swin import SwinGraph
 from qsr_edge.graph.swin_program import SwinProgram
@@ -110,18 +109,9 @@ class TorchOps:
 class SwinModule(torch.nn.Module):
     """Runs a graph on (1, 3, H, W) uint8 images in channels-last order; (1, 3, rH, rW) uint8 in the same order."""
 
-    def __init__(self, graph: SwinGraph, size_px: tuple[int, int]):
-        """Take a graph for images of (height, width).
-
-        Raises:
-            BackendError: if windows do not divide the size.
-        """
+    def __init__(self, graph: SwinGraph):
+        """Take a graph."""
         super().__init__()
-        if any(size % graph.window_px for size in size_px):
-            raise BackendError(
-                f"{graph.name}: an input of {size_px[1]}x{size_px[0]} is not divided by windows of "
-                f"{graph.window_px} pixels; give a multiple"
-            )
         self.graph = graph
 
     def forward(self, image: Tensor) -> Tensor:

@@ -12,7 +12,9 @@ from executorch.exir import EdgeCompileConfig, ExecutorchProgramManager, to_edge
 from executorch.exir.passes.external_constants_pass import delegate_external_constants_pass_unlifted
 from torch.export import Dim, ExportedProgram, export
 
-from qsr_edge.bundle.backend import ConvertOptions, ModelFile, Pack
+from qsr_edge.bundle.layout import Pack
+from qsr_edge.conversion.backend import ConvertOptions, ModelFile
+from qsr_edge.conversion.request import fixed_size_px
 from qsr_edge.errors import BackendError
 from qsr_edge.graph.ir import Graph
 from qsr_edge.lowering.network import LoweredNetwork
@@ -93,17 +95,14 @@ def write_transformers(network: LoweredNetwork, options: ConvertOptions) -> tupl
     """Write transformers as .pte files of portable integer kernels, one per depth and for one input size.
 
     Raises:
-        BackendError: if the options ask for more, or a float has come in.
+        BackendError: if a float has come in.
     """
     name = options.metadata.name
-    if options.input_size_px is None:
-        raise BackendError(f"{name}: a transformer has a fixed input size; give one, such as --input-size 128x128")
-    if options.pack is not Pack.PER_DEPTH:
-        raise BackendError(f"{name}: a transformer's file holds one depth; use --pack per-depth")
-    example = torch.zeros(1, 3, *options.input_size_px, dtype=torch.uint8).contiguous(memory_format=torch.channels_last)
+    size_px = fixed_size_px(name, options)
+    example = torch.zeros(1, 3, *size_px, dtype=torch.uint8).contiguous(memory_format=torch.channels_last)
     files = []
     for depth, graph in sorted(network.transformers.items()):
-        module = SwinModule(graph, options.input_size_px).eval()
+        module = SwinModule(graph).eval()
         with quiet_sdk(), contextlib.redirect_stdout(io.StringIO()):
             program = export(module, (example,), strict=False)
             edge = to_edge({METHOD: program}, compile_config=EdgeCompileConfig(_check_ir_validity=False))

@@ -2,22 +2,31 @@
 
 from pathlib import Path
 
-from qsr_edge.bundle.backend import Backend, ConvertOptions, ModelFile, Pack, Runner, Storage
+from qsr_edge.bundle.layout import Pack, Storage
+from qsr_edge.conversion.backend import Backend, Capabilities, ConvertOptions, InspectedModel, ModelFile, Runner
+from qsr_edge.conversion.request import check_request
 from qsr_edge.errors import BackendError
 from qsr_edge.lowering.network import LoweredNetwork
 from qsr_edge.nn.config import Profile
+from qsr_edge_converters.identifier import has_identifier
 from qsr_edge_converters.installed import require, sdk_version
 
 SDK = "ai-edge-litert"
+IDENTIFIER = b"TFL3"
+"""At bytes 4 to 7 of every file."""
 
 
 class TfliteBackend:
-    """Implements ``qsr_edge.bundle.backend.Backend`` for LiteRT."""
+    """Implements ``qsr_edge.conversion.backend.Backend`` for LiteRT."""
 
-    @property
-    def name(self) -> str:
-        """``tflite``."""
-        return "tflite"
+    name = "tflite"
+    capabilities = Capabilities(
+        model_kind="TFLite model",
+        suffix=".tflite",
+        packages=("ai_edge_litert", "flatbuffers"),
+        lacks={Pack.EXTERNAL: "weights cannot lie in a file apart"},
+        kernels_on={"android": ("xnnpack", "builtin"), "benchmark_model": ("xnnpack", "builtin")},
+    )
 
     def check_available(self) -> None:
         """See that what reads, writes and runs .tflite files can be imported.
@@ -42,16 +51,7 @@ class TfliteBackend:
             BackendError: naming the node that cannot be expressed exactly, or the option that cannot be met.
         """
         self.check_available()
-        if network.transformers:
-            raise BackendError("tflite: transformers are not written; use --target coreml, executorch or tosa")
-        if not network.graphs:
-            raise BackendError("the network has no graph to convert")
-        if options.input_size_px is not None and min(options.input_size_px) < 1:
-            raise BackendError(
-                f"input size is {options.input_size_px}, expected a height and width of at least 1 pixel"
-            )
-        if options.pack is Pack.EXTERNAL:
-            raise BackendError("tflite: weights cannot lie in a file apart; use --pack per-depth or --pack shared")
+        check_request(self, network, options)
         for graph in network.graphs.values():
             if options.storage is Storage.COMPACT and graph.profile is Profile.SCALED:
                 raise BackendError(
@@ -83,6 +83,20 @@ class TfliteBackend:
         from qsr_edge_converters.tflite.runner import open_runner
 
         return open_runner(path, depth=depth, threads=threads, kernels=kernels)
+
+    def recognises(self, path: Path) -> bool:
+        """Whether a file has TFLite's identifier."""
+        return has_identifier(path, IDENTIFIER)
+
+    def inspect(self, path: Path) -> InspectedModel:
+        """Look into a .tflite file, which may come from elsewhere.
+
+        Raises:
+            BackendError: if it is damaged.
+        """
+        from qsr_edge_converters.tflite.inspection import inspect_model, inspected
+
+        return inspected(inspect_model(path), path)
 
 
 BACKEND: Backend = TfliteBackend()

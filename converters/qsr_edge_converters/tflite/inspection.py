@@ -8,6 +8,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from qsr_edge.conversion.backend import InspectedModel, counted
+from qsr_edge_converters.tflite.costs import model_costs
 from qsr_edge_converters.tflite.file_model import FileModel, FileSubgraph
 from qsr_edge_converters.tflite.format import METADATA_NAME, Operator, TensorType
 from qsr_edge_converters.tflite.reading import read_model_file
@@ -103,3 +105,25 @@ def _metadata(model: FileModel) -> Mapping[str, Any]:
     except ValueError:
         return MappingProxyType({})
     return MappingProxyType(content if isinstance(content, dict) else {})
+
+
+def inspected(report: ModelReport, path: Path) -> InspectedModel:
+    """What a report says, as ``qsr-edge inspect`` shows it; with the costs of a file that qsr-edge wrote.
+
+    Raises:
+        BackendError: if the file is damaged.
+    """
+    facts: dict[str, str | int] = {"description": report.description}
+    # The metadata is whatever the file holds under our name.
+    for key in ("name", "version", "author", "licence", "scale", "bits", "profile", "storage"):
+        if isinstance(value := report.metadata.get(key), str | int):
+            facts[key] = value
+    facts["signatures"] = ", ".join(report.signatures) or "none"
+    for subgraph in report.subgraphs:
+        facts[f"subgraph {subgraph.name}"] = counted({**subgraph.operators, **subgraph.tensor_types})
+    return InspectedModel(
+        size_bytes=report.size_bytes,
+        facts=facts,
+        first_float=report.first_float_tensor,
+        costs=model_costs(path) if report.metadata.get("depths") else {},
+    )

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from qsr_edge.bundle.backend import Placement
+from qsr_edge.conversion.backend import Placement
 from qsr_edge.errors import BackendError
 from qsr_edge_converters.native_messages import native_messages, one_line
 from qsr_edge_converters.tflite.format import INPUT_NAME, OUTPUT_NAME, signature_key

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from qsr_edge.bundle.backend import ConvertOptions, ModelFile, Pack, Storage
+from qsr_edge.bundle.layout import Pack, Storage
+from qsr_edge.conversion.backend import ConvertOptions, ModelFile
 from qsr_edge.errors import BackendError
 from qsr_edge.graph.ir import Add, Constants, Conv2d, DepthToSpace, Graph, QuantizeInput, Tensor, TensorId
 from qsr_edge.graph.verify import verify_graph

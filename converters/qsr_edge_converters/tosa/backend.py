@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
-from qsr_edge.bundle.backend import Backend, ConvertOptions, ModelFile, Pack, Runner, Storage
-from qsr_edge.errors import BackendError
+from qsr_edge.bundle.layout import Pack, Storage
+from qsr_edge.conversion.backend import Backend, Capabilities, ConvertOptions, ModelFile, Runner
+from qsr_edge.conversion.request import check_request, fixed_size_px
 from qsr_edge.lowering.network import LoweredNetwork
 from qsr_edge_converters.installed import require, sdk_version
 
@@ -11,12 +12,21 @@ SDK = "tosa-tools"
 
 
 class TosaBackend:
-    """Implements ``qsr_edge.bundle.backend.Backend`` for TOSA-INT."""
+    """Implements ``qsr_edge.conversion.backend.Backend`` for TOSA-INT."""
 
-    @property
-    def name(self) -> str:
-        """``tosa``."""
-        return "tosa"
+    name = "tosa"
+    capabilities = Capabilities(
+        model_kind="TOSA graph",
+        suffix=".tosa",
+        packages=("tosa_serializer", "tosa_reference_model"),
+        lacks={
+            Storage.COMPACT: "weights are stored as int8",
+            Pack.SHARED: "a file holds one graph",
+            Pack.EXTERNAL: "a file holds one graph",
+        },
+        any_size=False,
+        transformers=True,
+    )
 
     def check_available(self) -> None:
         """See that what writes and runs .tosa files can be imported.
@@ -41,14 +51,8 @@ class TosaBackend:
             BackendError: naming the node that cannot be expressed exactly, or the option that cannot be met.
         """
         self.check_available()
-        if not network.depths:
-            raise BackendError("the network has no graph to convert")
-        if options.input_size_px is None:
-            raise BackendError("tosa: graphs have a fixed input size; give one, such as --input-size 128x128")
-        if options.storage is Storage.COMPACT:
-            raise BackendError("tosa: weights are stored as int8; use --storage fast")
-        if options.pack is not Pack.PER_DEPTH:
-            raise BackendError("tosa: a file holds one graph; use --pack per-depth")
+        check_request(self, network, options)
+        size_px = fixed_size_px(self.name, options)
         if network.transformers:
             from qsr_edge_converters.tosa.swin import write_swin
 
@@ -56,7 +60,7 @@ class TosaBackend:
                 ModelFile(
                     name=f"{options.metadata.name}-d{depth}.tosa",
                     depths=(depth,),
-                    content=write_swin(swin, options.input_size_px),
+                    content=write_swin(swin, size_px),
                 )
                 for depth, swin in sorted(network.transformers.items())
             )
@@ -66,7 +70,7 @@ class TosaBackend:
             ModelFile(
                 name=f"{options.metadata.name}-d{depth}.tosa",
                 depths=(depth,),
-                content=write_graph(graph, network.constants, options.input_size_px),
+                content=write_graph(graph, network.constants, size_px),
             )
             for depth, graph in sorted(network.graphs.items())
         )

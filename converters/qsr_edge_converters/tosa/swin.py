@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import tosa_serializer
 
-from qsr_edge.errors import BackendError
 from qsr_edge.graph.integer_ops import Int
 from qsr_edge.graph.swin import SwinGraph
 from qsr_edge.graph.swin_program import SwinProgram
@@ -195,15 +194,7 @@ def write_swin(graph: SwinGraph, size_px: tuple[int, int]) -> bytes:
 
     Returns:
         A TOSA flatbuffer: (1, H, W, 3) in, (1, rH, rW, 3) out, unsigned bytes both.
-
-    Raises:
-        BackendError: if windows do not divide the size.
     """
-    if any(size % graph.window_px for size in size_px):
-        raise BackendError(
-            f"{graph.name}: an input of {size_px[1]}x{size_px[0]} is not divided by windows of {graph.window_px} "
-            "pixels; give a multiple"
-        )
     ops = TosaOps()
     levels = ops.reshape(ops.image((1, *size_px, 3)), (*size_px, 3))
     upscaled = SwinProgram(graph, ops).image(levels)

@@ -9,13 +9,12 @@ from qsr_edge.bench.android.dumpsys import parse_condition
 from qsr_edge.bench.android.link import Link
 from qsr_edge.bench.android.part import AndroidPart, ResultsReader
 from qsr_edge.bench.device import DeviceInfo, PartEnd, PartPlan, Sink
+from qsr_edge.bench.device_kernels import app_kernels
 from qsr_edge.bench.discovery import DEFAULT_POLL_S, DEFAULT_WAIT_S
 from qsr_edge.bench.protocol.condition import Condition
 from qsr_edge.errors import BenchError
 
 KIND = "android"
-KERNEL_FAMILIES = {"tflite": ("xnnpack", "builtin"), "executorch": ("xnnpack", "portable")}
-"""Those of the app, by the back end's name; the default first."""
 
 _PROPERTY = re.compile(r"\[(.*?)\]: \[(.*?)\]")
 _EMULATED = {"ranchu", "goldfish", "cutf_cvm", "vbox86"}
@@ -69,12 +68,7 @@ class AndroidDevice:
 
     def kernel_families(self, target: str) -> tuple[str, ...]:
         """Those of the app."""
-        families = KERNEL_FAMILIES.get(target)
-        if families is None:
-            raise BenchError(
-                f"{self.id}: Android's app runs no {target} bundles; convert for {' or '.join(KERNEL_FAMILIES)}"
-            )
-        return families
+        return app_kernels(target, KIND, f"{self.id}: Android's app")
 
     def run_part(self, plan: PartPlan, sink: Sink) -> PartEnd:
         """Measure one part by the app; see :class:`qsr_edge.bench.android.part.AndroidPart`."""

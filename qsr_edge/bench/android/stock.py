@@ -18,6 +18,7 @@ from qsr_edge.bench.android.device_files import DeviceFiles, LocalFile, local_fi
 from qsr_edge.bench.android.link import Link, RebootedError
 from qsr_edge.bench.android.stock_output import Averages, StockOutput, parse_benchmark_model, parse_executor_runner
 from qsr_edge.bench.device import DeviceInfo, PartEnd, PartPlan, Phase, PlannedVariant, Sink
+from qsr_edge.bench.device_kernels import app_kernels
 from qsr_edge.bench.protocol.condition import Condition, above_gate
 from qsr_edge.bench.protocol.job import PROTOCOL, Effort
 from qsr_edge.bundle.manifest import MANIFEST_NAME, DepthEntry, Manifest, parse_manifest
@@ -64,16 +65,12 @@ class StockProgram:
 
     Attributes:
         name: of its file on the device.
-        target: back end whose models it runs.
-        families: of kernels, the default first.
         takes_duration: whether it runs for a while rather than a number of times.
         words: command line of a round.
         read: its output.
     """
 
     name: str
-    target: str
-    families: tuple[str, ...]
     takes_duration: bool
     words: Callable[[Round], list[str]]
     read: Callable[[str, Round], StockOutput]
@@ -119,16 +116,12 @@ def _shape(one: Round) -> str | None:
 
 BENCHMARK_MODEL = StockProgram(
     name="benchmark_model",
-    target="tflite",
-    families=("xnnpack", "builtin"),
     takes_duration=True,
     words=benchmark_model_words,
     read=lambda text, one: parse_benchmark_model(text),
 )
 EXECUTOR_RUNNER = StockProgram(
     name="executor_runner",
-    target="executorch",
-    families=("xnnpack", "portable"),
     takes_duration=False,
     words=executor_runner_words,
     read=lambda text, one: parse_executor_runner(text, method=one.signature, shape=_shape(one)),
@@ -164,12 +157,7 @@ class StockDevice:
 
     def kernel_families(self, target: str) -> tuple[str, ...]:
         """Those of the program."""
-        if target != self._program.target:
-            raise BenchError(
-                f"{self._program.name} runs {self._program.target} bundles, got {target}; "
-                f"convert for {self._program.target}, or take another --runner"
-            )
-        return self._program.families
+        return app_kernels(target, self._program.name, self._program.name)
 
     def run_part(self, plan: PartPlan, sink: Sink) -> PartEnd:
         """Measure by processes in turns; pictures and golden outputs are left out."""

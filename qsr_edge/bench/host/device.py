@@ -9,7 +9,7 @@ from qsr_edge.bench.device import DeviceInfo, PartEnd, PartPlan, Sink
 from qsr_edge.bench.host.measurement import run_job
 from qsr_edge.bench.protocol.condition import Condition
 from qsr_edge.bench.protocol.log import Record, Recorder
-from qsr_edge.bundle.backend import find_backend
+from qsr_edge.conversion.registry import find_backend
 
 KIND = "host"
 _THERMAL = Path("/sys/class/thermal")

@@ -9,6 +9,7 @@ import time
 from pathlib import Path, PurePosixPath
 
 from qsr_edge.bench.device import DeviceInfo, PartEnd, PartPlan, Phase, Sink
+from qsr_edge.bench.device_kernels import app_kernels
 from qsr_edge.bench.ios.tools import IphoneListed, IphoneTool
 from qsr_edge.bench.protocol.condition import Condition
 from qsr_edge.bench.protocol.job import dump_job
@@ -17,8 +18,6 @@ from qsr_edge.bundle.manifest import MANIFEST_NAME, parse_manifest
 from qsr_edge.errors import BenchError
 
 KIND = "ios"
-KERNEL_FAMILIES = {"coreml": ("coreml", "coreml-cpu")}
-"""Those of the app, by the back end's name; the default first."""
 POLL_S = 3.0
 SILENT_S = 300.0
 
@@ -64,10 +63,7 @@ class IphoneDevice:
 
     def kernel_families(self, target: str) -> tuple[str, ...]:
         """Core ML with all compute units, or on the CPU alone."""
-        families = KERNEL_FAMILIES.get(target)
-        if families is None:
-            raise BenchError(f"{self.id}: the iPhone's app runs no {target} bundles; convert for coreml")
-        return families
+        return app_kernels(target, KIND, f"{self.id}: the iPhone's app")
 
     def run_part(self, plan: PartPlan, sink: Sink) -> PartEnd:
         """Push everything, start the app, copy its results again and again until they end."""

@@ -8,9 +8,11 @@ import pytest
 
 pytest.importorskip("flatbuffers", reason="the extra [tflite] is not installed")
 
-from qsr_edge.bench.android.device import KERNEL_FAMILIES
-from qsr_edge.bench.android.stock import EXECUTOR_RUNNER
+from qsr_edge.bench.android import device as android
+from qsr_edge.bench.android.stock import BENCHMARK_MODEL, EXECUTOR_RUNNER
 from qsr_edge.bench.device import DeviceInfo, PartEnd, PartPlan, Sink
+from qsr_edge.bench.device_kernels import app_kernels
+from qsr_edge.bench.ios import device as ios
 from qsr_edge.bench.plan import RunRequest, new_header
 from qsr_edge.bench.protocol.condition import Condition
 from qsr_edge.bench.protocol.job import Effort
@@ -33,7 +35,7 @@ class Phone:
         return Condition()
 
     def kernel_families(self, target: str) -> tuple[str, ...]:
-        return KERNEL_FAMILIES[target]
+        return app_kernels(target, android.KIND, "p")
 
     def run_part(self, plan: PartPlan, sink: Sink) -> PartEnd:
         raise AssertionError("only a header is asked for, nothing is measured")
@@ -92,4 +94,12 @@ def test_kernels_of_litert_are_an_option(tiny_bundle: Path) -> None:
 
 
 def test_the_stock_runner_takes_both_kinds_of_programs() -> None:
-    assert EXECUTOR_RUNNER.families == KERNEL_FAMILIES["executorch"] == ExecutorchBackend().kernel_families()
+    own = app_kernels("executorch", EXECUTOR_RUNNER.name, "runner")
+    assert own == app_kernels("executorch", android.KIND, "app") == ExecutorchBackend().kernel_families()
+
+
+def test_programs_say_whose_models_they_run() -> None:
+    with pytest.raises(BenchError, match=r"benchmark_model runs no executorch bundles; convert for tflite$"):
+        app_kernels("executorch", BENCHMARK_MODEL.name, BENCHMARK_MODEL.name)
+    with pytest.raises(BenchError, match=r"the app runs no tflite bundles; convert for coreml$"):
+        app_kernels("tflite", ios.KIND, "the app")

@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from qsr_edge.bundle.backend import Pack, Storage
+from qsr_edge.bundle.layout import Pack, Storage
 from qsr_edge.bundle.manifest import DepthEntry, GoldenInput, Manifest, ParityEntry, QualityEntry
 from qsr_edge.nn.config import Profile
 

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from qsr_edge.bundle.backend import Deployment, Pack, Storage
+from qsr_edge.bundle.layout import Deployment, Pack, Storage
 from qsr_edge.bundle.manifest import (
     MANIFEST_LIMIT_BYTES,
     DepthEntry,

@@ -4,7 +4,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from qsr_edge.bundle.backend import Pack
+from qsr_edge.bundle.layout import Pack
 from qsr_edge.bundle.manifest import Manifest, QualityEntry, file_entries
 from qsr_edge.bundle.model_card import checkpoint_card, model_card
 from qsr_edge.graph.cost import UNTILED_HALO_PX, TileGrid

@@ -2,8 +2,8 @@ from itertools import starmap
 
 import pytest
 
+from qsr_edge.bundle.headline import parity_headline
 from qsr_edge.bundle.manifest import ParityEntry
-from qsr_edge.bundle.parity import parity_headline
 
 
 def entry(kernels: str, depth: int, mismatching: int) -> ParityEntry:

@@ -15,7 +15,8 @@ import pytest
 if importlib.util.find_spec("coremltools") is None:
     pytest.skip("the extra [coreml] is not installed", allow_module_level=True)
 
-from qsr_edge.bundle.backend import ConvertOptions, CoremlFlavor, ModelMetadata, Pack, Storage
+from qsr_edge.bundle.layout import Pack, Storage
+from qsr_edge.conversion.backend import ConvertOptions, ModelMetadata
 from qsr_edge.errors import BackendError, QsrWarning
 from qsr_edge.graph.interpreter import run_graph
 from qsr_edge.lowering.network import LoweredNetwork
@@ -23,6 +24,7 @@ from qsr_edge.nn.config import Profile
 from qsr_edge_converters import installed
 from qsr_edge_converters.coreml import BACKEND, inspect_package
 from qsr_edge_converters.coreml.blob import INT4, UINT3, ElementType, WeightBlobs, unpack_elements
+from qsr_edge_converters.coreml.flavor import CoremlFlavor
 from qsr_edge_converters.coreml.package import read_package
 from qsr_edge_converters.native_messages import quiet_sdk
 from tests.support.graph_builders import random_network, sample_images
@@ -300,7 +302,7 @@ def test_elements_follow_each_other_bit_by_bit(kind: ElementType, values: list[i
 
 def test_float16_is_rounded_where_the_program_says_so(network: LoweredNetwork, tmp_path: Path) -> None:
     """The Neural Engine's form differs from the exact one, by little."""
-    options = ConvertOptions(metadata=METADATA, coreml_flavor=CoremlFlavor.ANE)
+    options = ConvertOptions(metadata=METADATA, flavor=CoremlFlavor.ANE)
     [package, _] = BACKEND.convert(network, options)
     assert not package.deployment.byte_exact
     for name, content in package.members.items():

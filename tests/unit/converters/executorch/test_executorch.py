@@ -10,7 +10,8 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("executorch", reason="the extra [executorch] is not installed")
 
-from qsr_edge.bundle.backend import ConvertOptions, ModelMetadata, Storage
+from qsr_edge.bundle.layout import Storage
+from qsr_edge.conversion.backend import ConvertOptions, ModelMetadata
 from qsr_edge.errors import BackendError
 from qsr_edge.graph.ir import Constants, Conv2d
 from qsr_edge.lowering.network import LoweredNetwork

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 pytest.importorskip("flatbuffers", reason="the extra [tflite] is not installed")
 
-from qsr_edge.bundle.backend import model_families, registered_backend
+from qsr_edge.conversion.backend import model_families
+from qsr_edge.conversion.registry import registered_backend
 from qsr_edge.errors import BackendError
 from qsr_edge_converters.executorch.kernels import KernelFamily, program_kernels
 from tests.support.pte_files import pte
@@ -74,7 +75,7 @@ def test_no_sdk_is_imported(tmp_path: Path) -> None:
     path = tmp_path / "a.pte"
     path.write_bytes(WHOLE)
     code = (
-        "import sys, pathlib; from qsr_edge.bundle.backend import registered_backend as found; "
+        "import sys, pathlib; from qsr_edge.conversion.backend import registered_backend as found; "
         "assert found('executorch').model_kernels(pathlib.Path(sys.argv[1]), 1) == 'xnnpack'; "
         "assert not {'torch', 'executorch', 'flatbuffers'} & sys.modules.keys()"
     )

@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from qsr_edge.bundle.backend import ConvertOptions, ModelMetadata, Pack, Storage
+from qsr_edge.bundle.layout import Pack, Storage
+from qsr_edge.conversion.backend import ConvertOptions, ModelMetadata
 from qsr_edge.errors import BackendError, GraphError, QsrError
 from qsr_edge.graph.ir import Add, Constants, QuantizeInput
 from qsr_edge.lowering.network import LoweredNetwork

@@ -9,8 +9,8 @@ from typing import TypedDict
 import numpy as np
 from numpy.typing import NDArray
 
-from qsr_edge.bundle.backend import Backend, Model, ModelPackage, Runner, model_contents, model_families
 from qsr_edge.bundle.manifest import ParityEntry
+from qsr_edge.conversion.backend import Backend, Model, ModelPackage, Runner, model_contents, model_families
 from qsr_edge.data.bicubic import resize_bicubic
 from qsr_edge.graph.interpreter import run_graph
 from qsr_edge.graph.ir import Constants, Graph
@@ -38,24 +38,6 @@ def _photo(natural: Image, size_px: tuple[int, int]) -> Image:
     height, width = size_px
     repeats = (-(-height // natural.shape[0]), -(-width // natural.shape[1]), 1)
     return np.ascontiguousarray(np.tile(natural, repeats)[:height, :width])
-
-
-def parity_headline(results: Sequence[ParityEntry]) -> str:
-    """How many bytes differ, in a line: under the default kernels, which are what ships, and under others if they do.
-
-    Args:
-        results: at least one; those of the default kernels first.
-    """
-    counts: dict[str, tuple[int, int]] = {}
-    for result in results:
-        differing, compared = counts.get(result.kernels, (0, 0))
-        counts[result.kernels] = (differing + result.mismatching_bytes, compared + result.bytes_compared)
-    if len(counts) == 1 or not any(differing for differing, _ in counts.values()):
-        differing, compared = (sum(column) for column in zip(*counts.values(), strict=True))
-        return f"{differing:,} of {compared:,} bytes differ"
-    (default, (differing, compared)), *others = counts.items()
-    rest = ", ".join(f"{kernels} {count:,} of {total:,}" for kernels, (count, total) in others)
-    return f"{differing:,} of {compared:,} bytes differ under {default}, the default kernels; under others: {rest}"
 
 
 def psnr_cost_db(

@@ -5,23 +5,24 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from qsr_edge.bundle.backend import (
+from qsr_edge import __version__
+from qsr_edge.bundle.golden import golden_image, image_sha256
+from qsr_edge.bundle.layout import Deployment, Pack
+from qsr_edge.bundle.manifest import DepthEntry, GoldenInput, Manifest, ParityEntry, QualityEntry
+from qsr_edge.bundle.writer import check_output, write_bundle
+from qsr_edge.conversion.backend import (
     Backend,
     ConvertOptions,
-    CoremlFlavor,
-    Deployment,
     Model,
+    ModelMetadata,
     ModelPackage,
-    Pack,
     model_contents,
 )
-from qsr_edge.bundle.golden import golden_image, image_sha256
-from qsr_edge.bundle.manifest import DepthEntry, GoldenInput, Manifest, ParityEntry, QualityEntry
-from qsr_edge.bundle.parity import Image, compare_with_golden, is_large, verification_images
-from qsr_edge.bundle.writer import check_output, write_bundle
-from qsr_edge.errors import BackendError, BundleError, CheckpointError, ParityError
+from qsr_edge.conversion.parity import Image, compare_with_golden, is_large, verification_images
+from qsr_edge.conversion.request import check_options
+from qsr_edge.errors import BundleError, CheckpointError, ParityError
 from qsr_edge.lowering.checkpoint import lower_checkpoint
-from qsr_edge.lowering.network import LoweredNetwork
+from qsr_edge.lowering.network import LoweredNetwork, model_name
 from qsr_edge.nn.checkpoint import Checkpoint
 from qsr_edge.nn.config import Profile
 from qsr_edge.selector.latency import estimated_table
@@ -29,8 +30,6 @@ from qsr_edge.selector.policy import Policy, default_policy
 
 GOLDEN_SEED = 2023
 GOLDEN_SIZE_PX = (48, 64)
-MAX_FIXED_PIXELS = 1 << 20
-"""Largest fixed input: the golden interpreter takes about 1 kB a pixel, and larger images are tiled anyway."""
 INEXACT_PSNR_COST_LIMIT_DB = 0.1
 """Most that a model may lose which need not be exact.
 
@@ -49,6 +48,30 @@ class Conversion:
 
     manifest: Manifest
     parity: tuple[ParityEntry, ...]
+
+
+def model_metadata(
+    checkpoint: Checkpoint, backend: Backend, *, flavor: str | None = None, author: str, licence: str
+) -> ModelMetadata:
+    """What the model files of a quantized network say of themselves.
+
+    Args:
+        checkpoint: the network.
+        backend: that writes the files.
+        flavor: of the target's arithmetic; None for its default.
+        author: of the weights.
+        licence: of the weights, an SPDX expression.
+    """
+    config = checkpoint.config
+    form = backend.capabilities.flavor(flavor)
+    arithmetic = "integer only" if form is None else form.arithmetic
+    return ModelMetadata(
+        name=model_name(config),
+        version=__version__,
+        author=author,
+        licence=licence,
+        description=f"x{config.scale} super-resolution, {config.widths.upper()}, {arithmetic}",
+    )
 
 
 def recorded_quality(checkpoint: Checkpoint, depth: int) -> tuple[QualityEntry, ...]:
@@ -109,25 +132,6 @@ def _deployment(models: Sequence[Model]) -> Deployment | None:
     return next((model.deployment for model in models if isinstance(model, ModelPackage)), None)
 
 
-def _check_options(backend: Backend, options: ConvertOptions) -> None:
-    """Refuse what no back end or not this one could do, before any work.
-
-    Raises:
-        BackendError: naming the option.
-    """
-    sizes = () if options.input_size_px is None else (options.input_size_px, *options.more_sizes_px)
-    for height, width in sizes:
-        if height * width > MAX_FIXED_PIXELS:
-            raise BackendError(
-                f"a fixed input of {width}x{height} has more than {MAX_FIXED_PIXELS:,} pixels; "
-                "convert for a smaller size and tile, or for any size"
-            )
-    if backend.name != "coreml" and options.more_sizes_px:
-        raise BackendError(f"{backend.name}: a model takes one input size or any, not several; give --input-size once")
-    if backend.name != "coreml" and options.coreml_flavor is not CoremlFlavor.EXACT:
-        raise BackendError(f"{backend.name} has one flavour only; --coreml-flavor is for --target coreml")
-
-
 def _check_parity(results: Sequence[ParityEntry], profile: Profile) -> None:
     """Portable: no byte may differ anywhere. Scaled: none under the default kernels, whose rounding is the golden one.
 
@@ -141,7 +145,7 @@ def _check_parity(results: Sequence[ParityEntry], profile: Profile) -> None:
                 raise ParityError(
                     f"depth {result.depth} under {result.kernels}: costs {result.psnr_cost_db:.3f} dB against the "
                     f"golden interpreter, expected {INEXACT_PSNR_COST_LIMIT_DB} at most; nothing was written. "
-                    "Use --coreml-flavor exact, and please report this"
+                    "Use another --flavor, and please report this"
                 )
             continue
         if result.mismatching_bytes and (profile is Profile.PORTABLE or result.kernels == default[result.depth]):
@@ -181,7 +185,7 @@ def convert_checkpoint(
     check_output(output, force=force)
     if not Path(os.path.realpath(output)).parent.is_dir():
         raise BundleError(f"{output}: there is no folder {output.parent}; make it first")
-    _check_options(backend, options)
+    check_options(backend, options)
     network = lower_checkpoint(checkpoint)
     depths = list(network.depths)
     policy = policy or default_policy(depths)
@@ -222,8 +226,7 @@ def convert_checkpoint(
         input_size_px=options.input_size_px,
         more_sizes_px=options.more_sizes_px or None,
         deployment=_deployment(models),
-        # Core ML has no arithmetic on integers throughout; the other back ends refuse to write a float.
-        integer_only=not any(isinstance(model, ModelPackage) for model in models),
+        integer_only=backend.capabilities.integer_only,
         selector=policy,
         latency=estimated_table({entry.depth: entry.macs_per_pixel for entry in entries}),
         depths=entries,

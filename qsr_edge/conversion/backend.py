@@ -1,58 +1,66 @@
-"""The protocol between qsr-edge and a back end, and how back ends are found."""
+"""The protocol between qsr-edge and a back end: what it says of itself, what it writes, runs and looks into."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from enum import StrEnum
-from importlib.metadata import entry_points
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
+from qsr_edge.bundle.layout import Deployment, Pack, Storage
 from qsr_edge.errors import BackendError
+from qsr_edge.graph.cost import GraphCost
 from qsr_edge.lowering.network import LoweredNetwork
-
-ENTRY_POINT_GROUP = "qsr_edge.backends"
-
-
-class Storage(StrEnum):
-    """How weights lie in the file."""
-
-    FAST = "fast"
-    COMPACT = "compact"
-
-
-class Pack(StrEnum):
-    """How depths are spread over files: one each; one with all; one with all and one of weights."""
-
-    PER_DEPTH = "per-depth"
-    SHARED = "shared"
-    EXTERNAL = "external"
-
-
-class CoremlFlavor(StrEnum):
-    """Arithmetic of a Core ML model: integers held in float32, or int8 products in float16 for the Neural Engine."""
-
-    EXACT = "exact"
-    ANE = "ane"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Deployment:
-    """Where a model runs as it was meant to.
+class Flavor:
+    """A form of a target's arithmetic.
 
     Attributes:
-        flavor: which of the target's forms.
-        compute_units: what it is made for.
-        minimum_os: the oldest system that can load it.
-        byte_exact: whether it computes the golden interpreter's bytes; if not, a golden output cannot be expected.
+        name: what ``--flavor`` takes.
+        arithmetic: how numbers are held, for a model's description: ``integers held in float32``.
+        purpose: what it is for, for the help: ``the integer graph's bytes, on CPU and GPU``.
     """
 
-    flavor: str
-    compute_units: str
-    minimum_os: str
-    byte_exact: bool
+    name: str
+    arithmetic: str
+    purpose: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Capabilities:
+    """What a back end can write, and where its models run: all that is known of a target outside its own package.
+
+    Attributes:
+        model_kind: what one model is, for people: ``TFLite model``.
+        suffix: of a model's file or folder: ``.tflite``.
+        packages: Python packages that the extra of the target's name brings.
+        lacks: storages and packs that it has not, each with the reason.
+        flavors: forms of its arithmetic, the default first; empty if there is one only, on integers throughout.
+        any_size: whether a model can take images of any size.
+        most_sizes: how many fixed sizes one model can take.
+        transformers: whether networks with windows of attention can be written, with one fixed size of input.
+        integer_only: whether nothing in its models is floating-point.
+        kernels_on: families of kernels, the default first, by where models run beside this machine: a kind of device
+            whose app of ours runs them (``android``), or a program of the runtime's own (``benchmark_model``).
+    """
+
+    model_kind: str
+    suffix: str
+    packages: tuple[str, ...]
+    lacks: Mapping[Storage | Pack, str] = field(default_factory=dict)
+    flavors: tuple[Flavor, ...] = ()
+    any_size: bool = True
+    most_sizes: int = 1
+    transformers: bool = False
+    integer_only: bool = True
+    kernels_on: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def flavor(self, name: str | None) -> Flavor | None:
+        """The flavour of this name, or the default one; None if the target has no flavours or none of this name."""
+        return next((flavor for flavor in self.flavors if name in (None, flavor.name)), None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +83,7 @@ class ConvertOptions:
         pack: one file per depth, or one with all.
         input_size_px: fixed (height, width) of the input image; None for any size.
         more_sizes_px: further sizes that the model takes beside the fixed one.
-        coreml_flavor: arithmetic of a Core ML model; other targets have one only.
+        flavor: form of the arithmetic, where the target has several; None for its default.
         metadata: written into each file.
     """
 
@@ -83,7 +91,7 @@ class ConvertOptions:
     pack: Pack = Pack.PER_DEPTH
     input_size_px: tuple[int, int] | None = None
     more_sizes_px: tuple[tuple[int, int], ...] = ()
-    coreml_flavor: CoremlFlavor = CoremlFlavor.EXACT
+    flavor: str | None = None
     metadata: ModelMetadata
 
 
@@ -160,7 +168,12 @@ class Backend(Protocol):
 
     @property
     def name(self) -> str:
-        """The ``--target`` that selects it."""
+        """The ``--target`` that selects it, and the extra that brings its SDK."""
+        ...
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What it can do; to be told without the SDK."""
         ...
 
     def check_available(self) -> None:
@@ -172,7 +185,12 @@ class Backend(Protocol):
         ...
 
     def convert(self, network: LoweredNetwork, options: ConvertOptions) -> tuple[Model, ...]:
-        """Write the network; raises ``BackendError`` naming the node that cannot be expressed."""
+        """Write the network.
+
+        Raises:
+            BackendError: for options that it cannot meet, which :func:`qsr_edge.conversion.request.check_request` tells
+                by the capabilities; and naming the node that cannot be expressed.
+        """
         ...
 
     def kernel_families(self) -> tuple[str, ...]:
@@ -181,6 +199,51 @@ class Backend(Protocol):
 
     def open_model(self, path: Path, *, depth: int, threads: int = 1, kernels: str | None = None) -> Runner:
         """Load a model file at one depth with one family of kernels; raises ``BackendError`` if it cannot."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InspectedModel:
+    """What a model holds, by looking into it; it may come from elsewhere.
+
+    Attributes:
+        size_bytes: of the file, or of all files of the folder.
+        facts: by their names, in the order to print them.
+        first_float: the first thing in it that is not an integer; None if there is none.
+        costs: of each depth, ascending; empty if the model does not tell them. Bit operations and ideal weight bytes
+            are not taken from it: files do not tell how many bits of a weight are used.
+    """
+
+    size_bytes: int
+    facts: Mapping[str, str | int]
+    first_float: str | None
+    costs: Mapping[int, GraphCost] = field(default_factory=dict)
+
+
+def counted(counts: Mapping[str, int]) -> str:
+    """How often each thing occurs, as a fact: ``17 CONV_2D, 8 ADD``."""
+    return ", ".join(f"{count} {name}" for name, count in counts.items())
+
+
+@runtime_checkable
+class InspectsModels(Protocol):
+    """A back end that can look into models of its kind."""
+
+    def recognises(self, path: Path) -> bool:
+        """Whether a file or folder is such a model, by its content and not by its name; needs no SDK.
+
+        Raises:
+            OSError: if it cannot be read.
+        """
+        ...
+
+    def inspect(self, path: Path) -> InspectedModel:
+        """Look into a model.
+
+        Raises:
+            BackendError: if it is damaged, or what reads it is not installed.
+            OSError: if it cannot be read.
+        """
         ...
 
 
@@ -211,32 +274,3 @@ def model_families(backend: Backend, path: Path, depth: int, offered: tuple[str,
     if own not in offered:
         raise BackendError(f"{path}: depth {depth} runs in {own} kernels, expected one of {', '.join(offered)}")
     return (own,)
-
-
-def backend_names() -> tuple[str, ...]:
-    """Names of the registered back ends, whether or not their SDKs are installed; none is imported."""
-    return tuple(sorted(entry.name for entry in entry_points(group=ENTRY_POINT_GROUP)))
-
-
-def registered_backend(name: str) -> Backend:
-    """The back end registered under ``name``, whether or not its SDK is installed.
-
-    Raises:
-        BackendError: if none is.
-    """
-    found = {entry.name: entry for entry in entry_points(group=ENTRY_POINT_GROUP)}
-    if name not in found:
-        raise BackendError(f"no back end is called {name!r}; installed are {', '.join(sorted(found)) or 'none'}")
-    backend: Backend = found[name].load()
-    return backend
-
-
-def find_backend(name: str) -> Backend:
-    """The back end registered under ``name``, its SDK present.
-
-    Raises:
-        BackendError: if none is, or its SDK is missing.
-    """
-    backend = registered_backend(name)
-    backend.check_available()
-    return backend

@@ -1,16 +1,16 @@
 """Under which kernels verification runs a model, and under which no byte may differ."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from qsr_edge.bundle.backend import ConvertOptions, ModelFile, Runner
-from qsr_edge.bundle.conversion import _check_parity
 from qsr_edge.bundle.manifest import ParityEntry
-from qsr_edge.bundle.parity import compare_with_golden
+from qsr_edge.conversion.backend import Capabilities, ConvertOptions, ModelFile, Runner
+from qsr_edge.conversion.convert import _check_parity
+from qsr_edge.conversion.parity import compare_with_golden
 from qsr_edge.errors import ParityError
 from qsr_edge.lowering.network import LoweredNetwork
 from qsr_edge.nn.config import Profile
@@ -32,6 +32,9 @@ class TwoFamilies:
 
     network: LoweredNetwork
     name: str = "two"
+    capabilities: Capabilities = field(
+        default_factory=lambda: Capabilities(model_kind="two", suffix=".two", packages=())
+    )
 
     def check_available(self) -> None: ...
 

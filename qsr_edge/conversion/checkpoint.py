@@ -1,0 +1,34 @@
+"""Which checkpoint is converted: a file, ours or an official one, or one of those that are bundled."""
+
+from pathlib import Path
+
+from qsr_edge.errors import CheckpointError, RecipeError
+from qsr_edge.lowering.official_quantsr_c import import_official, is_official
+from qsr_edge.nn.checkpoint import Checkpoint, read_checkpoint
+from qsr_edge.zoo import find_checkpoint
+
+
+def load_checkpoint(
+    path: Path | None, *, scale: int | None, bits: int | None, block_order: tuple[int, ...] | None = None
+) -> Checkpoint:
+    """The checkpoint at ``path``, held against the scale and bits asked for; or a bundled one (x2, 4 bits by default).
+
+    An official QuantSR-C file is imported; ``bits`` and ``block_order`` tell what it does not.
+
+    Raises:
+        CheckpointError: if it is damaged, not there, or of another scale factor or bit width.
+    """
+    if path is None:
+        return read_checkpoint(find_checkpoint(scale=2 if scale is None else scale, bits=4 if bits is None else bits))
+    if is_official(path):
+        checkpoint = import_official(path, bits=bits, block_order=block_order).checkpoint
+    elif block_order is not None:
+        raise RecipeError(f"{path}: --block-order is for official files; this one has an order of its own")
+    else:
+        checkpoint = read_checkpoint(path)
+    for name, asked, has in (("bits", bits, checkpoint.config.bits), ("scale", scale, checkpoint.config.scale)):
+        if asked is not None and asked != has:
+            raise CheckpointError(
+                f"{path}: --{name} {asked} was asked for, but the checkpoint has {has or 'float weights'}"
+            )
+    return checkpoint
