@@ -58,8 +58,8 @@ def main() -> int:
     print(f"{backend.runtime_version()}; kernels: {', '.join(families)}")
     wrong = 0 if entries else 1
     for entry in entries:
-        network = lower_checkpoint(read_checkpoint(entry.path))
-        name = model_name(entry.scale, entry.bits or 0)
+        checkpoint = read_checkpoint(entry.path)
+        network, name = lower_checkpoint(checkpoint), model_name(checkpoint.config)
         metadata = ModelMetadata(name=name, version="1", author="-", licence="-", description="-")
         images = verification_images(natural, SIZE_PX)
         for flavor in CoremlFlavor:
