@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from qsr_edge.nn.checkpoint import Checkpoint, read_checkpoint
-from qsr_edge.nn.config import IMAGE_STEP
+from qsr_edge.quant.arithmetic import IMAGE_STEP
 
 
 def float_program(checkpoint_file: Path) -> bytes:

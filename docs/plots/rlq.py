@@ -6,8 +6,8 @@ import torch
 from matplotlib import rcParams
 from matplotlib.figure import Figure
 
+from qsr_edge.quant.arithmetic import CodeRange
 from qsr_edge.quant.calibration import least_error_step
-from qsr_edge.quant.codes import CodeRange
 from qsr_edge.quant.rlq import RLQ
 from qsr_edge.quant.rounding import clipped_round, phi, phi_slope
 

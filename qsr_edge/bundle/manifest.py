@@ -20,7 +20,7 @@ from qsr_edge.bundle.layout import Deployment, Pack, Storage
 from qsr_edge.codec import Decoder, encode
 from qsr_edge.errors import BundleError, PolicyError, one_line
 from qsr_edge.graph.cost import TileGrid
-from qsr_edge.nn.config import Profile
+from qsr_edge.quant.arithmetic import Profile
 from qsr_edge.selector.latency import LatencyTable
 from qsr_edge.selector.policy import Policy
 

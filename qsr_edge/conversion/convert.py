@@ -24,7 +24,7 @@ from qsr_edge.errors import BundleError, CheckpointError, ParityError
 from qsr_edge.lowering.checkpoint import lower_checkpoint
 from qsr_edge.lowering.network import LoweredNetwork, model_name
 from qsr_edge.nn.checkpoint import Checkpoint
-from qsr_edge.nn.config import Profile
+from qsr_edge.quant.arithmetic import Profile
 from qsr_edge.selector.latency import estimated_table
 from qsr_edge.selector.policy import Policy, default_policy
 

@@ -28,8 +28,7 @@ from qsr_edge.graph.ir import (
     TensorId,
     node_inputs,
 )
-from qsr_edge.nn.config import IMAGE_ZERO
-from qsr_edge.quant.codes import CodeRange
+from qsr_edge.quant.arithmetic import IMAGE_ZERO, CodeRange
 
 Codes = NDArray[np.floating[Any]]
 

@@ -24,8 +24,7 @@ from typing import Any, NewType
 from numpy.typing import NDArray
 
 from qsr_edge.errors import GraphError
-from qsr_edge.nn.config import Profile
-from qsr_edge.quant.codes import CodeRange
+from qsr_edge.quant.arithmetic import CodeRange, Profile
 
 TensorId = NewType("TensorId", str)
 ConstantId = NewType("ConstantId", str)

@@ -41,8 +41,7 @@ from qsr_edge.graph.ir import (
     node_constants,
     node_inputs,
 )
-from qsr_edge.nn.config import Profile
-from qsr_edge.quant.codes import CodeRange
+from qsr_edge.quant.arithmetic import CodeRange, Profile
 
 _MAGIC = b"QSRG"
 _VERSION = 1

@@ -10,9 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qsr_edge.errors import GraphError
-from qsr_edge.quant.codes import CodeRange
+from qsr_edge.quant.arithmetic import CodeRange
 
 Ints = NDArray[np.int32]
+STREAM_BITS = 13
+"""Of a residual stream: so many that its rounding costs nothing, so few that sums of squares fit int32."""
 _INT32_MAX = (1 << 31) - 1
 _LARGEST_SHIFT = 30
 

@@ -9,7 +9,7 @@ from qsr_edge.graph.cost import UNTILED_HALO_PX, GraphCost, TileGrid
 from qsr_edge.graph.integer_ops import Int
 from qsr_edge.graph.swin import SwinGraph
 from qsr_edge.graph.swin_program import SwinProgram
-from qsr_edge.nn.swin_config import padded_size
+from qsr_edge.graph.windows import padded_size
 
 _INT32_BYTES = 4
 _TRACED_WINDOWS = 4

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from qsr_edge.errors import GraphError
 from qsr_edge.graph.integer_ops import Int, IntegerOps, NumpyOps
 from qsr_edge.graph.swin import (
+    STREAM_BITS,
     IntegerAttention,
     IntegerGroup,
     IntegerLayer,
@@ -27,9 +28,8 @@ from qsr_edge.graph.swin import (
     Rescale,
     SwinGraph,
 )
-from qsr_edge.nn.config import IMAGE_ZERO
-from qsr_edge.nn.swin_config import STREAM_BITS, halves_apart, padded_size, reflected_indices, wrapped_windows
-from qsr_edge.quant.codes import CodeRange
+from qsr_edge.graph.windows import halves_apart, padded_size, reflected_indices, wrapped_windows
+from qsr_edge.quant.arithmetic import IMAGE_ZERO, CodeRange
 
 V = TypeVar("V")
 STREAM = CodeRange.signed(STREAM_BITS)

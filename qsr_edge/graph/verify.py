@@ -19,8 +19,7 @@ from qsr_edge.graph.ir import (
     node_constants,
     node_inputs,
 )
-from qsr_edge.nn.config import Profile
-from qsr_edge.quant.codes import CodeRange
+from qsr_edge.quant.arithmetic import CodeRange, Profile
 
 GUARD_BITS = 2
 """Bits that a back end appends to weights and bias so that no accumulator is a tie."""

@@ -17,8 +17,8 @@ from qsr_edge.graph.ir import (
     TensorId,
 )
 from qsr_edge.graph.verify import verify_graph
-from qsr_edge.nn.config import STREAM_RANGE, NetworkConfig
-from qsr_edge.quant.codes import CodeRange
+from qsr_edge.nn.config import NetworkConfig
+from qsr_edge.quant.arithmetic import STREAM_RANGE, CodeRange
 
 Float = NDArray[np.float32] | np.float32
 

@@ -20,8 +20,8 @@ from qsr_edge.graph.ir import (
 from qsr_edge.lowering.builder import Float, GraphBuilder, rounded
 from qsr_edge.lowering.network import LoweredNetwork, model_name
 from qsr_edge.nn.checkpoint import Checkpoint
-from qsr_edge.nn.config import EDGE_WEIGHT_BITS, IMAGE_STEP, RATIO_MANTISSA, STREAM_RANGE, EdgeConfig, Profile
-from qsr_edge.quant.codes import CodeRange
+from qsr_edge.nn.config import EDGE_WEIGHT_BITS, RATIO_MANTISSA, EdgeConfig
+from qsr_edge.quant.arithmetic import IMAGE_STEP, STREAM_RANGE, CodeRange, Profile
 
 
 def _config(checkpoint: Checkpoint) -> EdgeConfig:

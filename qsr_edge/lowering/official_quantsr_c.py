@@ -15,7 +15,7 @@ from qsr_edge.errors import CheckpointError, QsrWarning
 from qsr_edge.nn.checkpoint import CHECKPOINT_FORMAT, Checkpoint
 from qsr_edge.nn.quantsr_c_config import QuantsrCConfig, nested_depths, shortcut_order
 from qsr_edge.nn.state_dict import TORCH_SUFFIXES, read_state_dict
-from qsr_edge.quant.codes import BIT_WIDTHS
+from qsr_edge.quant.arithmetic import BIT_WIDTHS
 
 RELEASED_NAME = "QuantSR_C_x4_4bit"
 RELEASED_ORDER = (

@@ -30,9 +30,8 @@ from qsr_edge.graph.ir import Array, ConstantId, Constants, Multiplier, Requanti
 from qsr_edge.lowering.builder import GraphBuilder
 from qsr_edge.lowering.network import LoweredNetwork, model_name
 from qsr_edge.nn.checkpoint import Checkpoint
-from qsr_edge.nn.config import IMAGE_ZERO, STREAM_RANGE
 from qsr_edge.nn.quantsr_c_config import RGB_MEAN, QuantsrCConfig, upsampling_factors
-from qsr_edge.quant.codes import CodeRange
+from qsr_edge.quant.arithmetic import IMAGE_ZERO, STREAM_RANGE, CodeRange
 
 HEAD_TENSOR = TensorId("head")
 """The residual stream before the first block."""

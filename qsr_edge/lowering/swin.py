@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from qsr_edge.errors import GraphError, LoweringError
 from qsr_edge.graph.swin import (
+    STREAM_BITS,
     IntegerAttention,
     IntegerGroup,
     IntegerLayer,
@@ -23,12 +24,12 @@ from qsr_edge.graph.swin import (
     rescale,
 )
 from qsr_edge.graph.swin_program import LARGEST_SCORE, OCTAVE
+from qsr_edge.graph.windows import relative_position_index
 from qsr_edge.lowering.builder import rounded
 from qsr_edge.lowering.network import LoweredNetwork, model_name
 from qsr_edge.nn.checkpoint import Checkpoint
-from qsr_edge.nn.config import IMAGE_STEP, IMAGE_ZERO
-from qsr_edge.nn.swin_config import EDGE_BITS, RGB_MEAN, STREAM_BITS, SwinConfig, relative_position_index
-from qsr_edge.quant.codes import CodeRange
+from qsr_edge.nn.swin_config import EDGE_BITS, RGB_MEAN, SwinConfig
+from qsr_edge.quant.arithmetic import IMAGE_STEP, IMAGE_ZERO, CodeRange
 
 Float = NDArray[np.float64]
 _EPSILON = 1e-5

@@ -6,26 +6,13 @@ from enum import StrEnum
 from typing import ClassVar
 
 from qsr_edge.errors import CheckpointError
-from qsr_edge.quant.codes import BIT_WIDTHS, CodeRange
+from qsr_edge.quant.arithmetic import BIT_WIDTHS, CodeRange, Profile
 
 SCALE_FACTORS = (2, 3, 4)
-IMAGE_STEP = 1 / 255
-"""Step size of image codes: a code of 1 is one level of a uint8 image."""
-IMAGE_ZERO = 128
-"""Level of a uint8 image that has code 0: codes are levels minus 128, so that they fit int8."""
-STREAM_RANGE = CodeRange.signed(8)
-"""Codes of the residual stream and of the image."""
 RATIO_MANTISSA = CodeRange(16, 31)
 """Integer mantissas of the ratio stream step / block step: five bits, an error of at most 1/32 that training sees."""
 EDGE_WEIGHT_BITS = 6
 """Weight bits of head and tail, at every body bit width."""
-
-
-class Profile(StrEnum):
-    """How requantization is computed; see docs/numerics.md."""
-
-    PORTABLE = "portable"
-    SCALED = "scaled"
 
 
 class NetworkSize(StrEnum):

@@ -11,11 +11,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import pixel_shuffle, relu
 
-from qsr_edge.nn.config import IMAGE_STEP, EdgeConfig
+from qsr_edge.nn.config import EdgeConfig
 from qsr_edge.nn.quantized_conv import QuantizedConv, convolve_codes
 from qsr_edge.nn.quantsr_c_edge import QuantsrCEdge
+from qsr_edge.quant.arithmetic import IMAGE_STEP, CodeRange
 from qsr_edge.quant.baselines import LearnedClip, MinMax
-from qsr_edge.quant.codes import CodeRange
 from qsr_edge.quant.protocol import Quantizer
 from qsr_edge.quant.rlq import RLQ
 

@@ -21,9 +21,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from qsr_edge.nn.config import Profile
+from qsr_edge.quant.arithmetic import CodeRange, Profile
 from qsr_edge.quant.calibration import least_error_step
-from qsr_edge.quant.codes import CodeRange
 from qsr_edge.quant.rounding import clipped_round, scale_gradient
 
 EXPONENTS = range(1, 20)

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from qsr_edge.nn.fake_quantized import QuantizerName, activation_quantizer, weight_quantizer
+from qsr_edge.quant.arithmetic import CodeRange
 from qsr_edge.quant.calibration import least_error_step
-from qsr_edge.quant.codes import CodeRange
 from qsr_edge.quant.rlq import RLQ
 
 

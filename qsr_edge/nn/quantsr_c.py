@@ -16,10 +16,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import conv2d, pixel_shuffle, relu
 
-from qsr_edge.nn.config import IMAGE_ZERO
 from qsr_edge.nn.network import SuperResolutionNetwork
 from qsr_edge.nn.quantsr_c_config import RGB_MEAN, QuantsrCConfig, shortcut_order, upsampling_factors
-from qsr_edge.quant.codes import CodeRange
+from qsr_edge.quant.arithmetic import IMAGE_ZERO, CodeRange
 from qsr_edge.quant.rlq import RLQ
 
 IMAGE_RANGE = 255.0

@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from qsr_edge.nn.config import ArchitectureName, NetworkConfig, Profile, Shapes
+from qsr_edge.nn.config import ArchitectureName, NetworkConfig, Shapes
+from qsr_edge.quant.arithmetic import Profile
 
 RGB_MEAN = (0.4488, 0.4371, 0.4040)
 """Mean of DIV2K's pixels in [0, 1], which the network subtracts from its input and adds to its output."""

@@ -13,19 +13,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import pixel_shuffle, relu
 
-from qsr_edge.nn.config import (
-    EDGE_WEIGHT_BITS,
-    IMAGE_STEP,
-    RATIO_MANTISSA,
-    STREAM_RANGE,
-    EdgeConfig,
-    NetworkConfig,
-    Profile,
-)
+from qsr_edge.nn.config import EDGE_WEIGHT_BITS, RATIO_MANTISSA, EdgeConfig, NetworkConfig
 from qsr_edge.nn.network import SuperResolutionNetwork
 from qsr_edge.nn.quantized_conv import QuantizedConv
+from qsr_edge.quant.arithmetic import IMAGE_STEP, STREAM_RANGE, CodeRange, Profile
 from qsr_edge.quant.calibration import least_error_step
-from qsr_edge.quant.codes import CodeRange
 from qsr_edge.quant.rlq import RLQ
 from qsr_edge.quant.rounding import clipped_round, scale_gradient
 

@@ -13,13 +13,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import pad, pixel_shuffle
 
-from qsr_edge.nn.config import IMAGE_STEP, IMAGE_ZERO
+from qsr_edge.graph.swin import STREAM_BITS
+from qsr_edge.graph.windows import padded_size, reflected_indices
 from qsr_edge.nn.fake_quantized import QuantizerName
 from qsr_edge.nn.network import SuperResolutionNetwork
 from qsr_edge.nn.quantized_linear import BodyQuantizer, CodeQuantizer, QuantizedConv3x3, quantized, set_calibrating
-from qsr_edge.nn.swin_config import EDGE_BITS, RGB_MEAN, STREAM_BITS, SwinConfig, padded_size, reflected_indices
+from qsr_edge.nn.swin_config import EDGE_BITS, RGB_MEAN, SwinConfig
 from qsr_edge.nn.window_attention import SwinLayer
-from qsr_edge.quant.codes import CodeRange
+from qsr_edge.quant.arithmetic import IMAGE_STEP, IMAGE_ZERO, CodeRange
 
 
 class _Layers(nn.Module):

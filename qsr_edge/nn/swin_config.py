@@ -1,20 +1,15 @@
-"""What a ``quantsr_t`` network is, without torch: its configuration, and the geometry of its windows."""
+"""What a ``quantsr_t`` network is, without torch."""
 
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import ClassVar
 
-import numpy as np
-from numpy.typing import NDArray
-
-from qsr_edge.nn.config import ArchitectureName, NetworkConfig, Profile, Shapes
+from qsr_edge.nn.config import ArchitectureName, NetworkConfig, Shapes
+from qsr_edge.quant.arithmetic import Profile
 
 MLP_RATIO = 2
 """Width of the hidden layer in units of the channels, in every light SwinIR."""
 RGB_MEAN = (0.4488, 0.4371, 0.4040)
 """Mean of DIV2K, which SwinIR subtracts; in [0, 1]."""
-STREAM_BITS = 13
-"""Of a residual stream: so many that its rounding costs nothing, so few that sums of squares fit int32."""
 EDGE_BITS = 8
 """Of the weights of the first convolution, the one after the body and the last; and of the second one's input."""
 MASKED = -100.0
@@ -116,67 +111,3 @@ class SwinConfig(NetworkConfig):
         weights("upsample.0", 3 * self.scale**2, width, 3, 3, step=False)
         steps("shallow", "stream")
         return shapes
-
-
-@lru_cache(maxsize=8)
-def relative_position_index(window_px: int) -> NDArray[np.int64]:
-    """Row of the bias table for each pair of a window's pixels: (W^2, W^2), as SwinIR's buffer of that name."""
-    y, x = np.divmod(np.arange(window_px**2), window_px)
-    rows = y[:, None] - y[None, :] + window_px - 1
-    columns = x[:, None] - x[None, :] + window_px - 1
-    return np.asarray(rows * (2 * window_px - 1) + columns)
-
-
-@lru_cache(maxsize=8)
-def halves_apart(window_px: int) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Pairs of a window's pixels of which one lies in the upper and one in the lower half, and left and right.
-
-    Returns:
-        Two arrays (W^2, W^2), True for such pairs.
-    """
-    halves = np.divmod(np.arange(window_px**2), window_px)
-    upper, left = (half < window_px // 2 for half in halves)
-    return upper[:, None] != upper[None, :], left[:, None] != left[None, :]
-
-
-@lru_cache(maxsize=32)
-def wrapped_windows(height: int, width: int, window_px: int) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Shifted windows that hold pixels of opposite borders of the image: of its upper and lower, and left and right.
-
-    In these pixels of different halves are no neighbours in the image, see :func:`halves_apart`.
-
-    Args:
-        height: of the image, a multiple of the window.
-        width: likewise.
-        window_px: side of a window.
-
-    Returns:
-        Two arrays (windows,), row by row, True for such windows.
-    """
-    rows, columns = np.indices((height // window_px, width // window_px)).reshape(2, -1)
-    return rows == rows.max(), columns == columns.max()
-
-
-@lru_cache(maxsize=32)
-def foreign_pairs(height: int, width: int, window_px: int) -> NDArray[np.bool_]:
-    """Pairs within shifted windows that are no neighbours in the image: (windows, W^2, W^2), True where masked.
-
-    Arguments as for :func:`wrapped_windows`.
-    """
-    wrapped = wrapped_windows(height, width, window_px)
-    vertical, horizontal = (
-        windows[:, None, None] & apart for windows, apart in zip(wrapped, halves_apart(window_px), strict=True)
-    )
-    return vertical | horizontal
-
-
-def reflected_indices(size: int, padded: int) -> NDArray[np.int64]:
-    """Where each of ``padded`` rows comes from when ``size`` rows are continued by reflection at the last one."""
-    period = max(1, 2 * (size - 1))
-    position = np.arange(padded) % period
-    return np.minimum(position, period - position) if size > 1 else np.zeros(padded, np.int64)
-
-
-def padded_size(size: int, window_px: int) -> int:
-    """The next multiple of the window's side."""
-    return -(-size // window_px) * window_px

@@ -7,9 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qsr_edge.errors import CheckpointError
+from qsr_edge.graph.windows import relative_position_index
 from qsr_edge.nn.checkpoint import Checkpoint
 from qsr_edge.nn.state_dict import read_state_dict
-from qsr_edge.nn.swin_config import MLP_RATIO, SwinConfig, relative_position_index
+from qsr_edge.nn.swin_config import MLP_RATIO, SwinConfig
 
 Arrays = dict[str, NDArray[np.float32]]
 

@@ -8,8 +8,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from qsr_edge.graph.windows import foreign_pairs, relative_position_index
 from qsr_edge.nn.quantized_linear import BodyQuantizer, QuantizedLinear, code_quantizer, quantized
-from qsr_edge.nn.swin_config import MASKED, MLP_RATIO, SwinConfig, foreign_pairs, relative_position_index
+from qsr_edge.nn.swin_config import MASKED, MLP_RATIO, SwinConfig
 
 
 def partitioned(x: Tensor, window_px: int) -> Tensor:

@@ -5,8 +5,8 @@ import math
 import torch
 from torch import Tensor, nn
 
+from qsr_edge.quant.arithmetic import CodeRange
 from qsr_edge.quant.calibration import least_error_step
-from qsr_edge.quant.codes import CodeRange
 from qsr_edge.quant.rounding import clipped_round, scale_gradient
 
 _MOMENTUM = 0.01

@@ -5,7 +5,7 @@ import math
 import torch
 from torch import Tensor
 
-from qsr_edge.quant.codes import CodeRange
+from qsr_edge.quant.arithmetic import CodeRange
 
 _FACTORS = torch.exp2(torch.arange(-20, 9) / 4)
 """Of the published initial step: it is far too large at 8 bits, and clips nothing."""

@@ -6,7 +6,8 @@ from enum import StrEnum
 from typing import ClassVar
 
 from qsr_edge.errors import RecipeError
-from qsr_edge.nn.config import ArchitectureName, Profile
+from qsr_edge.nn.config import ArchitectureName
+from qsr_edge.quant.arithmetic import Profile
 from qsr_edge.recipe.train import Precision, TrainRecipe
 
 

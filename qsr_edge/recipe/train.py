@@ -8,8 +8,9 @@ from typing import ClassVar
 
 from qsr_edge.data.degradation import Degradation
 from qsr_edge.errors import CheckpointError, RecipeError
-from qsr_edge.nn.config import ArchitectureName, NetworkConfig, Profile
+from qsr_edge.nn.config import ArchitectureName, NetworkConfig
 from qsr_edge.nn.registry import ARCHITECTURES
+from qsr_edge.quant.arithmetic import Profile
 
 _SHAPE_KEYS = frozenset(
     {"channels", "blocks", "depths", "depth_biases", "activation_bits", "groups", "heads", "window_px"}

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from qsr_edge.data.bicubic import Levels
 from qsr_edge.errors import BackendError, ImageError
 from qsr_edge.graph.cost import NOT_TILED, is_tiled
-from qsr_edge.nn.swin_config import padded_size, reflected_indices
+from qsr_edge.graph.windows import padded_size, reflected_indices
 
 DEFAULT_TILE_PX = 384
 """Side of a tile's core, in input pixels.

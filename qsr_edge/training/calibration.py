@@ -27,9 +27,9 @@ from qsr_edge.graph.ir import Constants, Conv2d, Graph
 from qsr_edge.lowering.quantsr_c import HEAD_TENSOR, lower_checkpoint
 from qsr_edge.metrics import psnr_y
 from qsr_edge.nn.checkpoint import Checkpoint
-from qsr_edge.nn.config import IMAGE_ZERO, STREAM_RANGE
 from qsr_edge.nn.quantsr_c import IMAGE_RANGE, QuantsrC, ResidualBlock
 from qsr_edge.nn.quantsr_c_config import upsampling_factors
+from qsr_edge.quant.arithmetic import IMAGE_ZERO, STREAM_RANGE
 from qsr_edge.quant.calibration import least_error_step
 from qsr_edge.training.state import network_from_checkpoint
 

@@ -7,8 +7,8 @@ import torch
 from numpy.typing import NDArray
 
 from qsr_edge.nn.checkpoint import Checkpoint
-from qsr_edge.nn.config import IMAGE_ZERO
 from qsr_edge.nn.network import SuperResolutionNetwork
+from qsr_edge.quant.arithmetic import IMAGE_ZERO
 from qsr_edge.training.state import network_from_checkpoint
 
 

@@ -21,7 +21,7 @@ from qsr_edge.data.degradation import BLOCK_PX, Degradation, degraded
 from qsr_edge.data.images import read_picture
 from qsr_edge.data.lmdb_folder import LmdbImage, LmdbReader, is_lmdb, lmdb_images
 from qsr_edge.errors import DatasetError
-from qsr_edge.nn.config import IMAGE_ZERO
+from qsr_edge.quant.arithmetic import IMAGE_ZERO
 from qsr_edge.training.cache import cache_path, digest_of, read_cache, write_cache
 
 _Batch = tuple[NDArray[np.float32], NDArray[np.float32], np.random.Generator]

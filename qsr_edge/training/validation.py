@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from qsr_edge.metrics import psnr_y
-from qsr_edge.nn.config import IMAGE_ZERO
+from qsr_edge.quant.arithmetic import IMAGE_ZERO
 from qsr_edge.training.patches import ImagePair
 
 

@@ -14,7 +14,7 @@ from qsr_edge.graph.interpreter import run_graph
 from qsr_edge.lowering.edge import lower_checkpoint
 from qsr_edge.lowering.network import LoweredNetwork
 from qsr_edge.nn.checkpoint import read_checkpoint
-from qsr_edge.nn.config import Profile
+from qsr_edge.quant.arithmetic import Profile
 from qsr_edge.zoo import ZooEntry, zoo_entries
 from qsr_edge_converters import tflite
 from qsr_edge_converters.executorch import BACKEND, inspect_pte

@@ -12,8 +12,7 @@ from qsr_edge.conversion.backend import ConvertOptions, ModelMetadata
 from qsr_edge.graph.interpreter import run_graph
 from qsr_edge.graph.ir import ConstantId, Constants, Conv2d, DepthToSpace, Graph, QuantizeInput, Shift, Tensor, TensorId
 from qsr_edge.lowering.network import LoweredNetwork
-from qsr_edge.nn.config import Profile
-from qsr_edge.quant.codes import CodeRange
+from qsr_edge.quant.arithmetic import CodeRange, Profile
 from qsr_edge_converters.tflite import BACKEND, inspect_model
 from tests.support.graph_builders import random_network, sample_images
 from tests.support.paths import RUN_MODELS

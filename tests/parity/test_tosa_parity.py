@@ -15,7 +15,7 @@ from qsr_edge.graph.interpreter import run_graph
 from qsr_edge.lowering.edge import lower_checkpoint
 from qsr_edge.lowering.network import LoweredNetwork
 from qsr_edge.nn.checkpoint import read_checkpoint
-from qsr_edge.nn.config import Profile
+from qsr_edge.quant.arithmetic import Profile
 from qsr_edge.zoo import ZooEntry, zoo_entries
 from qsr_edge_converters import installed
 from qsr_edge_converters.tosa import BACKEND

@@ -22,8 +22,8 @@ from qsr_edge.graph.ir import (
     TensorId,
 )
 from qsr_edge.lowering.network import LoweredNetwork
-from qsr_edge.nn.config import EDGE_WEIGHT_BITS, RATIO_MANTISSA, Profile
-from qsr_edge.quant.codes import CodeRange
+from qsr_edge.nn.config import EDGE_WEIGHT_BITS, RATIO_MANTISSA
+from qsr_edge.quant.arithmetic import CodeRange, Profile
 
 INT8 = CodeRange.signed(8)
 

@@ -35,7 +35,7 @@ from qsr_edge.bundle.manifest import (
 from qsr_edge.codec import Decoder, encode
 from qsr_edge.errors import BundleError, PolicyError
 from qsr_edge.graph.cost import TileGrid
-from qsr_edge.nn.config import Profile
+from qsr_edge.quant.arithmetic import Profile
 from qsr_edge.runtime.tiler import plan_spans, window_size_px
 from qsr_edge.selector import (
     LatencyEntry,

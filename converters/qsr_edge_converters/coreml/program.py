@@ -33,8 +33,7 @@ from qsr_edge.graph.ir import (
     Tensor,
     TensorId,
 )
-from qsr_edge.nn.config import IMAGE_ZERO
-from qsr_edge.quant.codes import CodeRange
+from qsr_edge.quant.arithmetic import IMAGE_ZERO, CodeRange
 from qsr_edge_converters.coreml.flavor import CoremlFlavor
 from qsr_edge_converters.coreml.sdk import ct, mb, mil
 from qsr_edge_converters.coreml.weights import Packing, packed_weights

@@ -20,7 +20,7 @@ from qsr_edge.graph.ir import Constants, Graph
 from qsr_edge.graph.swin import SwinGraph
 from qsr_edge.graph.verify import verify_graph
 from qsr_edge.lowering.network import LoweredNetwork
-from qsr_edge.nn.config import Profile
+from qsr_edge.quant.arithmetic import Profile
 from qsr_edge_converters.coreml.flavor import CoremlFlavor, chosen_flavor
 from qsr_edge_converters.coreml.program import INPUT_NAME, build_program
 from qsr_edge_converters.coreml.sdk import ct

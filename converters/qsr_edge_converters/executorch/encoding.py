@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from qsr_edge.errors import BackendError
 from qsr_edge.graph.ir import Constants, Conv2d, Multiplier, Shift
-from qsr_edge.quant.codes import CodeRange
+from qsr_edge.quant.arithmetic import CodeRange
 
 INT8_MAX = 127
 EXACT_ACCUMULATOR = 1 << 24

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from qsr_edge.graph.ir import Add, Constants, Conv2d, DepthToSpace, Graph, QuantizeInput, TensorId
-from qsr_edge.quant.codes import CodeRange
+from qsr_edge.quant.arithmetic import CodeRange
 from qsr_edge_converters.executorch.encoding import encode_conv
 
 INT8 = CodeRange.signed(8)

@@ -7,7 +7,7 @@ from qsr_edge.conversion.backend import Backend, Capabilities, ConvertOptions, I
 from qsr_edge.conversion.request import check_request
 from qsr_edge.errors import BackendError
 from qsr_edge.lowering.network import LoweredNetwork
-from qsr_edge.nn.config import Profile
+from qsr_edge.quant.arithmetic import Profile
 from qsr_edge_converters.identifier import has_identifier
 from qsr_edge_converters.installed import require, sdk_version
 

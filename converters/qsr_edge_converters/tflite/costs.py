@@ -20,8 +20,7 @@ from qsr_edge.graph.ir import (
     Tensor,
     TensorId,
 )
-from qsr_edge.nn.config import Profile
-from qsr_edge.quant.codes import CodeRange
+from qsr_edge.quant.arithmetic import CodeRange, Profile
 from qsr_edge_converters.tflite.file_model import FileSubgraph
 from qsr_edge_converters.tflite.format import Operator, signature_key
 from qsr_edge_converters.tflite.reading import read_model_file

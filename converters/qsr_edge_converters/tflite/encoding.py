@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from qsr_edge.errors import BackendError
 from qsr_edge.graph.ir import Constants, Conv2d, Multiplier, Shift
-from qsr_edge.quant.codes import CodeRange
+from qsr_edge.quant.arithmetic import CodeRange
 
 INT8_CODES = CodeRange.signed(8)
 INT4_CODES = CodeRange.signed(4)

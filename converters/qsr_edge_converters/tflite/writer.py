@@ -14,7 +14,7 @@ from qsr_edge.errors import BackendError
 from qsr_edge.graph.ir import Add, Constants, Conv2d, DepthToSpace, Graph, QuantizeInput, Tensor, TensorId
 from qsr_edge.graph.verify import verify_graph
 from qsr_edge.lowering.network import LoweredNetwork
-from qsr_edge.nn.config import IMAGE_ZERO
+from qsr_edge.quant.arithmetic import IMAGE_ZERO
 from qsr_edge_converters.tflite.encoding import (
     INT8_CODES,
     OFFSET,

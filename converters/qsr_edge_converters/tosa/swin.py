@@ -12,7 +12,7 @@ import tosa_serializer
 from qsr_edge.graph.integer_ops import Int
 from qsr_edge.graph.swin import SwinGraph
 from qsr_edge.graph.swin_program import SwinProgram
-from qsr_edge.nn.config import IMAGE_ZERO
+from qsr_edge.quant.arithmetic import IMAGE_ZERO
 
 ts: Any = tosa_serializer  # its names appear when its extension is loaded
 _VERSION = (1, 0, 0)

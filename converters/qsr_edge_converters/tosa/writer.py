@@ -14,8 +14,7 @@ from numpy.typing import NDArray
 
 from qsr_edge.errors import BackendError
 from qsr_edge.graph.ir import Add, Constants, Conv2d, DepthToSpace, Graph, QuantizeInput, Shift, TensorId
-from qsr_edge.nn.config import IMAGE_ZERO
-from qsr_edge.quant.codes import CodeRange
+from qsr_edge.quant.arithmetic import IMAGE_ZERO, CodeRange
 
 ts: Any = tosa_serializer  # its names appear when its extension is loaded
 INT8 = CodeRange.signed(8)

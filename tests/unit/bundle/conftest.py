@@ -4,7 +4,7 @@ import pytest
 
 from qsr_edge.bundle.layout import Pack, Storage
 from qsr_edge.bundle.manifest import DepthEntry, GoldenInput, Manifest, ParityEntry, QualityEntry
-from qsr_edge.nn.config import Profile
+from qsr_edge.quant.arithmetic import Profile
 
 PROVENANCE: dict[str, Any] = {
     "recipe": {

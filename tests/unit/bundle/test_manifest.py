@@ -28,7 +28,7 @@ from qsr_edge.bundle.manifest import (
 )
 from qsr_edge.errors import BundleError
 from qsr_edge.graph.cost import TileGrid
-from qsr_edge.nn.config import Profile
+from qsr_edge.quant.arithmetic import Profile
 from qsr_edge.selector import LatencyEntry, LatencyTable, Policy, Rule
 
 RECORDS = (

@@ -13,7 +13,7 @@ from qsr_edge.conversion.convert import _check_parity
 from qsr_edge.conversion.parity import compare_with_golden
 from qsr_edge.errors import ParityError
 from qsr_edge.lowering.network import LoweredNetwork
-from qsr_edge.nn.config import Profile
+from qsr_edge.quant.arithmetic import Profile
 from tests.support.graph_builders import random_network, sample_images
 
 

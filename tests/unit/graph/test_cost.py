@@ -20,8 +20,7 @@ from qsr_edge.graph.ir import (
     Tensor,
     TensorId,
 )
-from qsr_edge.nn.config import Profile
-from qsr_edge.quant.codes import CodeRange
+from qsr_edge.quant.arithmetic import CodeRange, Profile
 
 INT8 = CodeRange.signed(8)
 

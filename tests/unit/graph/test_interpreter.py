@@ -11,8 +11,7 @@ from qsr_edge.graph import Conv2d, Graph, Multiplier, QuantizeInput, Shift, Tens
 from qsr_edge.graph.interpreter import accumulator_bound, depth_to_space, run_graph
 from qsr_edge.graph.ir import ConstantId, Constants, DepthToSpace, TensorId
 from qsr_edge.graph.verify import verify_graph
-from qsr_edge.nn.config import Profile
-from qsr_edge.quant.codes import CodeRange
+from qsr_edge.quant.arithmetic import CodeRange, Profile
 
 INT8 = CodeRange.signed(8)
 

@@ -30,8 +30,7 @@ from qsr_edge.graph.ir import (
     node_constants,
 )
 from qsr_edge.graph.serde import dump_graph, format_graph, load_graph
-from qsr_edge.nn.config import Profile
-from qsr_edge.quant.codes import CodeRange
+from qsr_edge.quant.arithmetic import CodeRange, Profile
 
 INT8 = CodeRange.signed(8)
 

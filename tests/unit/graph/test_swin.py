@@ -14,16 +14,17 @@ from numpy.typing import NDArray
 from qsr_edge.errors import GraphError, LoweringError
 from qsr_edge.graph.cost import UNTILED_HALO_PX, TileGrid
 from qsr_edge.graph.integer_ops import NumpyOps
-from qsr_edge.graph.swin import IntegerNorm, rescale
+from qsr_edge.graph.swin import STREAM_BITS, IntegerNorm, rescale
 from qsr_edge.graph.swin_cost import peak_activation_bytes
 from qsr_edge.graph.swin_program import EXPONENTIALS, LARGEST_SCORE, OCTAVE, SwinProgram, run_swin
+from qsr_edge.graph.windows import foreign_pairs
 from qsr_edge.lowering.network import LoweredNetwork
 from qsr_edge.lowering.swin import lower_checkpoint
 from qsr_edge.nn.checkpoint import Checkpoint
 from qsr_edge.nn.config import EdgeConfig
 from qsr_edge.nn.quantsr_t import QuantsrT
-from qsr_edge.nn.swin_config import STREAM_BITS, SwinConfig, foreign_pairs
-from qsr_edge.quant.codes import CodeRange
+from qsr_edge.nn.swin_config import SwinConfig
+from qsr_edge.quant.arithmetic import CodeRange
 from qsr_edge.runtime.tiler import upscale_tiled
 from tests.support.swin_networks import codes, lowered, random_network
 

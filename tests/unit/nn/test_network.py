@@ -8,8 +8,9 @@ from qsr_edge.graph.interpreter import run_graph
 from qsr_edge.graph.ir import Conv2d
 from qsr_edge.lowering.edge import lower_checkpoint
 from qsr_edge.lowering.network import model_name
-from qsr_edge.nn.config import IMAGE_ZERO, EdgeConfig, Profile
+from qsr_edge.nn.config import EdgeConfig
 from qsr_edge.nn.quantsr_c_edge import QuantsrCEdge, requantized_stream
+from qsr_edge.quant.arithmetic import IMAGE_ZERO, Profile
 from qsr_edge.training.state import checkpoint_from_network
 
 CASES = [

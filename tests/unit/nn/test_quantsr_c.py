@@ -8,11 +8,12 @@ torch = pytest.importorskip("torch")
 
 from qsr_edge.errors import CheckpointError, TrainingError
 from qsr_edge.nn.checkpoint import expected_shapes
-from qsr_edge.nn.config import EdgeConfig, Profile
+from qsr_edge.nn.config import EdgeConfig
 from qsr_edge.nn.network import make_network
 from qsr_edge.nn.quantsr_c import QuantsrC
 from qsr_edge.nn.quantsr_c_config import QuantsrCConfig, shortcut_order
 from qsr_edge.nn.quantsr_c_edge import QuantsrCEdge
+from qsr_edge.quant.arithmetic import Profile
 from qsr_edge.training.state import checkpoint_from_network, network_from_checkpoint, warm_start
 
 CONFIG = QuantsrCConfig(scale=2, channels=6, blocks=4, depths=(2, 3, 4), order=(2, 0, 3, 1))

@@ -9,8 +9,9 @@ import pytest
 import torch
 
 from qsr_edge.errors import CheckpointError
+from qsr_edge.graph.windows import foreign_pairs, reflected_indices, relative_position_index
 from qsr_edge.nn.quantsr_t import QuantsrT
-from qsr_edge.nn.swin_config import SwinConfig, foreign_pairs, reflected_indices, relative_position_index
+from qsr_edge.nn.swin_config import SwinConfig
 from qsr_edge.nn.swinir_import import read_swinir
 from qsr_edge.training.state import checkpoint_from_network, network_from_checkpoint
 from tests.support.swinir_oracle import swinir_light

@@ -5,8 +5,8 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from qsr_edge.nn.fake_quantized import QuantizerName, activation_quantizer, weight_quantizer
+from qsr_edge.quant.arithmetic import CodeRange
 from qsr_edge.quant.baselines import LearnedClip, MinMax
-from qsr_edge.quant.codes import CodeRange
 from qsr_edge.quant.rlq import RLQ
 
 SIGNED, UNSIGNED = CodeRange.signed(4), CodeRange.unsigned(4)

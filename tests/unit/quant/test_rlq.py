@@ -4,8 +4,8 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from qsr_edge.quant.arithmetic import CodeRange
 from qsr_edge.quant.calibration import initial_step, least_error_step
-from qsr_edge.quant.codes import CodeRange
 from qsr_edge.quant.rlq import RLQ
 from qsr_edge.quant.rounding import clipped_round, phi, phi_slope
 

@@ -10,7 +10,7 @@ torch = pytest.importorskip("torch")
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qsr_edge.quant.codes import CodeRange
+from qsr_edge.quant.arithmetic import CodeRange
 from qsr_edge.quant.rounding import clipped_round, phi, phi_slope
 
 POLYNOMIAL_ERROR = 2e-7

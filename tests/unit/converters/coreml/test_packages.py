@@ -20,7 +20,7 @@ from qsr_edge.conversion.backend import ConvertOptions, ModelMetadata
 from qsr_edge.errors import BackendError, QsrWarning
 from qsr_edge.graph.interpreter import run_graph
 from qsr_edge.lowering.network import LoweredNetwork
-from qsr_edge.nn.config import Profile
+from qsr_edge.quant.arithmetic import Profile
 from qsr_edge_converters import installed
 from qsr_edge_converters.coreml import BACKEND, inspect_package
 from qsr_edge_converters.coreml.blob import INT4, UINT3, ElementType, WeightBlobs, unpack_elements

@@ -15,7 +15,7 @@ from qsr_edge.conversion.backend import ConvertOptions, ModelMetadata
 from qsr_edge.errors import BackendError
 from qsr_edge.graph.ir import Constants, Conv2d
 from qsr_edge.lowering.network import LoweredNetwork
-from qsr_edge.quant.codes import CodeRange
+from qsr_edge.quant.arithmetic import CodeRange
 from qsr_edge_converters import installed
 from qsr_edge_converters.executorch import BACKEND, backend, inspect_pte
 from qsr_edge_converters.executorch.encoding import encode_conv

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from qsr_edge.errors import BackendError
 from qsr_edge.graph.ir import ConstantId, Constants, Conv2d, Multiplier, Requantization, Shift, TensorId
-from qsr_edge.quant.codes import CodeRange
+from qsr_edge.quant.arithmetic import CodeRange
 from qsr_edge_converters.tflite.encoding import (
     NEARLY_ONE,
     OFFSET,

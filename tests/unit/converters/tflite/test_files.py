@@ -17,8 +17,7 @@ from qsr_edge.conversion.backend import ConvertOptions, ModelMetadata
 from qsr_edge.errors import BackendError, GraphError, QsrError
 from qsr_edge.graph.ir import Add, Constants, QuantizeInput
 from qsr_edge.lowering.network import LoweredNetwork
-from qsr_edge.nn.config import Profile
-from qsr_edge.quant.codes import CodeRange
+from qsr_edge.quant.arithmetic import CodeRange, Profile
 from qsr_edge_converters.tflite import BACKEND, inspect_model
 from qsr_edge_converters.tflite.reading import read_model
 from tests.support.graph_builders import random_network, sample_images
