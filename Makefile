@@ -22,8 +22,11 @@ TOSA ?= tosa-tools==2026.8.0
 # Options handed on, e.g. make test PYTEST_ARGS="-k tiler -x"
 PYTEST_ARGS ?=
 DEMO_ARGS ?=
+# Processes that share the tests: one to each core, but one alone where only some tests are asked for.
+PYTEST_WORKERS ?= $(if $(PYTEST_ARGS),0,auto)
+PYTEST = $(BIN)/python -m pytest --numprocesses=$(PYTEST_WORKERS) --dist=worksteal --cpu-seconds=10
 
-.PHONY: help demo test test-slow android parity-env aarch64-root lint format types wheel clean force
+.PHONY: help demo test test-all android parity-env aarch64-root lint format types wheel clean force
 
 help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,11 +34,11 @@ help: ## List the targets
 demo: $(VENV)/.stamp-demo ## Convert the bundled checkpoint to TFLite and upscale a photo (installs no torch)
 	$(BIN)/qsr-edge demo $(DEMO_ARGS)
 
-test: $(VENV)/.stamp-dev ## Run the tests
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+test: $(VENV)/.stamp-dev ## Run the tests that take no more than a few seconds each
+	$(PYTEST) $(PYTEST_ARGS)
 
-test-slow: $(VENV)/.stamp-dev ## Run the slow tests, which `make test` leaves out
-	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/nox --no-venv -s parity
+test-all: $(VENV)/.stamp-dev ## Run all tests, the slow ones too
+	$(PYTEST) -m "not device" $(PYTEST_ARGS)
 
 lint: $(VENV)/.stamp-dev ## Check style and formatting
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/nox --no-venv -s lint

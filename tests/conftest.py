@@ -13,10 +13,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+# Before anything that reads it: with a core to each worker, more threads would only spin and wait for one another.
+for _library in ("OMP", "OPENBLAS", "MKL"):
+    os.environ.setdefault(f"{_library}_NUM_THREADS", "1")
+
 import hypothesis
 import numpy as np
 import pytest
 
+from tests.support.cpu_times import CpuTimes, add_cpu_option
 from tests.support.paths import IMAGES, PHOTO, REPOSITORY
 from tests.support.tiny_model import tiny_bundle, tiny_checkpoint, tiny_fixed_bundle
 from tests.support.waiting import PATIENCE_S
@@ -24,7 +29,6 @@ from tests.support.waiting import PATIENCE_S
 if TYPE_CHECKING:
     from tests.support.phone_simulator.adb_server import AdbServer
     from tests.support.phone_simulator.phone import Phone
-
 
 __all__ = ["tiny_bundle", "tiny_checkpoint", "tiny_fixed_bundle"]
 
@@ -38,6 +42,20 @@ MAY_SKIP = pytest.StashKey[bool]()
 hypothesis.settings.register_profile("default", deadline=None)
 hypothesis.settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
 hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "default")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    add_cpu_option(parser)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.pluginmanager.register(CpuTimes(config), "qsr-edge-cpu-times")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """One to each core that this process may use; xdist itself counts cores of the machine, or halves of them."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _why(report: pytest.TestReport | pytest.CollectReport) -> str:

@@ -6,10 +6,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+
+torch = pytest.importorskip("torch")
 
 from qsr_edge.errors import GraphError, LoweringError
 from qsr_edge.graph.cost import UNTILED_HALO_PX, TileGrid

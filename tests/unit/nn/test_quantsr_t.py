@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
+
+torch = pytest.importorskip("torch")
 
 from qsr_edge.errors import CheckpointError
 from qsr_edge.graph.windows import foreign_pairs, reflected_indices, relative_position_index
