@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from qsr_edge.bundle.manifest import QualityEntry
 from qsr_edge.bundle.model_card import checkpoint_card
-from qsr_edge.data.atomic import atomic_write
 from qsr_edge.data.dataset import load_dataset
+from qsr_edge.files import atomic_write
 from qsr_edge.graph.interpreter import run_graph
 from qsr_edge.lowering.edge import lower_checkpoint
 from qsr_edge.metrics import psnr_y, ssim_y

@@ -1,9 +1,7 @@
 """A run from its first part to its last: asks the device, keeps what it finds, and begins anew where that helps."""
 
-import fcntl
 import hashlib
 import math
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -23,6 +21,7 @@ from qsr_edge.bench.result import evaluate_run, run_header
 from qsr_edge.data.images import write_picture
 from qsr_edge.data.picture import Picture
 from qsr_edge.errors import BenchError, QsrError
+from qsr_edge.files import hold_file, temporary_folder
 from qsr_edge.metrics.quality import psnr_y, ssim_y
 from qsr_edge.runtime.upscale import load_depth
 
@@ -50,7 +49,7 @@ def measure_run(folder: Path, device: Device, on_progress: Progress = lambda sha
         stack.enter_context(_alone(folder))
         records = list(read_log(folder))
         log = RunLog(folder / RESULTS_NAME)
-        scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="qsr-edge-run-")))
+        scratch = stack.enter_context(temporary_folder("run"))
         run = open_run(header, folder, scratch, stack)
         if evaluate_run(records).complete:
             # Nothing is left to be measured; something may be left to be removed.
@@ -71,16 +70,9 @@ def measure_run(folder: Path, device: Device, on_progress: Progress = lambda sha
 
 @contextmanager
 def _alone(folder: Path) -> Iterator[None]:
-    """Refuse a folder that another process measures into; the system forgets a lock with the process that held it."""
-    with (folder / RESULTS_NAME).open("rb+") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise BenchError(
-                f"{folder}: another qsr-edge bench measures into it now; wait for its end, or end it by Ctrl-C"
-            ) from error
-        except OSError:
-            pass  # not every network's file system has locks
+    """Refuse a folder that another process measures into."""
+    busy = BenchError(f"{folder}: another qsr-edge bench measures into it now; wait for its end, or end it by Ctrl-C")
+    with (folder / RESULTS_NAME).open("rb+") as file, hold_file(file, busy):
         yield
 
 

@@ -4,7 +4,6 @@ import hashlib
 import io
 import os
 import struct
-import tempfile
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -22,6 +21,7 @@ from qsr_edge.bundle.manifest import (
     parse_manifest,
 )
 from qsr_edge.errors import BundleError, one_line
+from qsr_edge.files import sweep, temporary_folder
 
 CONTENT_LIMIT_BYTES = 1 << 28
 """The most that the files of a zipped bundle may unpack to; models are below 1 MB."""
@@ -63,14 +63,15 @@ def open_bundle(path: Path) -> Iterator[Bundle]:
         BundleError: if it is missing, incomplete, damaged, or of an unknown version.
         OSError: if there is no room to unpack it.
     """
+    if not path.exists():
+        sweep(path.parent)  # a process that was killed may have left it moved aside
     if path.is_dir():
         yield read_bundle(path)
         return
     if not path.is_file():
         raise BundleError(f"{path}: no such bundle, expected a folder or a .zip; {REMEDY}")
     manifest, contents = _read_archive(path)
-    with tempfile.TemporaryDirectory(prefix="qsr-edge-") as name:
-        folder = Path(name)
+    with temporary_folder("bundle") as folder:
         for entry_path, content in contents.items():
             # The manifest allows only paths that stay below the folder.
             (folder / entry_path).parent.mkdir(parents=True, exist_ok=True)

@@ -1,10 +1,7 @@
 """Writing a bundle so that it is there whole or not at all."""
 
-import contextlib
 import io
 import os
-import shutil
-import tempfile
 import zipfile
 from collections.abc import Mapping
 from dataclasses import replace
@@ -19,14 +16,15 @@ from qsr_edge.bundle.manifest import (
     parse_manifest,
 )
 from qsr_edge.bundle.model_card import model_card
-from qsr_edge.data.atomic import atomic_write
 from qsr_edge.errors import BundleError, OutputExistsError
+from qsr_edge.files import atomic_write, new_folder, sweep
 
 MODEL_CARD_NAME = "MODEL_CARD.md"
 # The first moment that a .zip can express: equal bundles are to give equal archives.
 _ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)
 _UNIX = 3
 _REGULAR_FILE_MODE = 0o100644
+_EXISTS = "exists already; choose another output, or use --force to replace it"
 
 
 def write_bundle(output: Path, manifest: Manifest, files: Mapping[str, bytes], *, force: bool = False) -> Manifest:
@@ -44,17 +42,20 @@ def write_bundle(output: Path, manifest: Manifest, files: Mapping[str, bytes], *
     Raises:
         OutputExistsError: if the output exists, and ``force`` is not given or what is there is not a bundle.
         BundleError: if manifest and files do not make a bundle.
-        OSError: if it cannot be written; nothing new is left, and what was there is still there.
+        OSError: if it cannot be written; nothing new is left, and what was there is still there. A process that is
+            killed leaves either the former bundle or the new one.
     """
     # Of a link, what it points to is written.
     output = Path(os.path.realpath(output))
-    archive = output.suffix == ".zip"
     check_output(output, force=force)
     contents = _contents(manifest, files)
-    if archive:
-        atomic_write(output, _zip(contents))
-    else:
-        _write_folder(output, contents)
+    try:
+        if output.suffix == ".zip":
+            atomic_write(output, _zip(contents), replace=force)
+        else:
+            _write_folder(output, contents, force=force)
+    except FileExistsError as error:
+        raise OutputExistsError(f"{output}: {_EXISTS}") from error
     return parse_manifest(contents[MANIFEST_NAME], str(output))
 
 
@@ -64,10 +65,12 @@ def check_output(output: Path, *, force: bool) -> None:
     Raises:
         OutputExistsError: if it exists, and ``force`` is not given or what is there is not a bundle and nothing else.
     """
+    # A bundle that a killed process had moved aside is back before it is asked for.
+    sweep(Path(os.path.realpath(output)).parent)
     if not output.exists():
         return
     if not force:
-        raise OutputExistsError(f"{output}: exists already; choose another output, or use --force to replace it")
+        raise OutputExistsError(f"{output}: {_EXISTS}")
     try:
         present, manifest = _present_files(output)
     except (BundleError, OSError, zipfile.BadZipFile) as error:
@@ -132,43 +135,9 @@ def _zip(contents: Mapping[str, bytes]) -> bytes:
     return buffer.getvalue()
 
 
-def _write_folder(output: Path, contents: Mapping[str, bytes]) -> None:
-    try:
-        temporary = Path(tempfile.mkdtemp(dir=output.parent, prefix=f".{output.name}.", suffix=".tmp"))
-    except OSError as error:
-        error.filename = str(output)
-        raise
-    try:
-        umask = os.umask(0)
-        os.umask(umask)
-        temporary.chmod(0o777 & ~umask)
+def _write_folder(output: Path, contents: Mapping[str, bytes], *, force: bool) -> None:
+    with new_folder(output, replace=force) as folder:
         for name, content in contents.items():
-            path = temporary / name
+            path = folder / name
             path.parent.mkdir(parents=True, exist_ok=True)
             atomic_write(path, content)
-        _put_in_place(temporary, output)
-    except BaseException as error:
-        if isinstance(error, OSError):
-            # The temporary folder means nothing to the user, who named the output.
-            error.filename, error.filename2 = str(output), None
-        shutil.rmtree(temporary, ignore_errors=True)
-        raise
-
-
-def _put_in_place(new: Path, output: Path) -> None:
-    """Rename ``new`` to ``output``; a bundle that is there steps aside first, and comes back if that fails."""
-    if not output.exists():
-        new.rename(output)
-        return
-    aside = Path(tempfile.mkdtemp(dir=output.parent, prefix=f".{output.name}.", suffix=".old"))
-    old = aside / output.name
-    try:
-        output.rename(old)
-        new.rename(output)
-    except BaseException:
-        if old.exists() and not output.exists():
-            old.rename(output)
-        with contextlib.suppress(OSError):
-            aside.rmdir()
-        raise
-    shutil.rmtree(aside, ignore_errors=True)

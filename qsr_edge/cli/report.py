@@ -5,8 +5,8 @@ from pathlib import Path
 
 import click
 
-from qsr_edge.data.atomic import atomic_write
 from qsr_edge.errors import BenchError, OutputExistsError
+from qsr_edge.files import atomic_write
 from qsr_edge.report.reading import read_run
 from qsr_edge.report.regression import compare
 from qsr_edge.report.tables import as_json, markdown, verdict

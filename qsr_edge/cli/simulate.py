@@ -10,8 +10,8 @@ from rich.table import Table
 
 from qsr_edge.bundle.manifest import Manifest
 from qsr_edge.bundle.reader import open_bundle
-from qsr_edge.data.atomic import atomic_write
 from qsr_edge.errors import OutputExistsError, PolicyError
+from qsr_edge.files import atomic_write
 from qsr_edge.selector.latency import estimated_table
 from qsr_edge.selector.policy import default_policy
 from qsr_edge.selector.reading import read_policy

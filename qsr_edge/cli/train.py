@@ -2,9 +2,10 @@
 
 import dataclasses
 import json
+import os
 import signal
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from qsr_edge.errors import CheckpointError, OutputExistsError, QsrError, RecipeError
+from qsr_edge.files import sweep
 from qsr_edge.nn.checkpoint import Checkpoint, read_checkpoint
 from qsr_edge.nn.state_dict import TORCH_SUFFIXES
 from qsr_edge.recipe.reader import preset_names, read_recipe
@@ -32,8 +34,14 @@ def _start_checkpoint(path: Path) -> Checkpoint:
     return read_swinir(path)
 
 
+_STOPPING = b"stopping: the step at hand is ended and the state is saved; Ctrl-C again stops at once\n"
+
+
 class _StopSignal:
-    """Remembers Ctrl-C and SIGTERM, so that the run can save its state; a second one interrupts at once."""
+    """Remembers Ctrl-C and SIGTERM, so that the run can save its state; a second one interrupts at once.
+
+    A step of a large network takes a while, so it is told at once that the first one was heard.
+    """
 
     def __init__(self) -> None:
         self.number = 0
@@ -42,6 +50,9 @@ class _StopSignal:
         if self.number:
             raise KeyboardInterrupt
         self.number = number
+        # Past Python's buffers: the signal may have come in the middle of a write to them.
+        with suppress(OSError):
+            os.write(2, b"\n" + _STOPPING if os.isatty(2) else _STOPPING)
 
 
 @contextmanager
@@ -216,7 +227,7 @@ def command(
         raise QsrError("training needs torch; install it with: pip install 'qsr-edge[train]'") from error
     from qsr_edge.training.cache import default_cache_folder
     from qsr_edge.training.distributed import world
-    from qsr_edge.training.loop import check_folder, check_output, state_path
+    from qsr_edge.training.loop import check_folder, check_output, hold_output, state_path
 
     if chain and start:
         raise click.UsageError("--chain trains the start itself; leave out --start")
@@ -225,6 +236,7 @@ def command(
     last = read_recipe(recipe_name, TrainRecipe)
     output = output or Path(f"{last.name}.safetensors")
     check_folder(output)
+    sweep(output.parent)
     recipes = [_shortened(recipe, iterations) for recipe in (_recipe_chain(last) if chain else [last])]
     last = recipes[-1]
     outputs = [output.with_name(f"{recipe.name}.safetensors") for recipe in recipes[:-1]] + [output]
@@ -240,6 +252,9 @@ def command(
     checkpoint = _start_checkpoint(start) if start else None
     _check_chain(recipes, outputs, first, checkpoint if chain else None)
     check_output(outputs[first], recipes[first], checkpoint, teacher_checkpoint)
+    if int(os.environ.get("RANK", "0")) == 0:
+        with hold_output(outputs[first]):
+            pass  # refused before the images are read; it is held when there is something to write
     if fused:
         from qsr_edge.quant.rounding import compile_kernels
 

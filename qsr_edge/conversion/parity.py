@@ -1,9 +1,7 @@
 """Comparing what a runtime computes with the golden interpreter, byte for byte."""
 
-import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import TypedDict
 
 import numpy as np
@@ -12,6 +10,7 @@ from numpy.typing import NDArray
 from qsr_edge.bundle.manifest import ParityEntry
 from qsr_edge.conversion.backend import Backend, Model, ModelPackage, Runner, model_contents, model_families
 from qsr_edge.data.bicubic import resize_bicubic
+from qsr_edge.files import temporary_folder
 from qsr_edge.graph.interpreter import run_graph
 from qsr_edge.graph.ir import Constants, Graph
 from qsr_edge.lowering.network import LoweredNetwork
@@ -114,14 +113,14 @@ def compare_with_golden(
         for depth in network.depths
     }
     results = []
-    with tempfile.TemporaryDirectory() as folder:
+    with temporary_folder("parity") as folder:
         for name, content in model_contents(models).items():
-            path = Path(folder) / name
+            path = folder / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content)
         for model in models:
             inexact = isinstance(model, ModelPackage) and not model.deployment.byte_exact
-            path = Path(folder) / model.name
+            path = folder / model.name
             for depth in model.depths:
                 families = model_families(backend, path, depth, backend.kernel_families())
                 for kernels in families[:1] if default_only else families:

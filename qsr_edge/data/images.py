@@ -11,12 +11,12 @@ from typing import IO
 
 from PIL import UnidentifiedImageError
 
-from qsr_edge.data.atomic import atomic_open
 from qsr_edge.data.decoding import Frame, PictureFile, one_picture
 from qsr_edge.data.encoding import encode
 from qsr_edge.data.output_format import FORMATS, WRITE_SUFFIXES, OutputFormat, output_format, refusal
 from qsr_edge.data.picture import ColourSpace, Metadata, Picture
 from qsr_edge.errors import ImageError, OutputExistsError, QsrWarning
+from qsr_edge.files import new_file
 
 __all__ = [
     "FORMATS",
@@ -228,7 +228,7 @@ def writing(path: Path) -> Iterator[IO[bytes]]:
         ImageError: naming the file, if it cannot be written.
     """
     try:
-        with atomic_open(path) as file:
+        with new_file(path) as file:
             yield file
     except (OSError, ValueError) as exc:
         raise _write_error(path, exc) from exc

@@ -10,8 +10,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from qsr_edge.codec import Decoder
-from qsr_edge.data.atomic import atomic_write
 from qsr_edge.errors import CheckpointError, one_line
+from qsr_edge.files import atomic_write
 from qsr_edge.nn.config import NetworkConfig, Shapes
 from qsr_edge.nn.registry import ARCHITECTURES
 from qsr_edge.nn.state_dict import is_torch_file, torch_file_advice

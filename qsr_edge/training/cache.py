@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from qsr_edge.data.lmdb_folder import LmdbImage
 from qsr_edge.errors import DatasetError
+from qsr_edge.files import new_file, sweep
 
 _MAGIC = b"QSRPAIR1"
 _PREFIX = struct.Struct("<8sQ")
@@ -64,11 +65,9 @@ def write_cache(path: Path, pairs: Iterable[_Pair]) -> None:
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        sweep(path.parent)
         path.unlink(missing_ok=True)
-        with (
-            tempfile.TemporaryFile(dir=path.parent) as pixels,
-            tempfile.NamedTemporaryFile(dir=path.parent, prefix=".", suffix=".part") as part,
-        ):
+        with new_file(path) as file, tempfile.TemporaryFile(dir=path.parent) as pixels:
             shapes, digest = [], hashlib.sha256()
             for pair in pairs:
                 shapes.append([image.shape for image in pair])
@@ -77,15 +76,10 @@ def write_cache(path: Path, pairs: Iterable[_Pair]) -> None:
                     digest.update(image.data)
                     pixels.write(image.data)
             header = json.dumps({"shapes": shapes, "digest": digest.hexdigest()}).encode()
-            part.write(_PREFIX.pack(_MAGIC, len(header)) + header)
+            file.write(_PREFIX.pack(_MAGIC, len(header)) + header)
             pixels.seek(0)
             while chunk := pixels.read(1 << 24):
-                part.write(chunk)
-            part.flush()
-            os.fsync(part.fileno())
-            os.link(part.name, path)
-    except FileExistsError:
-        return  # another process was faster, with the same content
+                file.write(chunk)
     except OSError as error:
         raise DatasetError(
             f"{path.parent}: cannot keep decoded images here ({error}); give --cache FOLDER, or --no-cache"

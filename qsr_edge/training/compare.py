@@ -19,6 +19,7 @@ import torch
 from qsr_edge.codec import Decoder
 from qsr_edge.data.dataset import Sample, load_dataset
 from qsr_edge.errors import TrainingError
+from qsr_edge.files import hold
 from qsr_edge.metrics import psnr_y
 from qsr_edge.nn.checkpoint import Checkpoint, read_checkpoint
 from qsr_edge.nn.config import EdgeConfig
@@ -226,8 +227,8 @@ def compare(
         The results of all runs, in the recipe's order.
 
     Raises:
-        TrainingError: if two test sets have the same name, the start is not a float network, or a run fails; those
-            done before are kept.
+        TrainingError: if two test sets have the same name, the start is not a float network, another comparison writes
+            there, or a run fails; those done before are kept.
         DatasetError: if a test set cannot be used.
     """
     names = [test.name for test in job.test_sets]
@@ -238,14 +239,18 @@ def compare(
     if start.config.bits is not None:
         raise TrainingError(f"{job.start}: a quantized network; a comparison starts from a float one")
     results_file.parent.mkdir(parents=True, exist_ok=True)
-    runs = {_key(run, job.start, images, job.test_sets): run for run in recipe.runs()}
-    results = {result.key: result for result in read_results(results_file) if result.key in runs}
-    missing = [run for key, run in runs.items() if key not in results]
-    for result in _in_processes(recipe, job, missing, jobs):
-        _append(results_file, result)
-        results[result.key] = result
-        on_result(result, len(results), len(runs))
-    return [results[key] for key in runs]
+    busy = TrainingError(
+        f"{results_file}: another qsr-edge compare writes there now; wait for its end, or choose another output"
+    )
+    with hold(results_file, busy):
+        runs = {_key(run, job.start, images, job.test_sets): run for run in recipe.runs()}
+        results = {result.key: result for result in read_results(results_file) if result.key in runs}
+        missing = [run for key, run in runs.items() if key not in results]
+        for result in _in_processes(recipe, job, missing, jobs):
+            _append(results_file, result)
+            results[result.key] = result
+            on_result(result, len(results), len(runs))
+        return [results[key] for key in runs]
 
 
 def _in_processes(recipe: CompareRecipe, job: Job, runs: list[Run], jobs: int) -> Iterable[Result]:

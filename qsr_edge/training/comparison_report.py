@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from qsr_edge.data.atomic import atomic_write
 from qsr_edge.errors import TrainingError
+from qsr_edge.files import atomic_write
 from qsr_edge.recipe.compare import CompareRecipe, Method
 from qsr_edge.training.compare import Result
 

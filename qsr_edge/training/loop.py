@@ -10,14 +10,17 @@ import math
 import os
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from qsr_edge.errors import OutputExistsError, TrainingError
+from qsr_edge.files import hold
 from qsr_edge.nn.checkpoint import Checkpoint, write_checkpoint
 from qsr_edge.nn.network import SuperResolutionNetwork, make_network
 from qsr_edge.recipe.train import TrainRecipe
@@ -260,13 +263,35 @@ def check_output(
         raise OutputExistsError(f"{output}: exists already; choose another output, or move it away")
 
 
+@contextmanager
+def hold_output(output: Path) -> Iterator[None]:
+    """Have an output and its state to oneself.
+
+    Raises:
+        TrainingError: if another run writes there.
+    """
+    busy = TrainingError(
+        f"{output}: another qsr-edge train writes there now; wait for its end, or choose another output"
+    )
+    with hold(output, busy):
+        yield
+
+
 def _validate(
-    state: TrainingState, recipe: TrainRecipe, held_out: TrainingImages, journal: Journal | None
-) -> dict[int, float]:
+    state: TrainingState,
+    recipe: TrainRecipe,
+    held_out: TrainingImages,
+    journal: Journal | None,
+    stop_requested: Callable[[], bool],
+) -> dict[int, float] | None:
+    """PSNR by depth; None if a stop is requested meanwhile, which is not to wait for all the pictures."""
     pairs = list(held_out)
-    images = {
-        depth: [upscaled(state.network, state.average, pair.lr, depth) for pair in pairs] for depth in recipe.depths
-    }
+    images: dict[int, list[NDArray[np.uint8]]] = {depth: [] for depth in recipe.depths}
+    for depth, found in images.items():
+        for pair in pairs:
+            if stop_requested():
+                return None
+            found.append(upscaled(state.network, state.average, pair.lr, depth))
     if journal:
         rows = [
             (np.array(pair.lr), [images[depth][i] for depth in recipe.depths], np.array(pair.hr))
@@ -310,7 +335,8 @@ def train(
 
     Raises:
         StoppedError: a stop was requested, and the state is saved.
-        TrainingError: too few images, a start or a saved state that does not fit, or a loss that is not finite.
+        TrainingError: too few images, a start or a saved state that does not fit, a loss that is not finite, or
+            another run that writes there.
         OutputExistsError: if the output exists and is not this run's.
     """
     if len(images) <= recipe.validation_images:
@@ -322,38 +348,40 @@ def train(
             f"{recipe.name}: teacher_weight = {recipe.teacher_weight}, but "
             + ("a teacher was given; set teacher_weight in the recipe" if teacher else "no teacher; give --teacher")
         )
-    check_output(output, recipe, start, teacher)
-    held_out, trained_on = images[-recipe.validation_images :], images[: -recipe.validation_images]
-    network = initial_network(recipe, start, trained_on).to(world.device)
-    state = _first_state(network, recipe, _settings(recipe, start, teacher), images.digest)
-    state_file = state_path(output)
-    if state_file.exists():
-        state.load(state_file)
-    teaching = _teaching(recipe, teacher, world) if teacher else None
-    for progress in _steps(state, recipe, trained_on, teaching, world):
-        if state.iteration == recipe.order_iteration:
-            network.config = dataclasses.replace(network.config, order=network.importance_order())
-        if not world.is_first:
-            continue
-        stopped = stop_requested()
-        if stopped or state.iteration % save_every == 0 or state.iteration == recipe.iterations:
-            state.save(state_file)
-        if stopped and state.iteration < recipe.iterations:
-            raise StoppedError(
-                f"stopped at iteration {state.iteration} of {recipe.iterations}; the same command goes on from there"
-            )
-        if state.iteration % save_every == 0 or state.iteration == recipe.iterations:
-            progress = dataclasses.replace(progress, psnr_db=_validate(state, recipe, held_out, journal))
-        if journal:
-            _note(journal, progress, state)
-        on_progress(progress)
-    checkpoint = checkpoint_from_network(
-        network, state.average, _provenance(recipe, len(trained_on), start, teacher, data_description, world)
-    )
-    if world.is_first:
-        write_checkpoint(output, checkpoint)
-        state_file.unlink(missing_ok=True)
-    return checkpoint
+    # The first process writes for all.
+    with hold_output(output) if world.is_first else nullcontext():
+        check_output(output, recipe, start, teacher)
+        held_out, trained_on = images[-recipe.validation_images :], images[: -recipe.validation_images]
+        network = initial_network(recipe, start, trained_on).to(world.device)
+        state = _first_state(network, recipe, _settings(recipe, start, teacher), images.digest)
+        state_file = state_path(output)
+        if state_file.exists():
+            state.load(state_file)
+        teaching = _teaching(recipe, teacher, world) if teacher else None
+        for progress in _steps(state, recipe, trained_on, teaching, world):
+            if state.iteration == recipe.order_iteration:
+                network.config = dataclasses.replace(network.config, order=network.importance_order())
+            if not world.is_first:
+                continue
+            stopped = stop_requested()
+            if stopped or state.iteration % save_every == 0 or state.iteration == recipe.iterations:
+                state.save(state_file)
+            if not stopped and (state.iteration % save_every == 0 or state.iteration == recipe.iterations):
+                psnr_db = _validate(state, recipe, held_out, journal, stop_requested)
+                progress, stopped = dataclasses.replace(progress, psnr_db=psnr_db), psnr_db is None
+            if stopped and state.iteration < recipe.iterations:
+                done = f"{state.iteration} of {recipe.iterations}"
+                raise StoppedError(f"stopped at iteration {done}; the same command goes on from there")
+            if journal:
+                _note(journal, progress, state)
+            on_progress(progress)
+        checkpoint = checkpoint_from_network(
+            network, state.average, _provenance(recipe, len(trained_on), start, teacher, data_description, world)
+        )
+        if world.is_first:
+            write_checkpoint(output, checkpoint)
+            state_file.unlink(missing_ok=True)
+        return checkpoint
 
 
 def _teaching(recipe: TrainRecipe, teacher: Checkpoint, world: World) -> Callable[[Tensor], Tensor]:

@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from qsr_edge.data.atomic import atomic_write
 from qsr_edge.errors import CheckpointError, TrainingError
+from qsr_edge.files import atomic_write
 from qsr_edge.nn.checkpoint import Checkpoint, expected_shapes
 from qsr_edge.nn.network import SuperResolutionNetwork, make_network
 

@@ -133,10 +133,16 @@ def test_a_killed_run_goes_on_where_it_was_saved(
     arguments += ["--save-every", "250"]
     command = [sys.executable, "-m", "qsr_edge", *arguments]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    process = subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL, env=environment)
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, env=environment)
     wait_until(state.exists, process.poll)
+    if number == signal.SIGKILL:
+        second = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+        assert second.returncode == 1
+        assert f"error: {output}: another qsr-edge train writes there now" in second.stderr
     process.send_signal(number)
-    assert process.wait() == status
+    told = process.communicate()[1].decode()
+    assert process.returncode == status
+    assert ("stopping: " in told and "stopped at iteration" in told) == (number != signal.SIGKILL)
     assert state.exists()
     assert not output.exists()
     resumed = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
@@ -144,6 +150,7 @@ def test_a_killed_run_goes_on_where_it_was_saved(
     assert "iteration 250:" not in resumed.stderr
     assert "iteration 500:" in resumed.stderr
     assert np.isfinite(read_checkpoint(output).tensors["tail.weight"]).all()
+    assert {path.name for path in tmp_path.iterdir()} == {"cache", "killed.safetensors", "photos", recipe.name}
 
 
 def test_a_chain_trains_what_is_missing(

@@ -6,7 +6,6 @@ Importing this module imports coremltools, so only ``CoremlBackend.convert`` doe
 import contextlib
 import io
 import json
-import tempfile
 import uuid
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from qsr_edge.bundle.layout import Deployment, Pack
 from qsr_edge.conversion.backend import ConvertOptions, ModelMetadata, ModelPackage
 from qsr_edge.conversion.request import fixed_size_px
 from qsr_edge.errors import BackendError
+from qsr_edge.files import temporary_folder
 from qsr_edge.graph.ir import Constants, Graph
 from qsr_edge.graph.swin import SwinGraph
 from qsr_edge.graph.verify import verify_graph
@@ -75,18 +75,18 @@ def write_network(network: LoweredNetwork, options: ConvertOptions) -> tuple[Mod
         byte_exact=flavor is CoremlFlavor.EXACT,
     )
     name = options.metadata.name
-    with tempfile.TemporaryDirectory() as folder:
+    with temporary_folder("convert") as folder:
         paths = {}
         for depth, graph in network.graphs.items():
             verify_graph(graph, network.constants)
-            paths[depth] = Path(folder) / f"{name}-d{depth}{_SUFFIX}"
+            paths[depth] = folder / f"{name}-d{depth}{_SUFFIX}"
             _write_package(graph, network.constants, options, opset, paths[depth])
         if options.pack is Pack.PER_DEPTH:
             return tuple(
                 ModelPackage(name=path.name, depths=(depth,), members=_members(path), deployment=deployment)
                 for depth, path in sorted(paths.items())
             )
-        shared = Path(folder) / f"{name}{_SUFFIX}"
+        shared = folder / f"{name}{_SUFFIX}"
         _write_shared(paths, options, shared)
         return (ModelPackage(name=shared.name, depths=depths, members=_members(shared), deployment=deployment),)
 
@@ -117,9 +117,9 @@ def write_transformers(network: LoweredNetwork, options: ConvertOptions) -> tupl
         raise BackendError(f"{name}: transformers have the flavour exact only; use --flavor exact")
     deployment = Deployment(flavor=flavor, compute_units="CPU", minimum_os=_IOS18.minimum_os, byte_exact=True)
     packages = []
-    with tempfile.TemporaryDirectory() as folder:
+    with temporary_folder("convert") as folder:
         for depth, graph in sorted(network.transformers.items()):
-            path = Path(folder) / f"{name}-d{depth}{_SUFFIX}"
+            path = folder / f"{name}-d{depth}{_SUFFIX}"
             _save(build_swin_program(graph, size_px, opset=_IOS18.target), graph, options, _IOS18, path)
             packages.append(
                 ModelPackage(name=path.name, depths=(depth,), members=_members(path), deployment=deployment)

@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import tempfile
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from typing import Any
 
 from qsr_edge.conversion.backend import InspectedModel, counted
 from qsr_edge.errors import BackendError
+from qsr_edge.files import temporary_folder
 from qsr_edge.graph.ir import Graph, QuantizeInput
 from qsr_edge_converters.executorch.kernels import XNNPACK_DELEGATE
 from qsr_edge_converters.executorch.sdk import check_sdk
@@ -180,10 +180,10 @@ def _decoded_xnnpack_graph(payload: bytes) -> dict[str, Any]:
     header = xnnpack_graph_serialize.XNNHeader.from_bytes(payload[: xnnpack_graph_serialize.XNNHeader.EXPECTED_LENGTH])
     graph = payload[header.flatbuffer_offset : header.flatbuffer_offset + header.flatbuffer_size]
     schema = Path(xnnpack_graph_serialize.__file__).parent / "schema.fbs"
-    with tempfile.TemporaryDirectory() as folder:
-        binary = Path(folder) / "graph.bin"
+    with temporary_folder("inspect") as folder:
+        binary = folder / "graph.bin"
         binary.write_bytes(graph)
-        _flatc_decompile(folder, str(schema), str(binary), ["--raw-binary"])
+        _flatc_decompile(str(folder), str(schema), str(binary), ["--raw-binary"])
         decoded: dict[str, Any] = json.loads(binary.with_suffix(".json").read_bytes())
     return decoded
 

@@ -2,8 +2,6 @@
 
 import contextlib
 import io
-import tempfile
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -16,6 +14,7 @@ from qsr_edge.bundle.layout import Pack
 from qsr_edge.conversion.backend import ConvertOptions, ModelFile
 from qsr_edge.conversion.request import fixed_size_px
 from qsr_edge.errors import BackendError
+from qsr_edge.files import temporary_folder
 from qsr_edge.graph.ir import Graph
 from qsr_edge.lowering.network import LoweredNetwork
 from qsr_edge_converters.executorch.inspection import check_integer_only, inspect_pte_content
@@ -84,9 +83,9 @@ def write_network(network: LoweredNetwork, options: ConvertOptions) -> tuple[Mod
             check_integer_only(report, method_name(depth, options.pack), network.graphs[depth])
         files.append(ModelFile(name=f"{name}.pte", depths=group, content=content))
         if options.pack is Pack.EXTERNAL:
-            with tempfile.TemporaryDirectory() as folder:
-                lowered.write_tensor_data_to_file(folder)
-                (data,) = Path(folder).iterdir()
+            with temporary_folder("convert") as folder:
+                lowered.write_tensor_data_to_file(str(folder))
+                (data,) = folder.iterdir()
                 files.append(ModelFile(name=f"{name}.ptd", depths=(), content=data.read_bytes()))
     return tuple(files)
 

@@ -2,7 +2,6 @@
 
 import hashlib
 import shlex
-import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -14,6 +13,7 @@ from qsr_edge.bench.device import PartPlan
 from qsr_edge.bench.protocol.job import RUN_ID, dump_job
 from qsr_edge.bundle.manifest import MANIFEST_NAME, parse_manifest
 from qsr_edge.errors import BenchError
+from qsr_edge.files import temporary_folder
 
 PACKAGE = "io.qsredge.bench"
 HOME = PurePosixPath("/data/local/tmp/qsr-edge")
@@ -99,8 +99,8 @@ class DeviceFiles:
             outputs=str(self.outputs),
         )
         job_path = self.folder / f"job-{plan.part}.json"
-        with tempfile.TemporaryDirectory(prefix="qsr-edge-job-") as name:
-            path = Path(name) / "job.json"
+        with temporary_folder("job") as folder:
+            path = folder / "job.json"
             path.write_bytes(dump_job(job))
             self._put(local_file(path), job_path)
         return job_path

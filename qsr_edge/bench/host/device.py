@@ -2,7 +2,6 @@
 
 import os
 import platform
-import tempfile
 from pathlib import Path
 
 from qsr_edge.bench.device import DeviceInfo, PartEnd, PartPlan, Sink
@@ -10,6 +9,7 @@ from qsr_edge.bench.host.measurement import run_job
 from qsr_edge.bench.protocol.condition import Condition
 from qsr_edge.bench.protocol.log import Record, Recorder
 from qsr_edge.conversion.registry import find_backend
+from qsr_edge.files import temporary_folder
 
 KIND = "host"
 _THERMAL = Path("/sys/class/thermal")
@@ -77,8 +77,7 @@ class HostDevice:
 
     def run_part(self, plan: PartPlan, sink: Sink) -> PartEnd:
         """Measure in worker processes of this machine."""
-        with tempfile.TemporaryDirectory(prefix="qsr-edge-bench-") as name:
-            folder = Path(name)
+        with temporary_folder("bench") as folder:
             job = plan.job(
                 bundles={variant.bundle: str(variant.bundle) for variant in plan.variants},
                 images={image.name: str(image.path) for image in plan.images},

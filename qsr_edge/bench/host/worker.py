@@ -19,8 +19,8 @@ from qsr_edge.bundle.golden import golden_image, image_sha256
 from qsr_edge.bundle.reader import read_bundle
 from qsr_edge.conversion.backend import TellsPlacement
 from qsr_edge.conversion.registry import find_backend
-from qsr_edge.data.atomic import atomic_write
 from qsr_edge.errors import BenchError, QsrError
+from qsr_edge.files import atomic_write
 from qsr_edge.runtime.upscale import LoadedDepth, load_depth
 
 

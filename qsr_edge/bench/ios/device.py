@@ -4,7 +4,6 @@ Never run on an iPhone so far; see :mod:`qsr_edge.bench.ios.tools`. Paths of the
 """
 
 import shutil
-import tempfile
 import time
 from pathlib import Path, PurePosixPath
 
@@ -16,6 +15,7 @@ from qsr_edge.bench.protocol.job import dump_job
 from qsr_edge.bench.record_taker import RecordTaker
 from qsr_edge.bundle.manifest import MANIFEST_NAME, parse_manifest
 from qsr_edge.errors import BenchError
+from qsr_edge.files import temporary_folder
 
 KIND = "ios"
 POLL_S = 3.0
@@ -67,8 +67,7 @@ class IphoneDevice:
 
     def run_part(self, plan: PartPlan, sink: Sink) -> PartEnd:
         """Push everything, start the app, copy its results again and again until they end."""
-        with tempfile.TemporaryDirectory(prefix="qsr-edge-iphone-") as name:
-            scratch = Path(name)
+        with temporary_folder("iphone") as scratch:
             job = _stage(plan, scratch / _folder(plan.run).name)
             sink.status("pushing")
             self._tool.push(self.id, scratch / _folder(plan.run).name)
@@ -92,10 +91,10 @@ class IphoneDevice:
         """Fetch what the part has measured and the log does not have."""
         if part < 1:
             return
-        with tempfile.TemporaryDirectory(prefix="qsr-edge-iphone-") as name:
-            taker = self._taker(run, part, sink, Path(name), skip=received)
+        with temporary_folder("iphone") as scratch:
+            taker = self._taker(run, part, sink, scratch, skip=received)
             self._unread = True
-            self._poll(_Results(run, part, taker), Path(name))
+            self._poll(_Results(run, part, taker), scratch)
             self._unread = False
 
     def clean(self, run: str) -> None:

@@ -8,7 +8,6 @@ import json
 import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -16,6 +15,7 @@ from typing import Any, Protocol
 
 from qsr_edge.bench.tool import run_tool
 from qsr_edge.errors import BenchError
+from qsr_edge.files import temporary_folder
 
 BUNDLE_ID = "io.qsredge.bench"
 DOCUMENTS = PurePosixPath("Documents")
@@ -148,8 +148,8 @@ class Devicectl:
         return ["--device", udid, "--domain-type", "appDataContainer", "--domain-identifier", BUNDLE_ID]
 
     def _json(self, verbs: str, options: Sequence[str], timeout_s: float = _COMMAND_S) -> dict[str, Any]:
-        with tempfile.TemporaryDirectory(prefix="qsr-edge-devicectl-") as name:
-            path = Path(name) / "answer.json"
+        with temporary_folder("devicectl") as folder:
+            path = folder / "answer.json"
             # First, since what follows an app's identifier is the app's.
             _run([*self._words, *verbs.split(), "--quiet", "--json-output", str(path), *options], timeout_s)
             return _parsed(path.read_text(encoding="utf-8") if path.is_file() else "")

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from qsr_edge import files as writing
 from qsr_edge.bundle.manifest import Manifest
 from qsr_edge.bundle.reader import open_bundle, read_bundle
 from qsr_edge.bundle.writer import check_output, write_bundle
@@ -361,8 +362,10 @@ def test_a_full_disk_leaves_nothing_new(
             patch.setattr(os, "fsync", fail_late(os.fsync, 0 if form == "bundle.zip" else 2))
         elif fault == "write":
             patch.setattr(os, "fdopen", lambda handle, mode: FullDisk(handle))
+        elif fault == "replace":
+            patch.setattr(Path, "replace", fail_late(Path.replace, 0))
         else:
-            patch.setattr(Path, fault, fail_late(getattr(Path, fault), 1 if existing and fault == "rename" else 0))
+            patch.setattr(writing, "_rename", fail_late(writing._rename, 0))
         if form == "bundle.zip" and fault == "rename":
             write_bundle(tmp_path / form, manifest, files, force=True)  # an archive is replaced in one step
         else:

@@ -1,5 +1,6 @@
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -61,6 +62,37 @@ def test_resumed_run_equals_an_uninterrupted_one_bit_for_bit(tmp_path: Path, pai
     assert _same(resumed, read_checkpoint(tmp_path / "part.safetensors"))
     assert resumed.config == whole.config
     assert bits or whole.config.order != (0, 1, 2)
+
+
+def test_a_second_run_into_one_output_is_refused_and_the_first_is_kept(tmp_path: Path, pairs: TrainingImages) -> None:
+    refused = []
+
+    def try_too(progress: Progress) -> None:
+        with pytest.raises(TrainingError, match="another qsr-edge train writes there now"):
+            train(dataclasses.replace(RECIPE, seed=4), pairs, tmp_path / "x.safetensors")
+        refused.append(progress.iteration)
+
+    first = train(RECIPE, pairs, tmp_path / "x.safetensors", on_progress=try_too)
+    assert len(refused) == RECIPE.iterations
+    assert _same(first, read_checkpoint(tmp_path / "x.safetensors"))
+    assert [path.name for path in tmp_path.iterdir()] == ["x.safetensors"]
+
+
+def test_a_stop_in_a_validation_does_not_wait_for_its_end(
+    tmp_path: Path, pairs: TrainingImages, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upscaled, pictures = loop.upscaled, 0
+
+    def counted(*args: Any) -> Any:
+        nonlocal pictures
+        pictures += 1
+        return upscaled(*args)
+
+    monkeypatch.setattr(loop, "upscaled", counted)
+    with pytest.raises(StoppedError, match="stopped at iteration 2 of 6"):
+        train(RECIPE, pairs, tmp_path / "x.safetensors", save_every=2, stop_requested=lambda: pictures == 1)
+    assert pictures == 1  # of two: one held-out image at two depths
+    assert state_path(tmp_path / "x.safetensors").exists()
 
 
 def test_training_lowers_the_loss(tmp_path: Path, pairs: TrainingImages) -> None:
