@@ -236,7 +236,7 @@ def test_a_bomb_in_the_place_of_the_manifest_is_not_unpacked(archive: Path) -> N
     def swell(_: zipfile.ZipFile, members: dict[str, bytes]) -> None:
         members["manifest.json"] = b" " * (64 << 20)
 
-    assert "expected at most 1048576" in refused(repacked(archive, swell, compression=zipfile.ZIP_DEFLATED))
+    assert "more than 1048576 bytes" in refused(repacked(archive, swell, compression=zipfile.ZIP_DEFLATED))
 
 
 def test_missing_members_and_other_compressions_are_refused(archive: Path) -> None:
