@@ -26,7 +26,7 @@ DEMO_ARGS ?=
 PYTEST_WORKERS ?= $(if $(PYTEST_ARGS),0,auto)
 PYTEST = $(BIN)/python -m pytest --numprocesses=$(PYTEST_WORKERS) --dist=worksteal --cpu-seconds=10
 
-.PHONY: help demo test test-all android parity-env aarch64-root lint format types wheel clean force
+.PHONY: help demo test test-all android parity-env htp-env aarch64-root lint format types wheel clean force
 
 help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -56,7 +56,14 @@ wheel: $(VENV)/.stamp-dev ## Build dist/*.whl and dist/*.tar.gz
 android: ## Compile the Android library and run its tests on the JVM (needs a JDK, JUnit 4, npm)
 	bash android_harness/toolchain.sh
 
-aarch64-root: .aarch64-root/.stamp ## Set up LiteRT for AArch64 under qemu, for the slow parity tests (Debian; needs root)
+htp-env: $(VENV)/.stamp-htp ## Set up Qualcomm's NPU emulator, for the slow parity tests (Linux x86-64, glibc 2.35)
+
+# Apart from the rest: 98 MB, and its wheel does not install on older systems.
+$(VENV)/.stamp-htp: $(VENV)/.stamp-dev
+	@$(BIN)/python $(PIP_INSTALL) -e '.[qnn]'
+	@touch $@
+
+aarch64-root: .aarch64-root/.stamp ## Set up LiteRT and ONNX Runtime for AArch64 under qemu, for the slow parity tests (Debian; needs root)
 
 .aarch64-root/.stamp: tests/support/make_aarch64_root.sh | $(VENV)/.stamp-venv
 	bash tests/support/make_aarch64_root.sh .aarch64-root $(BIN)/python
@@ -90,9 +97,9 @@ $(VENV)/.stamp-demo: $(VENV)/.stamp-venv pyproject.toml
 	@touch $@
 
 $(VENV)/.stamp-dev: $(VENV)/.stamp-venv pyproject.toml
-	@echo "Installing $(TORCH), $(TOSA) and qsr-edge[coreml,executorch,heif,report,tflite,train,dev] into $(VENV)"
+	@echo "Installing $(TORCH), $(TOSA) and qsr-edge[coreml,executorch,heif,onnx,report,tflite,train,dev] into $(VENV)"
 	@$(BIN)/python $(PIP_INSTALL) '$(TORCH)'
-	@$(BIN)/python $(PIP_INSTALL) -e '.[coreml,executorch,heif,report,tflite,train,dev]'
+	@$(BIN)/python $(PIP_INSTALL) -e '.[coreml,executorch,heif,onnx,report,tflite,train,dev]'
 	@$(BIN)/python $(PIP_INSTALL) --no-deps '$(TOSA)'
 	@touch $@ $(VENV)/.stamp-demo
 

@@ -142,6 +142,13 @@ def show_conversion(console: Console, conversion: Conversion, output: Path) -> N
     if conversion.parity:
         console.print(parity_table(conversion.parity))
         console.print(f"{parity_headline(conversion.parity)} ({conversion.manifest.runtime})")
+        for (depth, kernels), told in conversion.placements.items():
+            left = sum(told.fallback.values())
+            console.print(
+                f"depth {depth} under {kernels}: {told.delegate} took {told.delegated_ops} operators and left {left} "
+                f"({told.source})",
+                soft_wrap=True,
+            )
     else:
         console.print(
             "[yellow]not verified[/] (--no-verify): run it again without that option before you ship this",
@@ -206,9 +213,10 @@ def show_conversion(console: Console, conversion: Conversion, output: Path) -> N
               help="Also write the calibrated network as a checkpoint, for inspect and evaluate.")  # fmt: skip
 @click.option("--author", help="Author of the weights; required with --checkpoint.  [bundled: the qsr-edge authors]")
 @click.option("--licence", help="SPDX licence of the weights; required with --checkpoint.  [bundled: Apache-2.0]")
-@click.option(
-    "--verify/--no-verify", default=True, show_default=True, help="Run what was written and compare every byte."
-)
+@click.option("--verify", "verify", is_flag=False, flag_value="", default="", metavar="[KERNELS]",
+              help="Run what was written and compare every byte: the default. With a name also under kernels that need "
+              "more, such as htp (onnx): Qualcomm's NPU, emulated.")  # fmt: skip
+@click.option("--no-verify", "unverified", is_flag=True, help="Do not run what was written.")
 @click.option("--force", is_flag=True, help="Replace an existing bundle, and what --save-checkpoint names.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def command(
@@ -227,13 +235,16 @@ def command(
     saved_checkpoint: Path | None,
     author: str | None,
     licence: str | None,
-    verify: bool,
+    verify: str,
+    unverified: bool,
     force: bool,
     as_json: bool,
 ) -> None:
     """Turn a checkpoint into a verified, integer-only bundle: one model per depth, a manifest and a model card."""
     if saved_checkpoint is not None and calibration_folder is None:
         raise click.UsageError("--save-checkpoint keeps what --calibration finds; give both")
+    if unverified and verify:
+        raise click.UsageError(f"--verify {verify} and --no-verify contradict each other; give one")
     checkpoint = load_checkpoint(checkpoint_file, scale=scale, bits=bits, block_order=block_order)
     if checkpoint.config.bits is None:
         raise CheckpointError(
@@ -282,7 +293,8 @@ def command(
             backend,
             options,
             output,
-            natural=read_picture(demo_photo()).rgb if verify else None,
+            natural=None if unverified else read_picture(demo_photo()).rgb,
+            also=(verify,) if verify else (),
             policy=policy,
             force=force,
             on_result=lambda r: status.update(f"verifying depth {r.depth} under {r.kernels}"),
@@ -294,6 +306,10 @@ def command(
             "deployment": conversion.manifest.deployment and dataclasses.asdict(conversion.manifest.deployment),
             "calibration": calibrated and calibrated.table(),
             "parity": [dataclasses.asdict(result) for result in conversion.parity],
+            "placements": [
+                {"depth": depth, "kernels": kernels, **dataclasses.asdict(told)}
+                for (depth, kernels), told in conversion.placements.items()
+            ],
             "files": [dataclasses.asdict(entry) for entry in conversion.manifest.files],
         }
         click.echo(json.dumps(report, indent=2))

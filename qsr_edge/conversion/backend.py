@@ -45,6 +45,7 @@ class Capabilities:
         integer_only: whether nothing in its models is floating-point.
         kernels_on: families of kernels, the default first, by where models run beside this machine: a kind of device
             whose app of ours runs them (``android``), or a program of the runtime's own (``benchmark_model``).
+        most_verified_pixels: of an image that a slow family of kernels is verified with, by family.
     """
 
     model_kind: str
@@ -57,6 +58,7 @@ class Capabilities:
     transformers: bool = False
     integer_only: bool = True
     kernels_on: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    most_verified_pixels: Mapping[str, int] = field(default_factory=dict)
 
     def flavor(self, name: str | None) -> Flavor | None:
         """The flavour of this name, or the default one; None if the target has no flavours or none of this name."""
@@ -253,6 +255,19 @@ class FixesKernels(Protocol):
 
     def model_kernels(self, path: Path, depth: int) -> str:
         """The family of a depth, as the file says; needs no SDK; raises ``BackendError`` if the file is damaged."""
+        ...
+
+
+@runtime_checkable
+class HasOptionalKernels(Protocol):
+    """A back end with further families of kernels, which need more than its SDK; verified when asked for by name."""
+
+    def optional_kernels(self) -> tuple[str, ...]:
+        """Their names."""
+        ...
+
+    def check_kernels(self, kernels: str) -> None:
+        """Raise ``BackendError`` naming what is missing if one of them cannot run here."""
         ...
 
 

@@ -1,8 +1,8 @@
 """Checkpoint -> verified bundle: the main job, free of any user interface."""
 
 import os
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from qsr_edge import __version__
@@ -16,10 +16,11 @@ from qsr_edge.conversion.backend import (
     Model,
     ModelMetadata,
     ModelPackage,
+    Placement,
     model_contents,
 )
 from qsr_edge.conversion.parity import Image, compare_with_golden, is_large, verification_images
-from qsr_edge.conversion.request import check_options
+from qsr_edge.conversion.request import check_kernels, check_options
 from qsr_edge.errors import BundleError, CheckpointError, ParityError
 from qsr_edge.lowering.checkpoint import lower_checkpoint
 from qsr_edge.lowering.network import LoweredNetwork, model_name
@@ -44,10 +45,12 @@ class Conversion:
     Attributes:
         manifest: of the bundle.
         parity: what verification found; empty if it was not asked for.
+        placements: where operations ran, by depth and optional family of kernels.
     """
 
     manifest: Manifest
     parity: tuple[ParityEntry, ...]
+    placements: Mapping[tuple[int, str], Placement] = field(default_factory=dict)
 
 
 def model_metadata(
@@ -163,6 +166,7 @@ def convert_checkpoint(
     output: Path,
     *,
     natural: Image | None,
+    also: tuple[str, ...] = (),
     policy: Policy | None = None,
     force: bool = False,
     on_result: Callable[[ParityEntry], None] = lambda result: None,
@@ -175,6 +179,7 @@ def convert_checkpoint(
         options: storage, pack, input size, metadata.
         output: folder, or file ending in ``.zip``.
         natural: (H, W, 3) uint8 photo for verification; None leaves verification out.
+        also: optional families of kernels to verify besides.
         policy: of the selector; None for the default one.
         force: replace an existing bundle.
         on_result: called with each result of verification.
@@ -186,12 +191,15 @@ def convert_checkpoint(
     if not Path(os.path.realpath(output)).parent.is_dir():
         raise BundleError(f"{output}: there is no folder {output.parent}; make it first")
     check_options(backend, options)
+    for kernels in also:
+        check_kernels(backend, kernels)
     network = lower_checkpoint(checkpoint)
     depths = list(network.depths)
     policy = policy or default_policy(depths)
     policy.check_depths(depths)
     models = backend.convert(network, options)
     parity: tuple[ParityEntry, ...] = ()
+    placements: dict[tuple[int, str], Placement] = {}
     if natural is not None:
         fixed = options.input_size_px
         images = [image for size in (fixed, *options.more_sizes_px) for image in verification_images(natural, size)]
@@ -202,6 +210,8 @@ def convert_checkpoint(
             tuple(images),
             on_result,
             default_only=is_large(fixed),
+            also=also,
+            on_placement=lambda depth, kernels, told: placements.update({(depth, kernels): told}),
             natural=natural,
             fixed_size_px=fixed,
         )
@@ -235,4 +245,4 @@ def convert_checkpoint(
         provenance=checkpoint.provenance,
     )
     written = write_bundle(output, manifest, model_contents(models), force=force)
-    return Conversion(manifest=written, parity=parity)
+    return Conversion(manifest=written, parity=parity, placements=placements)

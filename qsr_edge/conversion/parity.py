@@ -8,7 +8,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qsr_edge.bundle.manifest import ParityEntry
-from qsr_edge.conversion.backend import Backend, Model, ModelPackage, Runner, model_contents, model_families
+from qsr_edge.conversion.backend import (
+    Backend,
+    Model,
+    ModelPackage,
+    Placement,
+    Runner,
+    TellsPlacement,
+    model_contents,
+    model_families,
+)
 from qsr_edge.data.bicubic import resize_bicubic
 from qsr_edge.files import temporary_folder
 from qsr_edge.graph.interpreter import run_graph
@@ -85,6 +94,8 @@ def compare_with_golden(
     on_result: Callable[[ParityEntry], None] = lambda result: None,
     *,
     default_only: bool = False,
+    also: tuple[str, ...] = (),
+    on_placement: Callable[[int, str, Placement], None] = lambda depth, kernels, placement: None,
     natural: Image | None = None,
     fixed_size_px: tuple[int, int] | None = None,
 ) -> tuple[ParityEntry, ...]:
@@ -97,6 +108,8 @@ def compare_with_golden(
         images: inputs, each (H, W, 3) uint8.
         on_result: called as results come.
         default_only: leave out all but the default kernels of each depth.
+        also: optional families of kernels to run besides.
+        on_placement: called with the depth, the family and what it told, for each of ``also`` whose runner tells.
         natural: (H, W, 3) uint8 photo, to measure what a model costs that need not be exact.
         fixed_size_px: the (height, width) that the models take; None if they take any.
 
@@ -123,16 +136,23 @@ def compare_with_golden(
             path = folder / model.name
             for depth in model.depths:
                 families = model_families(backend, path, depth, backend.kernel_families())
-                for kernels in families[:1] if default_only else families:
+                for kernels in (*(families[:1] if default_only else families), *also):
+                    most = backend.capabilities.most_verified_pixels.get(kernels)
+                    chosen = [i for i, image in enumerate(images) if most is None or image[..., 0].size <= most]
+                    if not chosen:
+                        continue
                     runner = backend.open_model(path, depth=depth, kernels=kernels)
-                    outputs = [runner.run(image) for image in images]
-                    result = _compared(outputs, golden[depth], kernels, depth)
+                    outputs = [runner.run(images[i]) for i in chosen]
+                    expected = [golden[depth][i] for i in chosen]
+                    if kernels in also and isinstance(runner, TellsPlacement) and (told := runner.placement()):
+                        on_placement(depth, kernels, told)
+                    result = _compared(outputs, expected, kernels, depth)
                     if inexact:
                         cost = None
                         if natural is not None and min(fixed_size_px or natural.shape[:2]) > _PSNR_BORDER_PX:
                             graph = network.graphs[depth]
                             cost = psnr_cost_db(runner, graph, network.constants, natural, fixed_size_px)
-                        result = replace(result, **_differences(outputs, golden[depth]), psnr_cost_db=cost)
+                        result = replace(result, **_differences(outputs, expected), psnr_cost_db=cost)
                     on_result(result)
                     results.append(result)
     return tuple(results)

@@ -118,6 +118,7 @@ def test_entry_points() -> None:
     assert {point.name for point in entry_points(group="qsr_edge.backends")} == {
         "coreml",
         "executorch",
+        "onnx",
         "tflite",
         "tosa",
     }

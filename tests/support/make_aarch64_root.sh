@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes a folder with an AArch64 Python and LiteRT that run under qemu's user emulation, for tests/parity/test_aarch64_parity.py.
+# Makes a folder with an AArch64 Python, LiteRT and ONNX Runtime that run under qemu's user emulation, for tests/parity/test_aarch64_parity.py.
 #
 #     bash tests/support/make_aarch64_root.sh FOLDER [PYTHON]
 #
@@ -28,7 +28,7 @@ mkdir -p "$work/debs" "$work/root/proc"
 for package in "$work"/debs/*.deb; do dpkg -x "$package" "$work/root"; done
 "$python" -m pip download -qq --disable-pip-version-check --no-deps --only-binary=:all: --python-version 3.11 \
     --platform manylinux_2_28_aarch64 --platform manylinux_2_27_aarch64 --platform manylinux2014_aarch64 \
-    -d "$work/wheels" 'ai-edge-litert==2.3.0' 'numpy==2.4.*' flatbuffers
+    -d "$work/wheels" 'ai-edge-litert==2.3.0' 'numpy==2.4.*' flatbuffers 'onnxruntime==1.32.0'
 mkdir -p "$work/root/site"
 for wheel in "$work"/wheels/*.whl; do "$python" -m zipfile -e "$wheel" "$work/root/site"; done
 # LiteRT asks /proc/cpuinfo what the processor can do, and crashes on this machine's own. These are a Cortex-A76's features.
@@ -46,4 +46,4 @@ rm -rf "$folder"
 mkdir -p "$(dirname "$folder")"
 mv "$work/root" "$folder"
 PYTHONPATH="$folder/site" qemu-aarch64-static -cpu cortex-a76 -L "$folder" "$folder/usr/bin/python3.11" \
-    -c 'import platform, ai_edge_litert.interpreter; print("emulated", platform.machine(), "runs LiteRT")'
+    -c 'import platform, ai_edge_litert.interpreter, onnxruntime; print("emulated", platform.machine(), "runs LiteRT and ONNX Runtime")'
