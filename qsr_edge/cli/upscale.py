@@ -2,54 +2,75 @@
 
 import json
 import os
-import time
+import sys
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
+from typing import IO
 
 import click
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from qsr_edge.bundle.reader import open_bundle
-from qsr_edge.data.images import WRITE_SUFFIXES, check_target, read_picture, write_picture
+from qsr_edge.cli.upscale_progress import BatchProgress
+from qsr_edge.data.images import WRITE_SUFFIXES, check_target, output_format, writing
 from qsr_edge.errors import ImageError, QsrError
+from qsr_edge.runtime.batch import Job, OutputChoice, check_folder, find_sources, plan
+from qsr_edge.runtime.picture_files import SourceFile, UpscaledFile, WriteOptions, check_output, upscale_file
 from qsr_edge.runtime.tiler import DEFAULT_TILE_PX
-from qsr_edge.runtime.upscale import LoadedDepth, load_depth, upscale_picture
+from qsr_edge.runtime.upscale import LoadedDepth, load_depth
+
+_STREAM = "-"
+"""As an input or output: standard input or output."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Upscaled:
-    """What was done with one picture; sizes are (width, height), ``seconds`` are without reading and writing files."""
+    """What was done with one file; ``seconds`` in the report are without reading and writing files."""
 
-    source: Path
-    target: Path
-    input_size_px: tuple[int, int]
-    output_size_px: tuple[int, int]
-    seconds: float
+    source: str
+    target: str
+    result: UpscaledFile
 
     @property
     def ms_per_megapixel(self) -> float:
-        """Milliseconds per million pixels of the input."""
-        return self.seconds * 1e9 / (self.input_size_px[0] * self.input_size_px[1])
+        """Milliseconds per million pixels of the input, all frames together."""
+        width, height = self.result.input_size_px
+        return self.result.network_seconds * 1e9 / (width * height * self.result.frame_count)
 
     def line(self) -> str:
         """For a person."""
-        (w, h), (big_w, big_h) = self.input_size_px, self.output_size_px
+        (w, h), (big_w, big_h) = self.result.input_size_px, self.result.output_size_px
+        frames = f" ({self.result.frame_count} frames)" if self.result.frame_count > 1 else ""
         return (
-            f"{self.source} {w}x{h} -> {self.target} {big_w}x{big_h}"
-            f" in {self.seconds:.2f} s ({self.ms_per_megapixel:.0f} ms per megapixel of input)"
+            f"{self.source} {w}x{h} -> {self.target} {big_w}x{big_h}{frames}"
+            f" in {self.result.network_seconds:.2f} s ({self.ms_per_megapixel:.0f} ms per megapixel of input)"
         )
 
     def table(self) -> dict[str, object]:
         """For a program."""
         return {
-            "input": str(self.source),
-            "output": str(self.target),
-            "input_size_px": list(self.input_size_px),
-            "output_size_px": list(self.output_size_px),
-            "seconds": self.seconds,
+            "input": self.source,
+            "output": self.target,
+            "input_size_px": list(self.result.input_size_px),
+            "output_size_px": list(self.result.output_size_px),
+            "frames": self.result.frame_count,
+            "seconds": self.result.network_seconds,
             "ms_per_megapixel": self.ms_per_megapixel,
+            "notes": list(self.result.notes),
         }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Settings:
+    """What applies to every picture of a batch."""
+
+    model: LoadedDepth
+    options: WriteOptions
+    tile_px: int
+    force: bool
 
 
 @click.command("upscale")
@@ -66,8 +87,31 @@ class Upscaled:
     "--output",
     required=True,
     type=click.Path(readable=False),
-    help="Picture to write; with several inputs, or if it is a folder or ends in '/': the folder for INPUT_x2.png "
-    "and so on, which is made.",
+    help="Picture to write; with several inputs or a folder, or if it is a folder or ends in '/': the folder for "
+    "INPUT_x2.png and so on, which is made. '-': standard output.",
+)
+@click.option(
+    "--recursive", "-r", is_flag=True, help="Of an input that is a folder, upscale the folders in it as well."
+)
+@click.option(
+    "--format",
+    "choice",
+    type=click.Choice([choice.value for choice in OutputChoice]),
+    default=OutputChoice.PNG.value,
+    show_default=True,
+    help="Format in a folder or on standard output; 'same': as the input, if that can be written.",
+)
+@click.option(
+    "--quality",
+    type=click.IntRange(1, 100),
+    help="Of JPEG (95 if not given) and WebP (without loss if not given); other formats have no loss.",
+)
+@click.option("--skip-existing", is_flag=True, help="Pass over pictures whose output exists: resume a batch.")
+@click.option(
+    "--strip-metadata",
+    is_flag=True,
+    help="Write no EXIF, XMP, IPTC, texts or resolution. Without it they are kept as they are in the input, the place "
+    "where a photo was taken (GPS) among them. The colour profile is always kept.",
 )
 @click.option("--depth", type=click.IntRange(min=1), help="Residual blocks; the bundle's deepest by default.")
 @click.option("--threads", type=click.IntRange(min=1, max=256), default=1, show_default=True, help="CPU threads.")
@@ -87,6 +131,11 @@ def command(
     bundle_path: Path,
     inputs: tuple[Path, ...],
     output: str,
+    recursive: bool,
+    choice: str,
+    quality: int | None,
+    skip_existing: bool,
+    strip_metadata: bool,
     depth: int | None,
     threads: int,
     kernels: str | None,
@@ -94,104 +143,186 @@ def command(
     force: bool,
     as_json: bool,
 ) -> None:
-    """Upscale pictures of any size with a bundle; of several, one that fails does not stop the others."""
+    """Upscale pictures of any size with a bundle; of several, one that fails does not stop the others.
+
+    An INPUT is a picture, a folder of pictures, or '-' for standard input. Animations keep every frame. What each
+    format keeps is told in docs/pictures.md.
+    """
+    if force and skip_existing:
+        raise click.UsageError("--force and --skip-existing contradict each other; give one of them")
+    if output == _STREAM and as_json:
+        raise click.UsageError("--json and a picture cannot both go to standard output; name a file with -o")
     with open_bundle(bundle_path) as bundle:
-        folder = len(inputs) > 1 or output.endswith(("/", os.sep)) or Path(output).is_dir()
-        targets = plan_targets(inputs, Path(output), bundle.manifest.scale, folder=folder, force=force)
-        model = load_depth(bundle, depth=depth, threads=threads, kernels=kernels)
-        done: list[Upscaled] = []
-        failed: dict[Path, str] = {}
-        for source, target in zip(inputs, targets, strict=True):
-            try:
-                done.append(_upscale_file(model, source, target, tile_px=tile_px, force=force))
-            except (QsrError, OSError) as error:
-                if len(inputs) == 1:
-                    raise
-                failed[source] = str(error)
-                click.echo(f"error: {' '.join(str(error).split())}", err=True)
-                continue
-            if not as_json:
-                click.echo(done[-1].line())
+        jobs, folder = _jobs(inputs, output, bundle.manifest.scale, OutputChoice(choice), recursive=recursive)
+        settings = _Settings(
+            model=load_depth(bundle, depth=depth, threads=threads, kernels=kernels),
+            options=WriteOptions(quality=quality, metadata=not strip_metadata),
+            tile_px=tile_px,
+            force=force,
+        )
+        batch = _Batch(
+            jobs, settings, OutputChoice(choice), folder=folder, skip_existing=skip_existing, as_json=as_json
+        )
+        batch.run()
         if as_json:
             about = {
                 "bundle": str(bundle_path),
                 "target": bundle.manifest.target,
-                "depth": model.depth,
+                "depth": settings.model.depth,
                 "threads": threads,
             }
-            images = [entry.table() for entry in done]
-            failures = [{"input": str(source), "error": error} for source, error in failed.items()]
-            click.echo(json.dumps({**about, "images": images, "failed": failures}, indent=2))
-        if failed:
-            raise QsrError(f"{len(failed)} of {len(inputs)} pictures failed; the others are in {output}")
+            click.echo(json.dumps({**about, **batch.tables()}, indent=2))
+        if batch.failed:
+            raise QsrError(f"{len(batch.failed)} of {len(jobs)} pictures failed; the others are in {output}")
 
 
-def plan_targets(inputs: tuple[Path, ...], output: Path, scale: int, *, folder: bool, force: bool) -> tuple[Path, ...]:
-    """Where each input goes, checked before any work is done; ``folder``: the output is one, and made if missing.
+def _jobs(
+    inputs: tuple[Path, ...], output: str, scale: int, choice: OutputChoice, *, recursive: bool
+) -> tuple[tuple[Job, ...], bool]:
+    """What is to be done, and whether the output is a folder.
 
     Raises:
-        QsrError: if two inputs would be written to one file, an input to itself, or the folder cannot be one.
-        ImageError: if a picture cannot be written under such a name.
-        OutputExistsError: if a file exists and ``force`` is not given.
-        OSError: if the folder cannot be made.
+        QsrError: if the output cannot be meant, or a folder of the input holds no picture.
     """
+    batch = len(inputs) > 1 or inputs[0].is_dir()
+    if output == _STREAM:
+        if batch:
+            raise QsrError(f"standard output takes one picture, not {len(inputs)} inputs; name a folder with -o")
+        return (Job(source=inputs[0], target=Path(_STREAM)),), False
+    folder = batch or output.endswith(("/", os.sep)) or Path(output).is_dir()
     if not folder:
-        targets: tuple[Path, ...] = (output,)
-    else:
-        if output.exists() and not output.is_dir():
-            raise QsrError(f"{output}: is a file, but {len(inputs)} inputs need a folder; choose another output")
-        if not output.exists() and output.suffix.lower() in WRITE_SUFFIXES:
-            raise QsrError(f"{output}: the name of one picture, for {len(inputs)} inputs; name a folder")
-        targets = tuple(output / f"{source.stem}_x{scale}.png" for source in inputs)
-        taken: dict[Path, Path] = {}
-        for source, target in zip(inputs, targets, strict=True):
-            if target in taken:
-                raise QsrError(f"{taken[target]} and {source} would both become {target}; upscale them one by one")
-            taken[target] = source
-    for source, target in zip(inputs, targets, strict=True):
-        if target.exists() and source.exists() and target.samefile(source):
-            raise QsrError(f"{target}: is the input itself, which would be lost; choose another output")
-    if folder:
-        output.mkdir(parents=True, exist_ok=True)
-    for target in targets:
-        check_target(target, overwrite=force)
-    return targets
+        return (Job(source=inputs[0], target=Path(output)),), False
+    check_folder(Path(output), len(inputs), WRITE_SUFFIXES)
+    return plan(find_sources(inputs, recursive=recursive, output=Path(output)), Path(output), scale, choice), True
 
 
-def _upscale_file(model: LoadedDepth, source: Path, target: Path, *, tile_px: int, force: bool) -> Upscaled:
-    picture = read_picture(source, native=True)
-    check_target(target, translucent=picture.translucent, overwrite=force)
-    height, width = picture.rgb.shape[:2]
-    console = Console(stderr=True)
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("tiles"),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task(source.name, total=None)
-        start = time.perf_counter()
+class _Batch:
+    """Works through jobs; while one is upscaled, the next file is read."""
+
+    def __init__(
+        self,
+        jobs: Sequence[Job],
+        settings: _Settings,
+        choice: OutputChoice,
+        *,
+        folder: bool,
+        skip_existing: bool,
+        as_json: bool,
+    ) -> None:
+        self._jobs = jobs
+        self._folder = folder
+        self._settings = settings
+        self._choice = choice
+        self._skip_existing = skip_existing
+        self._as_json = as_json
+        self.done: list[Upscaled] = []
+        self.skipped: list[Job] = []
+        self.failed: dict[Path, str] = {}
+
+    def run(self) -> None:
+        """Do every job that can be done.
+
+        Raises:
+            QsrError: of the only job, if there is one.
+            OSError: likewise.
+        """
+        waiting = [job for job in self._jobs if self._to_do(job)]
+        with ExitStack() as stack:
+            progress = stack.enter_context(BatchProgress([job.source for job in waiting]))
+            reader = stack.enter_context(ThreadPoolExecutor(1, "reader"))
+            following: Future[SourceFile] | None = None
+            for position, job in enumerate(waiting):
+                opened = following or reader.submit(_open, job)
+                following = reader.submit(_open, waiting[position + 1]) if position + 1 < len(waiting) else None
+                progress.begin(job.source)
+                try:
+                    with opened.result() as source:
+                        self._upscale(source, job, progress)
+                except (QsrError, OSError) as error:
+                    self._fail(job, error)
+                progress.end()
+
+    def _to_do(self, job: Job) -> bool:
+        if self._skip_existing and job.target.exists():
+            self.skipped.append(job)
+            if not self._as_json:
+                click.echo(f"{job.source} skipped: {job.target} exists")
+            return False
         try:
-            upscaled = upscale_picture(
-                model.runner,
-                picture,
-                scale=model.scale,
-                halo_px=model.halo_px,
-                grid_px=model.grid_px,
-                tile_px=tile_px,
-                window_px=model.window_px,
-                on_tile=lambda tile, tiles: bar.update(task, completed=tile, total=tiles),
-            )
+            if job.refusal:
+                raise ImageError(job.refusal)
+            if str(job.target) != _STREAM:
+                if job.target.exists() and job.source.exists() and job.target.samefile(job.source):
+                    raise QsrError(f"{job.target}: is the input itself, which would be lost; choose another output")
+                if self._folder:
+                    job.target.parent.mkdir(parents=True, exist_ok=True)
+                check_target(job.target, overwrite=self._settings.force)
+        except (QsrError, OSError) as error:
+            self._fail(job, error)
+            return False
+        return True
+
+    def _upscale(self, source: SourceFile, job: Job, progress: BatchProgress) -> None:
+        streamed = str(job.target) == _STREAM
+        output = self._choice.of_stream if streamed else output_format(job.target)
+        try:
+            check_output(source, output, self._settings.model.scale)
         except ImageError as error:
-            raise ImageError(f"{source}: {error}") from error
-        seconds = time.perf_counter() - start
-    write_picture(target, upscaled, overwrite=force)
-    return Upscaled(
-        source=source,
-        target=target,
-        input_size_px=(width, height),
-        output_size_px=(upscaled.rgb.shape[1], upscaled.rgb.shape[0]),
-        seconds=seconds,
-    )
+            raise ImageError(f"{job.target}: {error}") from error
+        with _stdout() if streamed else writing(job.target, overwrite=self._settings.force) as file:
+            try:
+                result = upscale_file(
+                    self._settings.model,
+                    source,
+                    output,
+                    file,
+                    options=self._settings.options,
+                    tile_px=self._settings.tile_px,
+                    on_tile=progress.advance,
+                )
+            except ImageError as error:
+                named = str(error).startswith(f"{source.path}: ")
+                raise error if named else ImageError(f"{source.path}: {error}") from error
+        done = Upscaled(source=str(source.path), target=str(job.target), result=result)
+        self.done.append(done)
+        for note in result.notes:
+            click.echo(f"warning: {source.path}: {note}", err=True)
+        if not self._as_json:
+            click.echo(done.line(), err=streamed)
+
+    def _fail(self, job: Job, error: QsrError | OSError) -> None:
+        if len(self._jobs) == 1:
+            raise error
+        self.failed[job.source] = str(error)
+        click.echo(f"error: {' '.join(str(error).split())}", err=True)
+
+    def tables(self) -> dict[str, object]:
+        """For a program."""
+        return {
+            "images": [entry.table() for entry in self.done],
+            "skipped": [{"input": str(job.source), "output": str(job.target)} for job in self.skipped],
+            "failed": [{"input": str(source), "error": error} for source, error in self.failed.items()],
+        }
+
+
+def _open(job: Job) -> SourceFile:
+    """Open a job's input.
+
+    Raises:
+        ImageError: if it cannot be read.
+    """
+    if str(job.source) != _STREAM:
+        return SourceFile(job.source)
+    content = sys.stdin.buffer.read()
+    if not content:
+        raise ImageError("standard input: is empty (0 bytes), not a picture; pipe a picture into it")
+    return SourceFile(Path("standard input"), content=content)
+
+
+@contextmanager
+def _stdout() -> Iterator[IO[bytes]]:
+    """A file whose content goes to standard output when it is complete."""
+    file = BytesIO()
+    yield file
+    sys.stdout.buffer.write(file.getbuffer())
+    sys.stdout.buffer.flush()

@@ -96,7 +96,7 @@ class PictureFile:
         self.frame_count = 1 if one else int(getattr(image, "n_frames", 1))
         self.hidden_first = not one and bool(getattr(image, "default_image", False))
         self.loops = _loops(image)
-        self.size_px = image.size if (self._facts or facts_of(image)).orientation < 5 else image.size[::-1]
+        self.size_px = image.size if (self._facts or facts_of(image, file)).orientation < 5 else image.size[::-1]
 
     def frames(self) -> Iterator[Frame]:
         """Every frame or page in turn, one in memory at a time.
@@ -122,7 +122,7 @@ class PictureFile:
         alpha: Image.Image | NDArray[np.uint16] | None
         colour, alpha = sixteen_bit(self._file, image) if depth_bits(image) > 8 else eight_bit(image)
         # After loading: metadata may follow the pixels.
-        facts = self._facts or facts_of(image)
+        facts = self._facts or facts_of(image, self._file)
         self._note(facts.notes)
         if self._native:
             colour, space = self._in_own_space(colour, facts.space)

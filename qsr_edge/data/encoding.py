@@ -8,10 +8,11 @@ from PIL import Image
 
 from qsr_edge.data.decoding import FileKind
 from qsr_edge.data.file_facts import COMMENT, photoshop_with_iptc
+from qsr_edge.data.gif_writing import GifWriter
 from qsr_edge.data.output_format import DEFAULT_JPEG_QUALITY, OutputFormat
 from qsr_edge.data.picture import Metadata, Picture
 from qsr_edge.data.png_writing import PngHeader, PngWriter
-from qsr_edge.data.tiff_writing import TiffPages, tiff_tags
+from qsr_edge.data.tiff_writing import TiffPages
 
 _EXIF_PREFIX = b"Exif\0\0"
 
@@ -45,9 +46,14 @@ def encode(picture: Picture, output: OutputFormat, file: IO[bytes], *, quality: 
     picture, notes = held(picture, output)
     if output.kind == FileKind.PNG:
         encode_png(picture, file)
-    elif output.kind == FileKind.TIFF and picture.bits > 8:
+    elif output.kind == FileKind.TIFF:
         with TiffPages(file) as pages:
-            notes += pages.write(picture)
+            pages.write(picture)
+    elif output.kind == FileKind.GIF:
+        comment = picture.metadata.text[-1][1].encode() if picture.metadata.text else b""
+        gif = GifWriter(file.write, picture.size_px, loops=1, comment=comment)
+        gif.write(picture.rgb, picture.alpha, 0)
+        gif.close()
     else:
         image = to_image(picture, alpha=output.alpha)
         image.save(file, format=output.kind, **save_options(picture, output, quality))
@@ -63,8 +69,8 @@ def held(picture: Picture, output: OutputFormat) -> tuple[Picture, tuple[str, ..
         notes.append(f"{output.kind} holds 8 bits per channel; the picture's 16 are rounded")
     lost = []
     if not output.exif and (told.exif or told.xmp):
+        lost += [name for name, data in (("EXIF", told.exif), ("XMP", told.xmp)) if data]
         told = replace(told, exif=None, xmp=None)
-        lost.append("EXIF and XMP")
     if told.iptc and not output.iptc:
         told = replace(told, iptc=None)
         lost.append("IPTC")
@@ -135,12 +141,7 @@ def save_options(picture: Picture, output: OutputFormat, quality: int | None) ->
             options |= {"lossless": True, "exact": True} if quality is None else {"quality": quality, "exact": True}
             options |= {"exif": told.exif} if told.exif else {}
             options |= {"xmp": told.xmp} if told.xmp else {}
-        case FileKind.TIFF:
-            options |= {"compression": "tiff_adobe_deflate", "tiffinfo": tiff_tags(told)}
-        case FileKind.GIF:
-            if told.text:
-                options["comment"] = told.text[-1][1].encode()
-    if told.resolution_ppi and output.kind in (FileKind.JPEG, FileKind.TIFF, FileKind.BMP):
+    if told.resolution_ppi and output.kind in (FileKind.JPEG, FileKind.BMP):
         options["dpi"] = told.resolution_ppi
     return options
 

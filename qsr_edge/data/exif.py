@@ -51,8 +51,8 @@ def without_prefix(exif: bytes) -> bytes:
     return exif
 
 
-def read_orientation(exif: bytes) -> int:
-    """The orientation, 1 to 8; 1 if the structure does not tell, or tells another number.
+def read_orientation(exif: bytes) -> int | None:
+    """The orientation, 1 to 8; None if the structure does not tell, or tells another number.
 
     Raises:
         ValueError: if it is no EXIF, or a directory lies outside it.
@@ -61,7 +61,7 @@ def read_orientation(exif: bytes) -> int:
     for entry in _entries(exif, order, _first_directory(exif, order))[0]:
         if entry.tag == _ORIENTATION and 1 <= entry.value <= 8:
             return entry.value
-    return UPRIGHT
+    return None
 
 
 def adapted_exif(exif: bytes, size_px: tuple[int, int]) -> bytes:

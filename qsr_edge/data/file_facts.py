@@ -2,7 +2,9 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from enum import StrEnum
 from struct import unpack_from
+from typing import IO
 
 from PIL import ExifTags, Image, ImageFile, TiffImagePlugin
 
@@ -18,7 +20,7 @@ TIFF_IPTC = 33723
 _PHOTOSHOP_IPTC = 0x0404
 
 # Tags of a TIFF's own directory that tell of the picture and not of how the file is laid out.
-_TOLD_BY_TIFF = (
+TOLD_BY_TIFF = (
     ExifTags.Base.ImageDescription,
     ExifTags.Base.Make,
     ExifTags.Base.Model,
@@ -57,31 +59,46 @@ class FileFacts:
     unread_profile: bool = False
 
 
-def checked(facts: FileFacts, *, upright: bool = False) -> FileFacts:
+class Turned(StrEnum):
+    """Who says how stored rows and columns lie."""
+
+    BY_METADATA = "EXIF, or XMP where EXIF tells nothing"
+    BY_EXIF = "EXIF as Pillow made it of the container's own word"
+    BY_DECODER = "nobody: the decoder turns the pixels"
+
+
+def checked(facts: FileFacts, turned: Turned = Turned.BY_METADATA) -> FileFacts:
     """Leave out EXIF that cannot be read, and find the orientation.
 
     Args:
         facts: as a file has them.
-        upright: whether the decoder turns the pixels itself.
+        turned: who says how the pixels lie.
     """
     metadata, notes = facts.metadata, facts.notes
-    orientation = UPRIGHT if metadata.xmp is None else xmp_orientation(metadata.xmp)
+    orientation = UPRIGHT
+    if metadata.xmp is not None and turned == Turned.BY_METADATA:
+        orientation = xmp_orientation(metadata.xmp)
     if metadata.exif is not None:
         exif = without_prefix(metadata.exif)
         try:
             adapted_exif(exif, (1, 1))
-            told = read_orientation(exif)
+            orientation = read_orientation(exif) or orientation
         except ValueError as exc:
             metadata = replace(metadata, exif=None)
             notes = (*notes, f"the EXIF is damaged ({exc}) and left out")
         else:
-            orientation = told if told != UPRIGHT else orientation
             metadata = replace(metadata, exif=exif)
-    return replace(facts, metadata=metadata, orientation=UPRIGHT if upright else orientation, notes=notes)
+    orientation = UPRIGHT if turned == Turned.BY_DECODER else orientation
+    return replace(facts, metadata=metadata, orientation=orientation, notes=notes)
 
 
-def facts_of(image: ImageFile.ImageFile) -> FileFacts:
-    """What Pillow read of any format but PNG, whose chunks :mod:`qsr_edge.data.png_reading` reads."""
+def facts_of(image: ImageFile.ImageFile, file: IO[bytes]) -> FileFacts:
+    """What an open image tells, of any format but PNG, whose chunks :mod:`qsr_edge.data.png_reading` reads.
+
+    Args:
+        image: the image, at one of its pages.
+        file: what it is read from.
+    """
     info = image.info
     notes: list[str] = []
     profile = info.get("icc_profile")
@@ -89,21 +106,22 @@ def facts_of(image: ImageFile.ImageFile) -> FileFacts:
     if unread_profile:
         notes.append("the colour profile is damaged and left out")
         profile = None
-    is_tiff = isinstance(image, TiffImagePlugin.TiffImageFile)
     exif = _exif_of_tiff(image) if isinstance(image, TiffImagePlugin.TiffImageFile) else info.get("exif")
     xmp = info.get("xmp")
     comment = info.get("comment")
     metadata = Metadata(
         exif=exif if isinstance(exif, bytes) and exif else None,
         xmp=xmp if isinstance(xmp, bytes) and xmp else None,
-        iptc=_iptc_of(image),
+        iptc=_iptc_of(image, file),
         text=((COMMENT, _decoded(comment)),) if isinstance(comment, bytes | str) and comment else (),
         resolution_ppi=_resolution(info.get("dpi")),
     )
     facts = FileFacts(
         space=ColourSpace(profile=profile or None), metadata=metadata, notes=tuple(notes), unread_profile=unread_profile
     )
-    return checked(facts, upright=is_tiff)
+    # ISO 23008-12 and AVIF: only the container's own properties turn a picture. pillow-heif follows them itself.
+    container = {"AVIF": Turned.BY_EXIF, "HEIF": Turned.BY_DECODER, "TIFF": Turned.BY_DECODER}
+    return checked(facts, container.get(image.format or "", Turned.BY_METADATA))
 
 
 def _decoded(comment: bytes | str) -> str:
@@ -131,7 +149,7 @@ def _exif_of_tiff(image: TiffImagePlugin.TiffImageFile) -> bytes | None:
     """A TIFF is its own EXIF: what of it tells of the picture, as a structure of its own."""
     told = image.getexif()
     kept = Image.Exif()
-    for tag in _TOLD_BY_TIFF:
+    for tag in TOLD_BY_TIFF:
         if tag in told:
             kept[tag] = told[tag]
     for directory in (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo):
@@ -142,18 +160,28 @@ def _exif_of_tiff(image: TiffImagePlugin.TiffImageFile) -> bytes | None:
     return without_prefix(kept.tobytes()) if len(kept) else None
 
 
-def _iptc_of(image: ImageFile.ImageFile) -> bytes | None:
+def _iptc_of(image: ImageFile.ImageFile, file: IO[bytes]) -> bytes | None:
     """IPTC-IIM data sets as they stand in the file."""
     if isinstance(image, TiffImagePlugin.TiffImageFile):
-        stored = image.tag_v2.get(TIFF_IPTC)
-        if isinstance(stored, tuple):  # many programs call the bytes 32-bit numbers
-            stored = b"".join(
-                int(word).to_bytes(4, "little" if image.tag_v2.prefix == b"II" else "big") for word in stored
-            )
-        return iptc_data_sets(stored) if isinstance(stored, bytes) else None
+        return _iptc_of_tiff(file, image.tell()) if TIFF_IPTC in image.tag_v2 else None
     photoshop = image.info.get("photoshop")
     stored = photoshop.get(_PHOTOSHOP_IPTC) if isinstance(photoshop, dict) else None
     return iptc_data_sets(stored) if isinstance(stored, bytes) else None
+
+
+def _iptc_of_tiff(file: IO[bytes], page: int) -> bytes | None:
+    """Many programs call the bytes 32-bit numbers, of which Pillow gives the first alone."""
+    import tifffile
+
+    position = file.tell()
+    try:
+        file.seek(0)
+        with tifffile.TiffFile(file) as opened:
+            tag = opened.pages[page].aspage().tags[TIFF_IPTC]
+            file.seek(tag.valueoffset)
+            return iptc_data_sets(file.read(tag.valuebytecount))
+    finally:
+        file.seek(position)
 
 
 def iptc_data_sets(stored: bytes) -> bytes | None:

@@ -2,6 +2,7 @@
 
 import errno
 import stat
+import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -34,6 +35,7 @@ __all__ = [
     "read_picture",
     "reading",
     "write_picture",
+    "writing",
 ]
 
 # Files with one of these suffixes count as pictures; what is in them is told by their first bytes.
@@ -119,10 +121,14 @@ def open_pictures(path: Path, *, native: bool, content: bytes | None = None) -> 
             opened.close()
 
 
+# Python's filters of warnings are one for all threads; whoever changes and restores them must be alone.
+_alone = threading.RLock()
+
+
 @contextmanager
 def reading(path: Path) -> Iterator[None]:
     """Turn whatever Pillow raises or warns of while it reads a file into an ``ImageError`` that names the file."""
-    with warnings.catch_warnings():
+    with _alone, warnings.catch_warnings():
         # What Pillow warns of (odd EXIF, palette transparency, large pictures) is either dealt with here or no damage.
         warnings.simplefilter("ignore")
         try:
@@ -190,7 +196,7 @@ def check_target(
     if not stat.S_ISREG(mode):
         raise ImageError(f"{path}: is not a regular file, and is not replaced by a picture; choose another output")
     if not overwrite:
-        raise OutputExistsError(f"{path}: exists already; choose another output, or use --force to overwrite it")
+        raise _exists_error(path)
 
 
 def write_picture(path: Path, picture: Picture, *, overwrite: bool = False, quality: int | None = None) -> None:
@@ -214,24 +220,31 @@ def write_picture(path: Path, picture: Picture, *, overwrite: bool = False, qual
     """
     path = Path(path)
     check_target(path, translucent=picture.translucent, size_px=picture.size_px, overwrite=overwrite)
-    with writing(path) as file:
+    with writing(path, overwrite=overwrite) as file:
         notes = encode(picture, output_format(path), file, quality=quality)
     for note in notes:
         warnings.warn(f"{path}: {note}", QsrWarning, stacklevel=2)
 
 
 @contextmanager
-def writing(path: Path) -> Iterator[IO[bytes]]:
+def writing(path: Path, *, overwrite: bool) -> Iterator[IO[bytes]]:
     """A file that appears under its name when it is complete.
 
     Raises:
         ImageError: naming the file, if it cannot be written.
+        OutputExistsError: if the file exists, perhaps since a moment ago, and ``overwrite`` is false.
     """
     try:
-        with new_file(path) as file:
+        with new_file(path, replace=overwrite) as file:
             yield file
+    except FileExistsError as exc:
+        raise _exists_error(path) from exc
     except (OSError, ValueError) as exc:
         raise _write_error(path, exc) from exc
+
+
+def _exists_error(path: Path) -> OutputExistsError:
+    return OutputExistsError(f"{path}: exists already; choose another output, or use --force to overwrite it")
 
 
 def _write_error(path: Path, exc: OSError | ValueError) -> ImageError:

@@ -23,6 +23,10 @@ _PIXEL_CHUNKS = (b"IHDR", b"PLTE", b"IDAT", b"tRNS", b"acTL", b"fcTL", b"fdAT", 
 _COLOUR_CHUNKS = (b"cICP", b"cHRM", b"gAMA", b"sRGB")
 _TEXT_CHUNKS = (b"tEXt", b"zTXt", b"iTXt")
 
+# ImageMagick repeats EXIF as texts; these would be wrong of the upscaled picture.
+_STALE_PREFIX = "exif:thumbnail:"
+_STALE_KEYWORDS = ("exif:Orientation", "exif:PixelXDimension", "exif:PixelYDimension", "xmp:PixelXDimension")
+
 # What a chunk may grow to, and all of a file's chunks together: a few kilobytes could ask for gigabytes of memory.
 _MAX_EXPANDED_BYTES = 64 << 20
 
@@ -150,6 +154,8 @@ def _take_text(keyword: str, text: bytes, encoding: str, found: _Found) -> None:
     raw = keyword.removeprefix("Raw profile type ").lower()
     if keyword == XMP_KEYWORD:
         found.xmp = text
+    elif keyword.startswith(_STALE_PREFIX) or keyword in _STALE_KEYWORDS:
+        return
     elif raw == keyword.lower():
         found.text.append((keyword, text.decode(encoding)))
     else:

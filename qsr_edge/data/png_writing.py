@@ -13,9 +13,8 @@ from enum import IntEnum
 from fractions import Fraction
 
 import numpy as np
-from numpy.typing import NDArray
 
-from qsr_edge.data.picture import NO_METADATA, SRGB, ColourSpace, Metadata
+from qsr_edge.data.picture import NO_METADATA, SRGB, ColourSpace, Metadata, Samples
 from qsr_edge.data.png_reading import IPTC_KEYWORD, METRE_PER_INCH, SIGNATURE, XMP_KEYWORD, chunk
 
 # PNG, 9.2: each byte minus the same byte of the pixel to the left.
@@ -126,9 +125,7 @@ class PngWriter:
         self._sink(chunk(b"fcTL", struct.pack(">I4IHHBB", self._sequence, *control)))
         self._sequence += 1
 
-    def write_rows(
-        self, colour: NDArray[np.uint8] | NDArray[np.uint16], alpha: NDArray[np.uint8] | NDArray[np.uint16] | None
-    ) -> None:
+    def write_rows(self, colour: Samples, alpha: Samples | None) -> None:
         """Write the next rows.
 
         Args:

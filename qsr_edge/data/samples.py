@@ -38,6 +38,8 @@ def depth_bits(image: ImageFile.ImageFile) -> int:
     """Bits per channel, or 16 for what is read as 16 bits."""
     if isinstance(image, TiffImagePlugin.TiffImageFile):
         return max((int(bits) for bits in image.tag_v2.get(_BITS_PER_SAMPLE, (1,))), default=1)
+    if image.format == "PPM" and image.mode == "RGB" and _deep_ppm_levels(image):
+        return 16
     if image.mode in ("I", "F") or image.mode.startswith("I;16"):
         return 16
     return 16 if image.format == "PNG" and any(";16" in mode for mode in _raw_modes(image)) else 8
@@ -103,6 +105,9 @@ def _samples(file: IO[bytes], image: ImageFile.ImageFile) -> NDArray[np.uint16]:
         data = _load_as(image, "RGBA")
         return _joined(data[:, :, 0::2], data[:, :, 1::2])
 
+    if image.format == "PPM":
+        return _ppm_samples(file, image)
+
     match = _DEEP_COLOUR.fullmatch(raw_mode)
     if match is None:
         raise ImageError(f"has {image.mode} pixels of more than 8 bits, which is not supported; {_AS_8_BIT}")
@@ -112,6 +117,27 @@ def _samples(file: IO[bytes], image: ImageFile.ImageFile) -> NDArray[np.uint16]:
         again.seek(page)
         low = _load_as(again, f"{match[1]};16{_LOW_BYTES[match[2]]}")
     return _joined(high, low)
+
+
+def _deep_ppm_levels(image: ImageFile.ImageFile) -> int:
+    """The highest level of a binary PPM, if it has two bytes per sample; else 0 (netpbm, ppm(5))."""
+    (tile,) = image.tile or (None,)
+    if tile is None or tile.codec_name != "ppm" or not isinstance(tile.args, tuple):
+        return 0
+    highest = int(tile.args[1])
+    return highest if highest > 0xFF else 0
+
+
+def _ppm_samples(file: IO[bytes], image: ImageFile.ImageFile) -> NDArray[np.uint16]:
+    """(H, W, 3) of a binary PPM, which Pillow would read with 8 bits."""
+    highest = _deep_ppm_levels(image)
+    file.seek(image.tile[0].offset)
+    wanted = image.width * image.height * 6
+    content = file.read(wanted)
+    if len(content) < wanted:
+        raise OSError(f"{len(content)} bytes of pixels, expected {wanted}")
+    levels = np.frombuffer(content, ">u2").reshape(image.height, image.width, 3).astype(np.uint32)
+    return ((np.minimum(levels, highest) * 0xFFFF + highest // 2) // highest).astype(np.uint16)
 
 
 def _load_as(image: ImageFile.ImageFile, raw_mode: str) -> NDArray[np.uint8]:

@@ -133,15 +133,6 @@ def test_one_input_into_an_existing_folder(run_cli, tiny_bundle: Path, images: P
     assert (tmp_path / "rgb_96x64_x2.png").is_file()
 
 
-def test_two_inputs_of_one_name(run_cli, tiny_bundle: Path, images: Path, tmp_path: Path) -> None:
-    shutil.copy(images / "exif_rotated.jpg", tmp_path / "rgb_96x64.jpg")
-    inputs = [images / "rgb_96x64.png", tmp_path / "rgb_96x64.jpg"]
-    result = run_cli("upscale", "--bundle", tiny_bundle, *inputs, "-o", tmp_path / "out")
-    assert result.exit_code == 1
-    assert "would both become" in result.stderr
-    assert not (tmp_path / "out").exists()
-
-
 def test_nothing_is_overwritten_without_force(run_cli, tiny_bundle: Path, images: Path, tmp_path: Path) -> None:
     target = tmp_path / "out.png"
     target.write_bytes(b"precious")
