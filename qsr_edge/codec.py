@@ -19,6 +19,10 @@ from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 from qsr_edge.errors import QsrError, one_line
 
 T = TypeVar("T")
+_MAX_NESTING = 100
+"""Levels of tables and lists. A checkpoint's provenance has two for each training that it comes from."""
+_INTEGER_LIMIT = 1 << 63
+"""Python's integers have no end, but what counts with them here has, and so do other languages' integers."""
 
 
 def encode(value: object) -> Any:
@@ -63,16 +67,19 @@ class Decoder:
             value = json.loads(text, object_pairs_hook=_unique_keys, parse_float=_finite, parse_constant=_finite)
             if "\\u" in text:  # by an escape, half of a character may have come in, which could be printed nowhere
                 json.dumps(value, ensure_ascii=False).encode()
+            _check_nesting(value)
         except (ValueError, RecursionError) as error:
-            raise self.error(f"{source}: not valid JSON in UTF-8 ({one_line(error)})") from error
+            raise self.error(f"{source}: not valid JSON in UTF-8 ({_reason(error)})") from error
         return value
 
     def parse_toml(self, content: bytes, source: str) -> dict[str, object]:
         """TOML; arguments and errors as :meth:`parse_json`."""
         try:
-            return tomllib.loads(content.decode("utf-8"))
-        except ValueError as error:
-            raise self.error(f"{source}: not valid TOML in UTF-8 ({one_line(error)})") from error
+            table = tomllib.loads(content.decode("utf-8"))
+            _check_nesting(table)
+        except (ValueError, RecursionError) as error:
+            raise self.error(f"{source}: not valid TOML in UTF-8 ({_reason(error)})") from error
+        return table
 
     def decode(self, kind: type[T], value: object, source: str) -> T:
         """Parsed values as a record.
@@ -121,6 +128,8 @@ class Decoder:
             if value not in tuple(kind):
                 raise self.error(f"{where}: got {_shown(value)}, expected one of {', '.join(kind)}")
             return kind(value)
+        if type(value) is int and not -_INTEGER_LIMIT <= value < _INTEGER_LIMIT:
+            raise self.error(f"{where}: got {_shown(value)}, expected a number of at most 64 bits")
         if kind is float and type(value) is int:
             return float(value)
         if kind is int and type(value) is float and value.is_integer():
@@ -162,8 +171,27 @@ def _described(kind: Any) -> tuple[Mapping[str, Any], tuple[str, ...]]:
     return {entry.name: hints[entry.name] for entry in entries}, tuple(required)
 
 
+def _check_nesting(value: object) -> None:
+    """Refuse what is nested more deeply than any file of ours: whoever walks it would run out of stack."""
+    level: list[Any] = [value] if isinstance(value, dict | list) else []
+    depth = 0
+    while level:
+        depth += 1
+        if depth > _MAX_NESTING:
+            raise RecursionError
+        entries = (entry for parent in level for entry in (parent.values() if isinstance(parent, dict) else parent))
+        level = [entry for entry in entries if isinstance(entry, dict | list)]
+
+
+def _reason(error: Exception) -> str:
+    return "nested too deeply" if isinstance(error, RecursionError) else one_line(error)
+
+
 def _shown(value: object) -> str:
-    return one_line(repr(value), 60)
+    try:
+        return one_line(repr(value), 60)
+    except (ValueError, RecursionError):  # an integer of thousands of digits, lists in lists
+        return f"{type(value).__name__} too large to show"
 
 
 def _unique_keys(pairs: list[tuple[str, object]]) -> dict[str, object]:

@@ -23,7 +23,8 @@ RELEASED_ORDER = (
     11, 16, 12, 23, 24, 25, 21, 14, 9, 26, 5, 4, 3, 2, 1, 0,
 )  # fmt: skip
 """Blocks of the released file by importance; the official test script lists them."""
-_KEYS = ("params", "params_ema")
+_AVERAGE = "params_ema"
+_KEYS = ("params", _AVERAGE)
 _BITS = re.compile(r"(?<![0-9])([0-9])-?_?bit|w([0-9])a([0-9])", re.IGNORECASE)
 _SWINIR = re.compile(r"layers\.[0-9]+\.residual_group\.")
 _REMEDY = "give an official QuantSR-C state dict"
@@ -147,6 +148,24 @@ def _check(arrays: Arrays, expected: dict[str, tuple[int, ...]], source: str) ->
             raise CheckpointError(f"{source}: {name} is {array.item():g}, expected 0 or 1; {_REMEDY}")
 
 
+def _check_average(arrays: Arrays, source: str) -> None:
+    """Refuse an average of the weights that is none of the quantizers' parameters.
+
+    The official training makes the averaged network before the first batch has set the step sizes, and averages
+    parameters alone. So what was made and not trained stays in it: ``alpha`` as memory had it, the buffers as zeros.
+    """
+    for name, array in arrays.items():
+        initial = (name.endswith("alpha") and not (array > 0).all()) or (
+            name.endswith("init_state") and (array != 1).any()
+        )
+        if initial or not np.isfinite(array).all():
+            raise CheckpointError(
+                f"{source}: holds only {_AVERAGE}, the running average of the weights, and its {name} was never set: "
+                "the official training leaves the quantizers' step sizes and buffers out of that average; give the "
+                "file that holds params, the weights themselves"
+            )
+
+
 def _our_names(arrays: Arrays, blocks: int) -> Arrays:
     tensors: Arrays = {}
     for name, array in arrays.items():
@@ -187,6 +206,8 @@ def import_official(path: Path, *, bits: int | None = None, block_order: tuple[i
             f"qsr-edge train --recipe quantsr_t_x2_w8a8 --start {path}, then convert that"
         )
     channels, blocks, scale = _size(arrays, str(path))
+    if key == _AVERAGE:
+        _check_average(arrays, str(path))
     _check(arrays, official_shapes(channels=channels, blocks=blocks, scale=scale), str(path))
     told_bits = bits_of_name(path.name)
     if bits is not None and told_bits not in (None, bits):

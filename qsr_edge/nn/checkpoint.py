@@ -10,7 +10,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from qsr_edge.codec import Decoder
-from qsr_edge.errors import CheckpointError, one_line
+from qsr_edge.errors import CheckpointError
 from qsr_edge.files import atomic_write
 from qsr_edge.nn.config import NetworkConfig, Shapes
 from qsr_edge.nn.registry import ARCHITECTURES
@@ -21,6 +21,7 @@ CHECKPOINT_FORMAT = "qsr-edge-checkpoint"
 _VERSION = 1
 _CONFIG = Decoder(error=CheckpointError, takes_null=True)
 _CONFIG_LIMIT_BYTES = 1 << 20
+_PROVENANCE_LIMIT_BYTES = 1 << 24
 _REMEDY = "give a checkpoint written by 'qsr-edge train'"
 
 
@@ -71,7 +72,10 @@ def _parse_config(text: str, source: str) -> NetworkConfig:
     table = _CONFIG.parse_json(text.encode(), where, limit_bytes=_CONFIG_LIMIT_BYTES)
     if not isinstance(table, dict):
         raise CheckpointError(f"{where} is not a table; {_REMEDY}")
-    kind = ARCHITECTURES.find(table.pop("architecture", None)).config_type
+    try:
+        kind = ARCHITECTURES.find(table.pop("architecture", None)).config_type
+    except CheckpointError as error:
+        raise CheckpointError(f"{where}: {error}") from error
     missing = [field.name for field in fields(kind) if field.name not in table and field.name not in kind.late_fields]
     if missing:
         raise CheckpointError(f"{where} has no {missing[0]}; {_REMEDY}")
@@ -109,10 +113,8 @@ def read_checkpoint(path: Path) -> Checkpoint:
     except (OSError, SafetensorError, TypeError, ValueError) as error:
         raise CheckpointError(f"{path}: cannot be read as safetensors ({error}); {_REMEDY}") from error
     _check(config, tensors, str(path))
-    try:
-        provenance = json.loads(metadata.get("provenance", "{}"))
-    except (ValueError, RecursionError) as error:
-        raise CheckpointError(f"{path}: the provenance is damaged ({one_line(error)}); {_REMEDY}") from error
+    text = metadata.get("provenance", "{}").encode()
+    provenance = _CONFIG.parse_json(text, f"{path}: the provenance", limit_bytes=_PROVENANCE_LIMIT_BYTES)
     if not isinstance(provenance, dict):
         raise CheckpointError(f"{path}: the provenance is not a table; {_REMEDY}")
     return Checkpoint(config=config, tensors=tensors, provenance=provenance)

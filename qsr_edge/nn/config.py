@@ -1,14 +1,17 @@
 """What a network is, without torch: shared by training, checkpoints and lowering."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import ClassVar
 
-from qsr_edge.errors import CheckpointError
+from qsr_edge.errors import CheckpointError, one_line
 from qsr_edge.quant.arithmetic import BIT_WIDTHS, CodeRange, Profile
 
 SCALE_FACTORS = (2, 3, 4)
+MAX_BLOCKS = 64
+MAX_CHANNELS = 256
 RATIO_MANTISSA = CodeRange(16, 31)
 """Integer mantissas of the ratio stream step / block step: five bits, an error of at most 1/32 that training sees."""
 EDGE_WEIGHT_BITS = 6
@@ -36,6 +39,11 @@ class ArchitectureName(StrEnum):
 
 Shapes = dict[str, tuple[int, ...]]
 """Shapes of tensors by name."""
+
+
+def one_of(values: Sequence[int]) -> str:
+    """What is possible, for a message."""
+    return f"one of {', '.join(map(str, values))}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,28 +82,42 @@ class NetworkConfig(ABC):
         """
         self.refuse(
             {
-                "scale": self.scale in SCALE_FACTORS,
-                "blocks": 1 <= self.blocks <= 64,
-                "depths": bool(self.depths)
-                and list(self.depths) == sorted(set(self.depths))
-                and self.depths[0] >= 1
-                and self.depths[-1] == self.blocks,
-                "order": sorted(self.order) == list(range(self.blocks)),
-                "bits": self.bits is None or self.bits in BIT_WIDTHS,
+                "scale": (self.scale in SCALE_FACTORS, one_of(SCALE_FACTORS)),
+                "blocks": (1 <= self.blocks <= MAX_BLOCKS, f"1 to {MAX_BLOCKS}"),
+                "depths": (
+                    bool(self.depths)
+                    and list(self.depths) == sorted(set(self.depths))
+                    and self.depths[0] >= 1
+                    and self.depths[-1] == self.blocks,
+                    f"ascending block counts that end with {self.blocks}",
+                ),
+                "order": (
+                    len(self.order) == self.blocks and sorted(self.order) == list(range(self.blocks)),
+                    f"each of 0 to {self.blocks - 1} once",
+                ),
+                "bits": (
+                    self.bits is None or self.bits in BIT_WIDTHS,
+                    f"{one_of(BIT_WIDTHS)}, or 0 for a float network",
+                ),
             }
         )
         if self.bits == 8 and self.profile is Profile.PORTABLE:
             raise CheckpointError("network configuration: 8-bit weights leave no guard bit, use the profile 'scaled'")
 
-    def refuse(self, possible: dict[str, bool]) -> None:
+    def refuse(self, possible: Mapping[str, tuple[bool, str]]) -> None:
         """Refuse the first field that is not possible.
+
+        Args:
+            possible: by field whether it is, and what is expected.
 
         Raises:
             CheckpointError: naming the field and its value.
         """
-        for field, ok in possible.items():
+        for field, (ok, expected) in possible.items():
             if not ok:
-                raise CheckpointError(f"network configuration: {field} = {getattr(self, field)!r} is not possible")
+                got = getattr(self, field)
+                shown = one_line(got if isinstance(got, StrEnum) else repr(got), 60)
+                raise CheckpointError(f"network configuration: {field} = {shown} is not possible, expected {expected}")
 
     @property
     def body_activation_bits(self) -> int | None:
@@ -150,9 +172,11 @@ class EdgeConfig(NetworkConfig):
         NetworkConfig.__post_init__(self)  # a slotted dataclass is made anew, which super() does not know
         self.refuse(
             {
-                "channels": 1 <= self.channels <= 256,
-                "activation_bits": self.activation_bits is None
-                or (self.activation_bits == 8 and self.bits is not None),
+                "channels": (1 <= self.channels <= MAX_CHANNELS, f"1 to {MAX_CHANNELS}"),
+                "activation_bits": (
+                    self.activation_bits is None or (self.activation_bits == 8 and self.bits is not None),
+                    "8 in a quantized network, or none",
+                ),
             }
         )
 

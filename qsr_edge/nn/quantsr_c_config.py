@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from qsr_edge.nn.config import ArchitectureName, NetworkConfig, Shapes
+from qsr_edge.nn.config import MAX_CHANNELS, ArchitectureName, NetworkConfig, Shapes
 from qsr_edge.quant.arithmetic import Profile
 
 RGB_MEAN = (0.4488, 0.4371, 0.4040)
@@ -59,10 +59,16 @@ class QuantsrCConfig(NetworkConfig):
         NetworkConfig.__post_init__(self)  # a slotted dataclass is made anew, which super() does not know
         self.refuse(
             {
-                "channels": 1 <= self.channels <= 256,
-                "profile": self.profile is Profile.SCALED,
-                "signed": len(self.signed) in (0, 2 * self.blocks) and set(self.signed) <= {0, 1},
-                "calibrated": self.calibrated in (0, 1) and (self.calibrated == 0 or self.bits is not None),
+                "channels": (1 <= self.channels <= MAX_CHANNELS, f"1 to {MAX_CHANNELS}"),
+                "profile": (self.profile is Profile.SCALED, Profile.SCALED),
+                "signed": (
+                    len(self.signed) in (0, 2 * self.blocks) and set(self.signed) <= {0, 1},
+                    f"{2 * self.blocks} entries of 0 or 1, or none",
+                ),
+                "calibrated": (
+                    self.calibrated in (0, 1) and (self.calibrated == 0 or self.bits is not None),
+                    "0, or 1 for a quantized network",
+                ),
             }
         )
 

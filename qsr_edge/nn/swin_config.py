@@ -45,11 +45,14 @@ class SwinConfig(NetworkConfig):
         self.refuse(
             {
                 # Sums of squares in the integer layer normalization must stay below 2^31.
-                "channels": 1 <= self.channels <= 120,
-                "groups": self.groups >= 1 and self.blocks % self.groups == 0,
-                "heads": self.heads >= 1 and self.channels % self.heads == 0,
-                "window_px": self.window_px in (4, 8),
-                "profile": not self.bits or self.profile is Profile.SCALED,
+                "channels": (1 <= self.channels <= 120, "1 to 120"),
+                "groups": (self.groups >= 1 and self.blocks % self.groups == 0, f"a divisor of blocks = {self.blocks}"),
+                "heads": (
+                    self.heads >= 1 and self.channels % self.heads == 0,
+                    f"a divisor of channels = {self.channels}",
+                ),
+                "window_px": (self.window_px in (4, 8), "4 or 8"),
+                "profile": (not self.bits or self.profile is Profile.SCALED, Profile.SCALED),
             }
         )
 

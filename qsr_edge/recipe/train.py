@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from qsr_edge.data.degradation import Degradation
 from qsr_edge.errors import CheckpointError, RecipeError
-from qsr_edge.nn.config import ArchitectureName, NetworkConfig
+from qsr_edge.nn.config import MAX_BLOCKS, ArchitectureName, NetworkConfig
 from qsr_edge.nn.registry import ARCHITECTURES
 from qsr_edge.quant.arithmetic import Profile
 
@@ -143,7 +143,8 @@ class TrainRecipe:
         return kind(
             **settings,
             scale=self.scale,
-            order=tuple(range(self.blocks)) if order is None else order,
+            # Not of as many blocks as the recipe asks for before it is known that there can be so many.
+            order=tuple(range(min(self.blocks, MAX_BLOCKS))) if order is None else order,
             bits=self.bits or None,
             profile=self.profile,
         )

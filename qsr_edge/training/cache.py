@@ -1,8 +1,8 @@
 """Decoded training images in one memory-mapped file, so that a run starts at once and its pages are shared.
 
 Layout of the file: magic (8 bytes), length of the header (8 bytes, little-endian), header (JSON: per image the shapes
-of its two arrays; digest of all pixels), then the pixels, uint8, (H, W, 3), high before low resolution, image by
-image.
+of its two arrays; digest of all pixels; which images were left out), then the pixels, uint8, (H, W, 3), high before low
+resolution, image by image.
 """
 
 import hashlib
@@ -13,6 +13,7 @@ import struct
 import sys
 import tempfile
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -55,10 +56,26 @@ def digest_of(pairs: Iterable[_Pair]) -> str:
     return digest.hexdigest()
 
 
-def write_cache(path: Path, pairs: Iterable[_Pair]) -> None:
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class CachedImages:
+    """What a cache holds.
+
+    Attributes:
+        pairs: memory-mapped arrays, (rH, rW, 3) and (H, W, 3) uint8.
+        digest: of all their pixels.
+        left_out: which images are not among them, and why.
+    """
+
+    pairs: list[_Pair]
+    digest: str
+    left_out: tuple[str, ...]
+
+
+def write_cache(path: Path, pairs: Iterable[_Pair], left_out: Sequence[str] = ()) -> None:
     """Write pairs of C-contiguous (H, W, 3) uint8 arrays, one pair in memory at a time; a former file is replaced.
 
-    The file appears whole or not at all; of two processes that write the same one, the last wins with equal content.
+    ``left_out`` may grow while the pairs are taken. The file appears whole or not at all; of two processes that write
+    the same one, the last wins with equal content.
 
     Raises:
         DatasetError: if the folder cannot be made or written.
@@ -75,7 +92,7 @@ def write_cache(path: Path, pairs: Iterable[_Pair]) -> None:
                     digest.update(repr(image.shape).encode())
                     digest.update(image.data)
                     pixels.write(image.data)
-            header = json.dumps({"shapes": shapes, "digest": digest.hexdigest()}).encode()
+            header = json.dumps({"shapes": shapes, "digest": digest.hexdigest(), "left_out": list(left_out)}).encode()
             file.write(_PREFIX.pack(_MAGIC, len(header)) + header)
             pixels.seek(0)
             while chunk := pixels.read(1 << 24):
@@ -86,8 +103,8 @@ def write_cache(path: Path, pairs: Iterable[_Pair]) -> None:
         ) from error
 
 
-def read_cache(path: Path) -> tuple[list[_Pair], str] | None:
-    """The memory-mapped pairs and their digest; None if the file is missing, cut short or of another kind."""
+def read_cache(path: Path) -> CachedImages | None:
+    """What a cache holds; None if the file is missing, cut short or of another kind."""
     try:
         with path.open("rb") as file:
             magic, length = _PREFIX.unpack(file.read(_PREFIX.size))
@@ -103,6 +120,11 @@ def read_cache(path: Path) -> tuple[list[_Pair], str] | None:
                 images.append(content[start : start + size].reshape(height, width, channels))
                 start += size
             pairs.append((images[0], images[1]))
-        return (pairs, str(header["digest"])) if start == len(content) else None
-    except (OSError, ValueError, KeyError, TypeError, IndexError, struct.error):
+        left_out = tuple(map(str, header.get("left_out", [])))
+        return (
+            CachedImages(pairs=pairs, digest=str(header["digest"]), left_out=left_out)
+            if start == len(content)
+            else None
+        )
+    except (OSError, ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError, struct.error):
         return None

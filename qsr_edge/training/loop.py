@@ -340,8 +340,10 @@ def train(
         OutputExistsError: if the output exists and is not this run's.
     """
     if len(images) <= recipe.validation_images:
+        small = f" ({len(images.left_out)} left out: {images.left_out[0]})" if images.left_out else ""
         raise TrainingError(
-            f"{recipe.name}: {len(images)} images are too few to hold out {recipe.validation_images}; give more"
+            f"{recipe.name}: {len(images)} images are too few to hold out {recipe.validation_images}{small}; "
+            "give more, or set validation_images in the recipe"
         )
     if (teacher is not None) != (recipe.teacher_weight > 0):
         raise TrainingError(

@@ -36,11 +36,15 @@ class ImagePair:
 
 
 class TrainingImages(Sequence[ImagePair]):
-    """Image pairs with the digest of the whole set; a slice keeps the digest of the set it is cut from."""
+    """Image pairs with the digest of the whole set; a slice keeps the digest of the set it is cut from.
 
-    def __init__(self, pairs: Sequence[ImagePair], digest: str | None = None):
+    ``left_out`` says which images were too small, with their sizes.
+    """
+
+    def __init__(self, pairs: Sequence[ImagePair], digest: str | None = None, left_out: Sequence[str] = ()):
         """Hold ``pairs``; the digest is computed from their pixels unless it is known."""
         self._pairs = list(pairs)
+        self.left_out = tuple(left_out)
         self.digest = digest_of((pair.hr, pair.lr) for pair in self._pairs) if digest is None else digest
 
     @overload
@@ -52,7 +56,7 @@ class TrainingImages(Sequence[ImagePair]):
     def __getitem__(self, index: int | slice) -> "ImagePair | TrainingImages":
         """A pair, or a part of the set."""
         if isinstance(index, slice):
-            return TrainingImages(self._pairs[index], self.digest)
+            return TrainingImages(self._pairs[index], self.digest, self.left_out)
         return self._pairs[index]
 
     def __len__(self) -> int:
@@ -82,14 +86,18 @@ def load_pairs(
     """
     # A folder given twice, or within another, must not let a held-out image be trained on.
     files = list(dict.fromkeys(source for folder in folders for source in _sources(folder.resolve())))
+    left_out: list[str] = []
 
     def decoded() -> Iterator[tuple[NDArray[np.uint8], NDArray[np.uint8]]]:
         found = False
-        for done, hr in enumerate(_decoded(files), start=1):
+        for done, (source, hr) in enumerate(zip(files, _decoded(files), strict=True), start=1):
+            size = f"{hr.shape[1]}x{hr.shape[0]}"
             hr = np.ascontiguousarray(hr[: hr.shape[0] // scale * scale, : hr.shape[1] // scale * scale])
             if min(hr.shape[:2]) >= min_px * scale:
                 found = True
                 yield hr, np.ascontiguousarray(resize_bicubic(hr, 1 / scale))
+            else:
+                left_out.append(f"{source} is {size}, expected at least {min_px * scale} pixels a side")
             progress(done, len(files))
         if not found:
             raise DatasetError(
@@ -98,16 +106,16 @@ def load_pairs(
             )
 
     if cache is None:
-        return TrainingImages([ImagePair(hr, lr) for hr, lr in decoded()])
+        pairs = [ImagePair(hr, lr) for hr, lr in decoded()]
+        return TrainingImages(pairs, left_out=left_out)
     path = cache_path(cache, files, f"scale {scale}, min_px {min_px}")
     content = read_cache(path)
     if content is None:
-        write_cache(path, decoded())
+        write_cache(path, decoded(), left_out)
         content = read_cache(path)
     if content is None:
         raise DatasetError(f"{path}: these decoded images cannot be read back; free space, or give --no-cache")
-    pairs, digest = content
-    return TrainingImages([ImagePair(hr, lr) for hr, lr in pairs], digest)
+    return TrainingImages([ImagePair(hr, lr) for hr, lr in content.pairs], content.digest, content.left_out)
 
 
 def _sources(folder: Path) -> tuple[Path | LmdbImage, ...]:

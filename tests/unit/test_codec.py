@@ -40,14 +40,15 @@ class Tree:
 
 
 STRICT = Decoder(error=RecipeError)
-LEAVES = st.builds(Leaf, count=st.integers(0, 1 << 70), share=st.floats(allow_nan=False, allow_infinity=False))
+INTEGERS = st.integers(-(1 << 63), (1 << 63) - 1)
+LEAVES = st.builds(Leaf, count=st.integers(0, (1 << 63) - 1), share=st.floats(allow_nan=False, allow_infinity=False))
 TREES = st.builds(
     Tree,
     name=st.text(st.characters(exclude_categories=["Cs"])),
     colour=st.sampled_from(Colour),
     tall=st.booleans(),
     leaves=st.lists(LEAVES, max_size=3).map(tuple),
-    size_px=st.none() | st.tuples(st.integers(), st.integers()),
+    size_px=st.none() | st.tuples(INTEGERS, INTEGERS),
     best=st.none() | LEAVES,
     free=st.dictionaries(st.sampled_from("ab"), st.none() | st.integers()),
     by_name=st.dictionaries(st.sampled_from("ab"), LEAVES),

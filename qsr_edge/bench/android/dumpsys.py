@@ -14,11 +14,12 @@ from enum import IntEnum
 
 from qsr_edge.bench.protocol.condition import Condition
 
-_ROW = re.compile(r"\s*([^:]+?)\s*:\s*(.*?)\s*")
 _INTEGER = re.compile(r"[+-]?\d{1,18}", re.ASCII)
 _TEMPERATURE = re.compile(
     r"Temperature\{mValue=([^,{}]+), mType=(-?\d{1,9}), mName=([^,{}]*), mStatus=-?\d+\}", re.ASCII
 )
+_PLAIN_NAME = re.compile(r"(CPU|GPU|BATTERY|SKIN|NPU|TPU)[0-9]*")
+_OTHER_TYPE = -1
 _CURRENT = "Current temperatures from HAL"
 _CACHED = "Cached temperatures"
 _STOPPED = "UPDATES STOPPED"
@@ -26,6 +27,8 @@ _DISCHARGING = 3
 # Outside of these a figure is a sentinel (-99.9, absolute zero, the least float) or no temperature.
 _COLDEST_MC = -40_000
 _HOTTEST_MC = 150_000
+# An empty cell has more than 2 V. Less is volts, as some vendors' drivers tell.
+_MIN_VOLTAGE_MV = 2_000
 _MAX_VOLTAGE_MV = 30_000
 _MAX_CURRENT_MA = 20_000
 _POWERED = ("ac powered", "usb powered", "wireless powered", "dock powered")
@@ -81,15 +84,16 @@ def parse_battery(text: str) -> Condition:
 
     Of rows that come twice the first counts: AOSP's stand before the vendor's. After ``dumpsys battery unplug`` and the
     like the values are somebody's setting, so none counts. ``current now`` is Samsung's row, in mA; more than 20,000
-    can only be uA. Charge counters are in uAh or mAh and tell nothing that is needed here.
+    can only be uA. A voltage of less than 2,000 is not in mV, and is left out. Charge counters are in uAh or mAh and
+    tell nothing that is needed here.
     """
     rows: dict[str, str] = {}
     for line in text.splitlines():
         if _STOPPED in line:
             return Condition()
-        match = _ROW.fullmatch(line)
-        if match is not None:
-            rows.setdefault(match[1].casefold(), match[2].strip("[]"))
+        key, colon, value = line.partition(":")
+        if colon and key.strip():
+            rows.setdefault(key.strip().casefold(), value.strip().strip("[]"))
     powered = [rows[key].casefold() for key in _POWERED if key in rows]
     plugged_in = "true" in powered if powered else None
     if rows.get("present", "").casefold() == "false":
@@ -103,7 +107,7 @@ def parse_battery(text: str) -> Condition:
         battery_temperature_mc=None if tenths is None else _possible_mc(100 * tenths),
         plugged_in=plugged_in,
         current_ua=_current_ua(rows),
-        voltage_mv=voltage_mv if voltage_mv is not None and 0 < voltage_mv <= _MAX_VOLTAGE_MV else None,
+        voltage_mv=voltage_mv if voltage_mv is not None and _MIN_VOLTAGE_MV <= voltage_mv <= _MAX_VOLTAGE_MV else None,
     )
 
 
@@ -167,7 +171,21 @@ def _temperatures(line: str) -> Iterator[tuple[int, int | None]]:
         except ValueError:
             value = math.nan
         is_value = math.isfinite(value) and value != 0 and abs(value) < 1000
-        yield int(match[2]), _possible_mc(round(1000 * value)) if is_value else None
+        yield _type(int(match[2]), match[3]), _possible_mc(round(1000 * value)) if is_value else None
+
+
+def _type(number: int, name: str) -> int:
+    """A sensor's type: what its name says, where that is the name of a type, and else its number.
+
+    One vendor counts its types one off. ``soc`` alone is no name of a type: it is the state of charge as often as the
+    chip.
+    """
+    upper = name.strip().upper()
+    if upper.startswith("TYPE_"):
+        named = upper.removeprefix("TYPE_")
+        return TemperatureType[named] if named in TemperatureType.__members__ else _OTHER_TYPE
+    match = _PLAIN_NAME.fullmatch(upper)
+    return TemperatureType[match[1]] if match else number
 
 
 def _possible_mc(temperature_mc: int) -> int | None:

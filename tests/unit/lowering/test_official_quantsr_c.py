@@ -257,3 +257,24 @@ def test_flipped_bytes_are_told_or_change_a_number(tmp_path: Path) -> None:
     assert len(messages) > 5
     assert len(messages) + read == 60
     assert all(message.startswith(str(path)) and "\n" not in message for message in messages)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("body.1.conv1.alpha", 0.0), ("body.0.conv2.ActOurs.alpha", float("nan")), ("body.2.conv1.init_state", 0.0)],
+)
+def test_an_average_without_step_sizes_is_told_apart_from_a_damaged_file(
+    tmp_path: Path, name: str, value: float
+) -> None:
+    state = {**official_state(scale=2, bits=4, seed=4), name: torch.full((1,), value)}
+    path = tmp_path / "c_4bit.pth"
+    torch.save({"params_ema": state}, path)
+    with pytest.raises(
+        CheckpointError, match=rf"holds only params_ema.*{name} was never set.*give the file that holds"
+    ):
+        import_official(path)
+    torch.save({"params": state}, path)
+    with pytest.raises(CheckpointError, match=f"{name} "):
+        import_official(path)
+    torch.save({"params_ema": official_state(scale=2, bits=4, seed=4)}, path)
+    assert import_official(path).key == "params_ema"

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from safetensors import safe_open
 from safetensors.numpy import save_file
 
 from qsr_edge.errors import CheckpointError
@@ -84,6 +85,29 @@ def test_foreign_files_are_refused(tmp_path: Path) -> None:
         with pytest.raises(CheckpointError, match=message) as caught:
             read_checkpoint(path)
         assert str(path) in str(caught.value)
+
+
+@pytest.mark.parametrize("key", ["config", "provenance"])
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("[" * 100_000 + "]" * 100_000, "nested too deeply"),
+        ('{"a":' * 500 + "1" + "}" * 500, "nested too deeply"),
+        ('{"a": ' + "9" * 5000 + "}", "4300 digits"),
+        ('{"blocks": NaN}', "not a finite number"),
+        ("[]", "is not a table"),
+        ('{"a": "\\ud800"}', "surrogates not allowed"),
+    ],
+)
+def test_metadata_that_no_parser_can_walk_is_refused(tmp_path: Path, key: str, text: str, told: str) -> None:
+    path = tmp_path / "c.safetensors"
+    write_checkpoint(path, checkpoint())
+    with safe_open(path, framework="numpy") as file:
+        metadata, tensors = file.metadata(), {name: file.get_tensor(name) for name in file.keys()}
+    save_file(tensors, path, {**metadata, key: text})
+    with pytest.raises(CheckpointError, match=told) as caught:
+        read_checkpoint(path)
+    assert len(str(caught.value)) < 500
 
 
 @given(data=st.data())

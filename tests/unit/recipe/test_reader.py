@@ -113,3 +113,31 @@ def test_unknown_presets_list_the_known_ones(tmp_path: Path) -> None:
         read_recipe("x9", TrainRecipe)
     with pytest.raises(RecipeError, match="cannot read"):
         read_recipe(str(tmp_path / "none.toml"), TrainRecipe)
+
+
+NETWORK = 'name = "r"\nscale = 2\nbits = 4\niterations = 5\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (NETWORK + f"depths = {'[' * 3000}{']' * 3000}", "nested too deeply"),
+        (NETWORK + f"patch_px = {'9' * 5000}", "4300 digits"),
+        (
+            NETWORK + f"patch_px = 0x{'f' * 5000}",
+            "patch_px: got int too large to show, expected a number of at most 64",
+        ),
+        (NETWORK + f"learning_rate = {'9' * 400}", "learning_rate: got 9.*expected a number of at most 64 bits"),
+        (NETWORK + f"patch_px = {'9' * 400}", "patch_px: got 9.*expected a number of at most 64 bits"),
+        (NETWORK + "blocks = 9000000000000000000\ndepths = [9000000000000000000]", "blocks = .*expected 1 to 64"),
+        (NETWORK + "channels = 9000000000000000000", "channels = .*expected 1 to 256"),
+        (NETWORK.replace("= 2", "= 6"), "scale = 6 is not possible, expected one of 2, 3, 4"),
+        (NETWORK.replace("= 4", "= 5"), "bits = 5 is not possible, expected one of 2, 3, 4, 8, or 0"),
+    ],
+)
+def test_values_of_any_size_and_depth_are_refused_in_one_line(tmp_path: Path, text: str, told: str) -> None:
+    path = tmp_path / "r.toml"
+    path.write_text(text)
+    with pytest.raises(RecipeError, match=told) as caught:
+        read_recipe(str(path), TrainRecipe)
+    assert len(str(caught.value)) < 400

@@ -9,7 +9,8 @@ import pytest
 from PIL import Image
 
 from qsr_edge.data.degradation import Degradation
-from qsr_edge.errors import DatasetError
+from qsr_edge.errors import DatasetError, TrainingError
+from qsr_edge.recipe.train import TrainRecipe
 from qsr_edge.training.cache import default_cache_folder
 from qsr_edge.training.patches import BatchLoader, TrainingImages, load_pairs, sample_batch
 
@@ -46,6 +47,20 @@ def test_the_cache_holds_the_decoded_images(folder: Path, tmp_path: Path) -> Non
         assert _same(plain, images)
         assert images.digest == plain.digest
     assert read[1:].digest == plain.digest
+
+
+@pytest.mark.parametrize("cached", [False, True])
+def test_an_image_that_is_too_small_is_named(folder: Path, tmp_path: Path, cached: bool) -> None:
+    pytest.importorskip("torch")
+    from qsr_edge.training.loop import train
+
+    for _ in range(2):  # the second time from the cache
+        images = _load(folder, tmp_path / "cache" if cached else None)
+        (told,) = images[:1].left_out
+        assert "2.png is 90x10, expected at least 24 pixels a side" in told
+        recipe = TrainRecipe(name="r", scale=2, bits=4, iterations=1, validation_images=3)
+        with pytest.raises(TrainingError, match=r"3 images are too few to hold out 3 \(1 left out: .*2\.png is 90x10"):
+            train(recipe, images, tmp_path / "x.safetensors")
 
 
 def test_a_changed_image_is_decoded_anew(folder: Path, tmp_path: Path) -> None:

@@ -137,3 +137,41 @@ def test_samples_cut_and_changed(data: st.DataObject) -> None:
             )
     cut = "".join(changed)[: data.draw(st.integers(0, len(changed)))]
     check_possible(parse_condition(cut, cut))
+
+
+@pytest.mark.parametrize(
+    ("text", "voltage_mv"),
+    [("4200", 4200), ("2500", 2500), ("13", None), ("4", None), ("0", None), ("4200000", None), ("-4200", None)],
+)
+def test_a_voltage_that_is_not_in_millivolts_is_left_out(text: str, voltage_mv: int | None) -> None:
+    assert parse_battery(f"  voltage: {text}").voltage_mv == voltage_mv
+
+
+@pytest.mark.parametrize(
+    ("number", "name", "counts_as"),
+    [
+        (3, "TYPE_BATTERY", "battery"),
+        (4, "TYPE_SKIN", "skin"),
+        (3, "SKIN", "skin"),
+        (1, "skin", "skin"),
+        (3, "battery", "battery"),
+        (3, "TYPE_USB_PORT", ""),
+        (3, "fps-therm-monitor", "skin"),
+        (8, "soc", ""),
+        (2, "SUBBAT", "battery"),
+    ],
+)
+def test_a_sensor_is_what_its_name_says(number: int, name: str, counts_as: str) -> None:
+    heat = parse_thermal(
+        "HAL Ready: true\nCurrent temperatures from HAL:\n"
+        f"\tTemperature{{mValue=31.5, mType={number}, mName={name}, mStatus=0}}\n"
+    )
+    assert (heat.temperature_mc == 31_500) == (counts_as == "skin")
+    assert (heat.battery_temperature_mc == 31_500) == (counts_as == "battery")
+
+
+def test_the_time_taken_does_not_grow_faster_than_the_text() -> None:
+    # Cubic, as it was, this took years.
+    for line in (" " * 1_000_000, " :" * 500_000, "Temperature{mValue=" * 50_000, "a" + " " * 1_000_000 + "b"):
+        assert parse_battery(line).voltage_mv is None
+        assert parse_thermal(line).temperature_mc is None
