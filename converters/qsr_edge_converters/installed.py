@@ -4,12 +4,8 @@ import importlib
 from importlib.metadata import PackageNotFoundError, version
 
 from qsr_edge.errors import BackendError
+from qsr_edge.extras import how_to_install
 from qsr_edge_converters.native_messages import quiet_sdk
-
-
-def _remedy(target: str) -> str:
-    # Each target's extra has its name.
-    return f"install it with: pip install 'qsr-edge[{target}]'"
 
 
 def require(target: str, *modules: str) -> None:
@@ -24,7 +20,7 @@ def require(target: str, *modules: str) -> None:
                 importlib.import_module(module)
         except ImportError as error:
             package = module.partition(".")[0]
-            raise BackendError(f"the target {target} needs {package} ({error}); {_remedy(target)}") from error
+            raise BackendError(f"the target {target} needs {package} ({error}); {how_to_install(target)}") from error
 
 
 def sdk_version(target: str, distribution: str) -> str:
@@ -36,4 +32,4 @@ def sdk_version(target: str, distribution: str) -> str:
     try:
         return f"{distribution} {version(distribution)}"
     except PackageNotFoundError as error:
-        raise BackendError(f"{distribution} is not installed; {_remedy(target)}") from error
+        raise BackendError(f"{distribution} is not installed; {how_to_install(target)}") from error

@@ -7,6 +7,7 @@ import click
 
 from qsr_edge.data.dataset import load_dataset
 from qsr_edge.errors import CheckpointError, QsrError
+from qsr_edge.extras import how_to_install
 from qsr_edge.recipe.compare import CompareRecipe
 from qsr_edge.recipe.reader import read_recipe
 from qsr_edge.zoo import zoo_path
@@ -76,7 +77,7 @@ def command(
     try:
         import torch  # noqa: F401
     except ImportError as error:
-        raise QsrError("training needs torch; install it with: pip install 'qsr-edge[train]'") from error
+        raise QsrError(f"training needs torch; {how_to_install('train')}") from error
     from rich.console import Console
     from rich.progress import (
         BarColumn,

@@ -24,6 +24,7 @@ from qsr_edge.conversion.parity import is_large
 from qsr_edge.conversion.registry import backend_names, find_backend, registered_backends, targets_that
 from qsr_edge.data.images import read_picture
 from qsr_edge.errors import CheckpointError, OutputExistsError, QsrError, QsrWarning, RecipeError
+from qsr_edge.extras import how_to_install
 from qsr_edge.lowering.official_quantsr_c import OrderSource
 from qsr_edge.nn.checkpoint import Checkpoint, write_checkpoint
 from qsr_edge.nn.state_dict import TORCH_SUFFIXES
@@ -113,7 +114,7 @@ def _calibrated(checkpoint: Checkpoint, folder: Path) -> "Calibrated":
     try:
         from qsr_edge.training.calibration import calibrate_on_folder
     except ImportError as error:
-        raise QsrError("calibration needs torch; install it with: pip install 'qsr-edge[train]'") from error
+        raise QsrError(f"calibration needs torch; {how_to_install('train')}") from error
     from rich.progress import Progress as Bar
 
     with Bar(console=Console(stderr=True), transient=True) as bar:

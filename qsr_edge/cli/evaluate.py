@@ -22,6 +22,7 @@ from qsr_edge.bundle.reader import open_bundle
 from qsr_edge.data.bicubic import resize_bicubic
 from qsr_edge.data.dataset import load_dataset
 from qsr_edge.errors import CheckpointError, QsrError
+from qsr_edge.extras import how_to_install
 from qsr_edge.lowering.checkpoint import lower_checkpoint
 from qsr_edge.lowering.network import LoweredNetwork
 from qsr_edge.metrics import psnr_y, ssim_y
@@ -203,7 +204,7 @@ def _float_models(checkpoint: Checkpoint) -> tuple[Model, ...]:
     try:
         from qsr_edge.training.float_depth import float_depths
     except ImportError as error:
-        raise QsrError("a float network runs in torch; install it with: pip install 'qsr-edge[train]'") from error
+        raise QsrError(f"a float network runs in torch; {how_to_install('train')}") from error
     return float_depths(checkpoint)
 
 

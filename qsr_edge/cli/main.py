@@ -174,7 +174,9 @@ def _run(argv: Sequence[str] | None) -> int:
         extra = _extra_of(package)
         if extra is None:
             return _fail(f"the package {package} is missing, which qsr-edge always needs; reinstall qsr-edge", exc)
-        return _fail(f"this command needs the package {package}: pip install 'qsr-edge[{extra}]'", exc)
+        from qsr_edge.extras import how_to_install
+
+        return _fail(f"this command needs the package {package}; {how_to_install(extra)}", exc)
     except MemoryError as exc:
         return _fail("not enough memory: close other programs, or give the command less work at once", exc)
     # ctx.exit(code) arrives here as an int; what a command's function returns otherwise is no exit code.

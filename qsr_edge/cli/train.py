@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from qsr_edge.errors import CheckpointError, OutputExistsError, QsrError, RecipeError
+from qsr_edge.extras import how_to_install
 from qsr_edge.files import sweep
 from qsr_edge.nn.checkpoint import Checkpoint, read_checkpoint
 from qsr_edge.nn.state_dict import TORCH_SUFFIXES
@@ -224,7 +225,7 @@ def command(
     try:
         import torch
     except ImportError as error:
-        raise QsrError("training needs torch; install it with: pip install 'qsr-edge[train]'") from error
+        raise QsrError(f"training needs torch; {how_to_install('train')}") from error
     from qsr_edge.training.cache import default_cache_folder
     from qsr_edge.training.distributed import world
     from qsr_edge.training.loop import check_folder, check_output, hold_output, state_path

@@ -19,6 +19,7 @@ from qsr_edge.data.png_reading import SIGNATURE as PNG_SIGNATURE
 from qsr_edge.data.png_reading import read_png
 from qsr_edge.data.samples import depth_bits, eight_bit, sixteen_bit
 from qsr_edge.errors import ImageError
+from qsr_edge.extras import how_to_install
 
 # An 8K picture has half of this. Above, a file of a few kilobytes could ask for gigabytes of memory.
 MAX_PIXELS = 8192 * 8192
@@ -187,7 +188,7 @@ def _open(file: IO[bytes], begin: bytes) -> ImageFile.ImageFile:
     formats: tuple[FileKind, ...] = tuple(kind for kind in FileKind if kind != FileKind.HEIF)
     if begin[4:8] == b"ftyp" and begin[8:12] in _HEIF_BRANDS:
         if importlib.util.find_spec("pillow_heif") is None:
-            raise ImageError("is a HEIC picture, which needs a package more; install it: pip install 'qsr-edge[heif]'")
+            raise ImageError(f"is a HEIC picture, which needs a package more; {how_to_install('heif')}")
         import pillow_heif
 
         pillow_heif.register_heif_opener(thumbnails=False)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from qsr_edge.data.decoding import decode
 from qsr_edge.errors import DatasetError, ImageError
+from qsr_edge.extras import how_to_install
 
 DATA_NAME = "data.mdb"
 META_NAME = "meta_info.txt"
@@ -91,9 +92,7 @@ class LmdbReader:
         try:
             import lmdb
         except ImportError as error:
-            raise DatasetError(
-                f"{folder}: an LMDB needs the package lmdb; install it with: pip install 'qsr-edge[train]'"
-            ) from error
+            raise DatasetError(f"{folder}: an LMDB needs the package lmdb; {how_to_install('train')}") from error
         try:
             self._environment = lmdb.open(str(folder), readonly=True, lock=False, readahead=False, create=False)
             self._transaction = self._environment.begin(buffers=False)

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qsr_edge.errors import CheckpointError
+from qsr_edge.extras import how_to_install
 
 TORCH_SUFFIXES = (".pth", ".pt")
 _PARALLEL = "module."
@@ -56,9 +57,7 @@ def read_state_dict(path: Path, *, keys: Sequence[str], remedy: str) -> tuple[di
     try:
         import torch
     except ImportError as error:
-        raise CheckpointError(
-            f"{path}: reading a torch file needs torch; install it with: pip install 'qsr-edge[train]'"
-        ) from error
+        raise CheckpointError(f"{path}: reading a torch file needs torch; {how_to_install('train')}") from error
     try:
         raw = path.read_bytes()
     except OSError as error:

@@ -1,1 +1,1 @@
-"""Quantization-aware training; needs torch (``pip install qsr-edge[train]``)."""
+"""Quantization-aware training; needs torch, which the extra ``train`` brings."""

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from qsr_edge.errors import TrainingError
+from qsr_edge.extras import how_to_install
 from qsr_edge.files import atomic_write
 from qsr_edge.recipe.compare import CompareRecipe, Method
 from qsr_edge.training.compare import Result
@@ -159,7 +160,7 @@ def plot(recipe: CompareRecipe, results: Sequence[Result], path: Path) -> None:
         from matplotlib import rcParams
         from matplotlib.figure import Figure
     except ImportError as error:
-        raise TrainingError("the plot needs matplotlib; install it with: pip install 'qsr-edge[train]'") from error
+        raise TrainingError(f"the plot needs matplotlib; {how_to_install('train')}") from error
     table = [row for row in rows(recipe, results) if row.depth == recipe.depths[-1]]
     test_sets = list(dict.fromkeys(row.test_set for row in table))
     figure = Figure(

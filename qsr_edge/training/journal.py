@@ -10,6 +10,7 @@ from PIL import Image
 
 from qsr_edge.data.bicubic import resize_bicubic
 from qsr_edge.errors import TrainingError
+from qsr_edge.extras import how_to_install
 
 _CROP_PX = 128
 _GAP_PX = 4
@@ -52,9 +53,7 @@ class Journal:
         try:
             from torch.utils.tensorboard import SummaryWriter
         except ImportError as error:
-            raise TrainingError(
-                "--journal needs tensorboard; install it with: pip install 'qsr-edge[train]'"
-            ) from error
+            raise TrainingError(f"--journal needs tensorboard; {how_to_install('train')}") from error
         self.folder = folder
         (folder / "pictures").mkdir(parents=True, exist_ok=True)
         self._writer = SummaryWriter(str(folder))

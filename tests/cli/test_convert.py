@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from qsr_edge.bundle.manifest import MANIFEST_NAME
+from qsr_edge.extras import how_to_install
 from qsr_edge.nn.checkpoint import Checkpoint, expected_shapes, read_checkpoint, write_checkpoint
 from qsr_edge.nn.config import EdgeConfig
 from qsr_edge.zoo import find_checkpoint
@@ -180,7 +181,7 @@ def test_a_demo_that_cannot_begin_leaves_nothing(
     monkeypatch.setitem(sys.modules, "ai_edge_litert.interpreter", None)  # others may have imported it
     result = run_cli("demo", "-o", str(tmp_path / "demo"))
     assert result.exit_code == 1
-    assert "qsr-edge[tflite]" in result.stderr
+    assert how_to_install("tflite") in result.stderr
     assert not (tmp_path / "demo").exists()
 
 

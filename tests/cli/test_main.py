@@ -12,6 +12,7 @@ import pytest
 import qsr_edge
 from qsr_edge.cli import main as cli_main
 from qsr_edge.errors import BundleError, QsrWarning
+from qsr_edge.extras import how_to_install
 
 
 @pytest.fixture
@@ -93,7 +94,7 @@ def test_a_missing_extra_is_named(run_cli, failing) -> None:
     failing(ModuleNotFoundError("No module named 'torch.nn'", name="torch.nn"))
     result = run_cli("train")
     assert result.exit_code == 1
-    assert "pip install 'qsr-edge[train]'" in result.stderr
+    assert how_to_install("train") in result.stderr
 
 
 def test_a_defect_is_not_hidden(run_cli, failing) -> None:

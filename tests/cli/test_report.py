@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from qsr_edge.extras import how_to_install
 from tests.support.run_folders import GALAXY, SIMULATOR, Plan, photo, variants, write_run
 
 
@@ -125,7 +126,7 @@ def test_without_the_extra(run_cli, run: Path, tmp_path: Path, monkeypatch: pyte
     monkeypatch.delitem(sys.modules, "qsr_edge.report.page", raising=False)
     result = run_cli("report", run, "-o", tmp_path / "page.html")
     assert result.exit_code == 1
-    assert result.stderr == "error: this command needs the package jinja2: pip install 'qsr-edge[report]'\n"
+    assert result.stderr == f"error: this command needs the package jinja2; {how_to_install('report')}\n"
     assert run_cli("report", run, "--json").exit_code == 0
     assert run_cli("report", run, "--markdown").exit_code == 0
 

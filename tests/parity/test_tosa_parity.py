@@ -1,6 +1,7 @@
 """Arm's TOSA reference model computes the golden interpreter's bytes: a proof by a tool that no runtime here shares."""
 
 import ctypes
+import re
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ pytest.importorskip("tosa_reference_model", reason="the extra [tosa] is not inst
 from qsr_edge.bundle.layout import Pack, Storage
 from qsr_edge.conversion.backend import ConvertOptions, ModelMetadata
 from qsr_edge.errors import BackendError
+from qsr_edge.extras import how_to_install
 from qsr_edge.graph.interpreter import run_graph
 from qsr_edge.lowering.edge import lower_checkpoint
 from qsr_edge.lowering.network import LoweredNetwork
@@ -107,5 +109,5 @@ def test_a_missing_sdk_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
         raise ImportError(f"No module named {name!r}")
 
     monkeypatch.setattr(installed.importlib, "import_module", missing)
-    with pytest.raises(BackendError, match=r"pip install 'qsr-edge\[tosa\]'"):
+    with pytest.raises(BackendError, match=re.escape(how_to_install("tosa"))):
         BACKEND.check_available()

@@ -2,6 +2,7 @@
 
 import dataclasses
 import importlib.util
+import re
 import shutil
 import struct
 import sys
@@ -18,6 +19,7 @@ if importlib.util.find_spec("coremltools") is None:
 from qsr_edge.bundle.layout import Pack, Storage
 from qsr_edge.conversion.backend import ConvertOptions, ModelMetadata
 from qsr_edge.errors import BackendError, QsrWarning
+from qsr_edge.extras import how_to_install
 from qsr_edge.graph.interpreter import run_graph
 from qsr_edge.lowering.network import LoweredNetwork
 from qsr_edge.quant.arithmetic import Profile
@@ -160,7 +162,7 @@ def test_a_missing_sdk_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
         raise ImportError(f"No module named {name!r}")
 
     monkeypatch.setattr(installed.importlib, "import_module", missing)
-    with pytest.raises(BackendError, match=r"pip install 'qsr-edge\[coreml\]'"):
+    with pytest.raises(BackendError, match=re.escape(how_to_install("coreml"))):
         BACKEND.check_available()
 
 

@@ -1,6 +1,7 @@
 """What the ExecuTorch back end refuses, and what it finds in files."""
 
 import dataclasses
+import re
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ pytest.importorskip("executorch", reason="the extra [executorch] is not installe
 from qsr_edge.bundle.layout import Storage
 from qsr_edge.conversion.backend import ConvertOptions, ModelMetadata
 from qsr_edge.errors import BackendError
+from qsr_edge.extras import how_to_install
 from qsr_edge.graph.ir import Constants, Conv2d
 from qsr_edge.lowering.network import LoweredNetwork
 from qsr_edge.quant.arithmetic import CodeRange
@@ -183,7 +185,7 @@ def test_a_missing_sdk_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
         raise ImportError(f"No module named {name!r}")
 
     monkeypatch.setattr(installed.importlib, "import_module", missing)
-    with pytest.raises(BackendError, match=r"pip install 'qsr-edge\[executorch\]'"):
+    with pytest.raises(BackendError, match=re.escape(how_to_install("executorch"))):
         BACKEND.check_available()
 
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 from qsr_edge.bundle.layout import Pack, Storage
 from qsr_edge.conversion.backend import ConvertOptions, ModelMetadata
 from qsr_edge.errors import BackendError, GraphError, QsrError
+from qsr_edge.extras import how_to_install
 from qsr_edge.graph.ir import Add, Constants, QuantizeInput
 from qsr_edge.lowering.network import LoweredNetwork
 from qsr_edge.quant.arithmetic import CodeRange, Profile
@@ -289,7 +291,7 @@ def test_reading_anything_is_an_error_of_ours(junk: bytes, cut: int) -> None:
 
 def test_missing_sdk_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ai_edge_litert.interpreter", None)
-    with pytest.raises(BackendError, match=r"needs ai_edge_litert .*pip install 'qsr-edge\[tflite\]'"):
+    with pytest.raises(BackendError, match=rf"needs ai_edge_litert .*{re.escape(how_to_install('tflite'))}"):
         BACKEND.check_available()
 
 
