@@ -75,7 +75,7 @@ def test_no_sdk_is_imported(tmp_path: Path) -> None:
     path = tmp_path / "a.pte"
     path.write_bytes(WHOLE)
     code = (
-        "import sys, pathlib; from qsr_edge.conversion.backend import registered_backend as found; "
+        "import sys, pathlib; from qsr_edge.conversion.registry import registered_backend as found; "
         "assert found('executorch').model_kernels(pathlib.Path(sys.argv[1]), 1) == 'xnnpack'; "
         "assert not {'torch', 'executorch', 'flatbuffers'} & sys.modules.keys()"
     )
