@@ -37,8 +37,9 @@ demo: $(VENV)/.stamp-demo ## Convert the bundled checkpoint to TFLite and upscal
 test: $(VENV)/.stamp-dev ## Run the tests that take no more than a few seconds each
 	$(PYTEST) $(PYTEST_ARGS)
 
-test-all: $(VENV)/.stamp-dev ## Run all tests, the slow ones too
-	$(PYTEST) -m "not device" $(PYTEST_ARGS)
+test-all: $(VENV)/.stamp-dev ## Run all tests, the slow ones too, and see that the others reach every module
+	$(PYTEST) -m "not device" $(or $(PYTEST_ARGS),--cov --cov-report=)
+	$(if $(PYTEST_ARGS),,$(BIN)/python -m tests.support.reach .coverage)
 
 lint: $(VENV)/.stamp-dev ## Check style and formatting
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/nox --no-venv -s lint

@@ -23,6 +23,7 @@ import pytest
 
 from tests.support.cpu_times import CpuTimes, add_cpu_option
 from tests.support.paths import IMAGES, PHOTO, REPOSITORY
+from tests.support.reach import Contexts
 from tests.support.tiny_model import tiny_bundle, tiny_checkpoint, tiny_fixed_bundle
 from tests.support.waiting import PATIENCE_S
 
@@ -50,6 +51,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(CpuTimes(config), "qsr-edge-cpu-times")
+    config.pluginmanager.register(Contexts(), "qsr-edge-contexts")
 
 
 @pytest.hookimpl(optionalhook=True)
