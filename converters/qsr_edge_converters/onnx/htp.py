@@ -19,6 +19,7 @@ import numpy as np
 
 from qsr_edge.conversion.backend import Placement, counted
 from qsr_edge.errors import BackendError
+from qsr_edge.extras import how_to_install
 from qsr_edge_converters.onnx.images import CHANNELS, Image, as_input, from_output
 
 EXTRA = "qnn"
@@ -42,9 +43,7 @@ def check_emulator() -> None:
     try:
         import onnxruntime_qnn  # noqa: F401
     except ImportError as error:
-        raise BackendError(
-            f"htp needs onnxruntime_qnn ({error}); install it with: pip install 'qsr-edge[{EXTRA}]'"
-        ) from error
+        raise BackendError(f"htp needs onnxruntime_qnn ({error}); {how_to_install(EXTRA)}") from error
 
 
 class HtpRunner:
