@@ -6,7 +6,6 @@ What a step minimizes stands in :mod:`qsr_edge.training.objective`.
 import dataclasses
 import hashlib
 import json
-import math
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -25,9 +24,10 @@ from qsr_edge.nn.checkpoint import Checkpoint, write_checkpoint
 from qsr_edge.nn.network import SuperResolutionNetwork, make_network
 from qsr_edge.recipe.train import TrainRecipe
 from qsr_edge.training.distributed import ALONE, World
+from qsr_edge.training.feed import feed
 from qsr_edge.training.journal import Journal, picture_grid
 from qsr_edge.training.objective import Objective, draws_depth
-from qsr_edge.training.patches import BatchLoader, TrainingImages, sample_batch
+from qsr_edge.training.patches import TrainingImages, sample_batch
 from qsr_edge.training.state import (
     TrainingState,
     checkpoint_from_network,
@@ -35,10 +35,10 @@ from qsr_edge.training.state import (
     read_state,
     warm_start,
 )
+from qsr_edge.training.step import CapturedStep, EagerStep, refuse_infinite
 from qsr_edge.training.validation import upscaled, validation_psnr_db
 
 _CALIBRATION_PATCHES = 32
-_SMALLEST_STEP = 1e-8
 _CALIBRATION_STREAM = 1 << 32
 """Seed-sequence words apart from every iteration's."""
 _PICTURES = 4
@@ -100,44 +100,6 @@ def make_optimizer(network: torch.nn.Module, recipe: TrainRecipe) -> torch.optim
     return torch.optim.Adam(groups)
 
 
-def _learning_rate_factor(iteration: int, iterations: int) -> float:
-    return 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * iteration / iterations))
-
-
-def _step(
-    state: TrainingState,
-    recipe: TrainRecipe,
-    objective: torch.nn.Module,
-    batch: tuple[Tensor, Tensor, np.random.Generator],
-    world: World,
-) -> float:
-    codes, target, rng = batch
-    depth = recipe.depths[int(rng.integers(len(recipe.depths) - 1))] if draws_depth(recipe) else None
-    loss, error = objective(codes, target, depth)
-    factor = _learning_rate_factor(state.iteration, recipe.iterations)
-    for group in state.optimizer.param_groups:
-        group["lr"] = group["initial_lr"] * factor
-    state.optimizer.zero_grad(set_to_none=True)
-    loss.backward()
-    norm = torch.nn.utils.clip_grad_norm_(state.network.parameters(), recipe.gradient_clip)
-    value = world.mean(error)
-    if not (math.isfinite(value) and math.isfinite(norm.item())):
-        raise TrainingError(
-            f"{recipe.name}: the loss or its gradient is not finite at iteration {state.iteration}; "
-            "start anew with a lower learning_rate and another output; the last saved state is intact"
-        )
-    state.optimizer.step()
-    state.iteration += 1
-    decay = min(recipe.ema_decay, state.iteration / (state.iteration + 10))
-    with torch.no_grad():
-        for name, parameter in state.network.named_parameters():
-            if name.endswith("step"):
-                parameter.clamp_(min=_SMALLEST_STEP)
-        for name, tensor in state.network.state_dict().items():
-            state.average[name].lerp_(tensor, 1 - decay)
-    return value
-
-
 def _steps(
     state: TrainingState,
     recipe: TrainRecipe,
@@ -148,28 +110,19 @@ def _steps(
     """Train to the end, handing over after every step."""
     world.check_batch(recipe.batch)
     objective = world.wrapped(Objective(state.network, recipe, teacher))
+    captured = world.device.type == "cuda" and world.size == 1
+    step = CapturedStep(state, recipe, objective) if captured else EagerStep(state, recipe, objective, world)
     started = time.monotonic()
-    with BatchLoader(
-        images,
-        seed=recipe.seed,
-        batch=recipe.batch,
-        patch_px=recipe.patch_px,
-        scale=recipe.scale,
-        permute_colours=recipe.permute_colours,
-        degradation=recipe.degradation,
-        first=state.iteration,
-        rank=world.rank,
-        world=world.size,
-    ) as loader:
+    with feed(recipe, images, world, first=state.iteration) as batches:
         while state.iteration < recipe.iterations:
-            low, high, rng = loader.take()
-            codes = torch.from_numpy(low).to(world.device).contiguous(memory_format=torch.channels_last)
-            loss = _step(state, recipe, objective, (codes, torch.from_numpy(high).to(world.device), rng), world)
+            codes, target, rng = batches.take()
+            depth = recipe.depths[int(rng.integers(len(recipe.depths) - 1))] if draws_depth(recipe) else None
+            loss = step(codes, target, depth)
             yield Progress(
                 iteration=state.iteration,
                 iterations=recipe.iterations,
                 loss=loss,
-                waiting_share=loader.waiting_s / max(time.monotonic() - started, 1e-9),
+                waiting_share=batches.waiting_s / max(time.monotonic() - started, 1e-9),
             )
 
 
@@ -367,6 +320,8 @@ def train(
                 continue
             stopped = stop_requested()
             if stopped or state.iteration % save_every == 0 or state.iteration == recipe.iterations:
+                # A saved state is one to go on from: a step may have gone wrong since the loss was last looked at.
+                refuse_infinite(recipe, state.iteration, *(p.detach().sum().item() for p in network.parameters()))
                 state.save(state_file)
             if not stopped and (state.iteration % save_every == 0 or state.iteration == recipe.iterations):
                 psnr_db = _validate(state, recipe, held_out, journal, stop_requested)

@@ -6,11 +6,10 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
-from functools import partial
 from itertools import groupby
 from pathlib import Path
 from types import TracebackType
-from typing import Self, overload
+from typing import Any, Generic, Self, TypeVar, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,8 +22,6 @@ from qsr_edge.data.lmdb_folder import LmdbImage, LmdbReader, is_lmdb, lmdb_image
 from qsr_edge.errors import DatasetError
 from qsr_edge.quant.arithmetic import IMAGE_ZERO
 from qsr_edge.training.cache import cache_path, digest_of, read_cache, write_cache
-
-_Batch = tuple[NDArray[np.float32], NDArray[np.float32], np.random.Generator]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -134,6 +131,46 @@ def _decoded(sources: Sequence[Path | LmdbImage]) -> Iterator[NDArray[np.uint8]]
             yield from (reader.read(source) for source in group if isinstance(source, LmdbImage))
 
 
+@dataclass(frozen=True, slots=True)
+class PatchDraw:
+    """Where a patch is cut out and how it is turned.
+
+    Attributes:
+        image: which pair.
+        y: first row, in low-resolution pixels.
+        x: first column, likewise.
+        turns: quarter turns anticlockwise.
+        flip: whether columns are mirrored after that.
+        colours: which channel stands first, second and third.
+    """
+
+    image: int
+    y: int
+    x: int
+    turns: int
+    flip: bool
+    colours: tuple[int, int, int] = (0, 1, 2)
+
+
+def draw_patches(
+    pairs: Sequence[ImagePair],
+    rng: np.random.Generator,
+    *,
+    batch: int,
+    patch_px: int,
+    permute_colours: bool = False,
+) -> tuple[PatchDraw, ...]:
+    """Draw ``batch`` crops of ``patch_px`` low-resolution pixels with flips and quarter turns, perhaps new colours."""
+    draws = []
+    for _ in range(batch):
+        image = int(rng.integers(len(pairs)))
+        y, x = (int(rng.integers(size - patch_px + 1)) for size in pairs[image].lr.shape[:2])
+        turns, flip = int(rng.integers(4)), bool(rng.integers(2))
+        red, green, blue = rng.permutation(3).tolist() if permute_colours else (0, 1, 2)
+        draws.append(PatchDraw(image, y, x, turns, flip, (red, green, blue)))
+    return tuple(draws)
+
+
 def sample_batch(
     pairs: Sequence[ImagePair],
     rng: np.random.Generator,
@@ -144,7 +181,7 @@ def sample_batch(
     permute_colours: bool = False,
     degradation: Degradation = Degradation.NONE,
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Random crops with random flips and quarter turns, and the colour channels in a random order if asked for.
+    """Random crops as :func:`draw_patches` draws them.
 
     A degraded crop is cut out of a larger one that was degraded, so that JPEG's blocks lie anywhere in it.
 
@@ -153,67 +190,47 @@ def sample_batch(
     """
     low = np.empty((batch, 3, patch_px, patch_px), np.float32)
     high = np.empty((batch, 3, patch_px * scale, patch_px * scale), np.float32)
-    for i in range(batch):
-        pair = pairs[int(rng.integers(len(pairs)))]
-        y, x = (int(rng.integers(size - patch_px + 1)) for size in pair.lr.shape[:2])
-        turns, flip = int(rng.integers(4)), bool(rng.integers(2))
-        colours = rng.permutation(3) if permute_colours else np.arange(3)
-        large = pair.hr[y * scale :, x * scale :][: patch_px * scale, : patch_px * scale, colours]
+    draws = draw_patches(pairs, rng, batch=batch, patch_px=patch_px, permute_colours=permute_colours)
+    for i, draw in enumerate(draws):
+        pair, colours = pairs[draw.image], list(draw.colours)
         if degradation is Degradation.PHOTO:
-            small = _degraded_crop(pair.lr, y, x, patch_px, colours, rng)
+            small = _degraded_crop(pair.lr, draw, patch_px, rng)
         else:
-            small = pair.lr[y:, x:][:patch_px, :patch_px, colours]
+            small = pair.lr[draw.y :, draw.x :][:patch_px, :patch_px, colours]
+        large = pair.hr[draw.y * scale :, draw.x * scale :][: patch_px * scale, : patch_px * scale, colours]
         for target, crop in ((low, small), (high, large)):
-            patch = np.rot90(crop, turns)
-            target[i] = (patch[:, ::-1] if flip else patch).transpose(2, 0, 1)
+            target[i] = turned(crop, draw.turns, draw.flip).transpose(2, 0, 1)
     return low - IMAGE_ZERO, high - IMAGE_ZERO
 
 
+def turned(crop: NDArray[Any], turns: int, flip: bool) -> NDArray[Any]:
+    """(H, W, ...) after quarter turns anticlockwise, its columns mirrored then if asked for."""
+    result = np.rot90(crop, turns)
+    return result[:, ::-1] if flip else result
+
+
 def _degraded_crop(
-    image: NDArray[np.uint8], y: int, x: int, patch_px: int, colours: NDArray[np.int64], rng: np.random.Generator
+    image: NDArray[np.uint8], draw: PatchDraw, patch_px: int, rng: np.random.Generator
 ) -> NDArray[np.uint8]:
+    y, x = draw.y, draw.x
     top, left = (min(int(rng.integers(BLOCK_PX)), start) for start in (y, x))
-    region = image[y - top : y + patch_px + BLOCK_PX, x - left : x + patch_px + BLOCK_PX, colours]
+    region = image[y - top : y + patch_px + BLOCK_PX, x - left : x + patch_px + BLOCK_PX, list(draw.colours)]
     return degraded(np.ascontiguousarray(region), rng)[top:, left:][:patch_px, :patch_px]
 
 
-class BatchLoader:
-    """Draws batches in a thread of its own, ahead of the step that needs them.
+Drawn = TypeVar("Drawn")
 
-    Iteration i's batch depends on (seed, i) alone. In a run of several processes every one draws the whole batch and
-    keeps its own rows.
-    """
 
-    def __init__(
-        self,
-        images: Sequence[ImagePair],
-        *,
-        seed: int,
-        batch: int,
-        patch_px: int,
-        scale: int,
-        first: int,
-        permute_colours: bool = False,
-        degradation: Degradation = Degradation.NONE,
-        ahead: int = 2,
-        rank: int = 0,
-        world: int = 1,
-    ):
-        """Begin at iteration ``first``; ``ahead`` batches are kept ready. The other arguments are the recipe's."""
-        self._seed = seed
-        self._draw_batch = partial(
-            sample_batch,
-            images,
-            batch=batch,
-            patch_px=patch_px,
-            scale=scale,
-            permute_colours=permute_colours,
-            degradation=degradation,
-        )
-        self._rows = slice(rank * batch // world, (rank + 1) * batch // world)
-        self._next = first
+class Ahead(Generic[Drawn]):
+    """Draws in a thread of its own, ahead of the step that needs it; iteration i's depends on (seed, i) alone."""
+
+    def __init__(self, draw: Callable[[np.random.Generator], Drawn], *, seed: int, first: int, ahead: int = 2):
+        """Begin at iteration ``first``; ``ahead`` results of ``draw`` are kept ready."""
+        self._function, self._seed, self._next = draw, seed, first
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="batches")
-        self._queue: deque[Future[_Batch]] = deque(self._pool.submit(self._draw, first + i) for i in range(ahead))
+        self._queue: deque[Future[tuple[Drawn, np.random.Generator]]] = deque(
+            self._pool.submit(self._draw, first + i) for i in range(ahead)
+        )
         self.waiting_s = 0.0
         """Seconds that :meth:`take` has waited."""
 
@@ -227,20 +244,15 @@ class BatchLoader:
         """End the thread."""
         self._pool.shutdown(cancel_futures=True)
 
-    def take(self) -> _Batch:
-        """The next iteration's batch, and the generator it was drawn with, for what else the step draws.
-
-        Returns:
-            Low- and high-resolution codes, (N, 3, P, P) and (N, 3, rP, rP) float32, of this process's rows.
-        """
+    def take(self) -> tuple[Drawn, np.random.Generator]:
+        """What the next iteration draws, and the generator it was drawn with, for what else the step draws."""
         self._queue.append(self._pool.submit(self._draw, self._next + len(self._queue)))
         self._next += 1
         started = time.monotonic()
-        batch = self._queue.popleft().result()
+        drawn = self._queue.popleft().result()
         self.waiting_s += time.monotonic() - started
-        return batch
+        return drawn
 
-    def _draw(self, iteration: int) -> _Batch:
+    def _draw(self, iteration: int) -> tuple[Drawn, np.random.Generator]:
         rng = np.random.default_rng([self._seed, iteration])
-        low, high = self._draw_batch(rng)
-        return low[self._rows], high[self._rows], rng
+        return self._function(rng), rng

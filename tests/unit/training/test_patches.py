@@ -2,6 +2,7 @@
 
 import os
 import threading
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from qsr_edge.data.degradation import Degradation
 from qsr_edge.errors import DatasetError, TrainingError
 from qsr_edge.recipe.train import TrainRecipe
 from qsr_edge.training.cache import default_cache_folder
-from qsr_edge.training.patches import BatchLoader, TrainingImages, load_pairs, sample_batch
+from qsr_edge.training.patches import Ahead, TrainingImages, load_pairs, sample_batch
 
 
 @pytest.fixture
@@ -112,31 +113,22 @@ def test_the_cache_folder_follows_the_environment(monkeypatch: pytest.MonkeyPatc
     assert default_cache_folder() == tmp_path
 
 
-def test_batches_depend_on_seed_and_iteration_alone(folder: Path) -> None:
-    images = _load(folder, None)
-    settings = {"seed": 3, "batch": 4, "patch_px": 10, "scale": 2}
-    with BatchLoader(images, first=5, **settings) as loader:
+def test_what_is_drawn_ahead_depends_on_seed_and_iteration_alone(folder: Path) -> None:
+    sample = partial(sample_batch, _load(folder, None), batch=4, patch_px=10, scale=2)
+    with Ahead(sample, seed=3, first=5) as loader:
         taken = [loader.take() for _ in range(4)]
         assert loader.waiting_s >= 0
-    for iteration, (low, high, rng) in enumerate(taken, start=5):
+    for iteration, ((low, high), rng) in enumerate(taken, start=5):
         expected_rng = np.random.default_rng([3, iteration])
-        expected = sample_batch(images, expected_rng, batch=4, patch_px=10, scale=2)
+        expected = sample(expected_rng)
         assert np.array_equal(low, expected[0])
         assert np.array_equal(high, expected[1])
         assert rng.integers(1 << 30) == expected_rng.integers(1 << 30)
-    parts = []
-    for rank in range(2):
-        with BatchLoader(images, first=5, rank=rank, world=2, **settings) as loader:
-            parts.append(loader.take()[0])
-    assert np.array_equal(np.concatenate(parts), taken[0][0])
 
 
 def test_an_error_in_the_thread_reaches_the_taker(folder: Path) -> None:
-    images = _load(folder, None)
-    with (
-        BatchLoader(images, seed=0, batch=1, patch_px=1000, scale=2, first=0) as loader,
-        pytest.raises(ValueError, match="high <= 0"),
-    ):
+    sample = partial(sample_batch, _load(folder, None), batch=1, patch_px=1000, scale=2)
+    with Ahead(sample, seed=0, first=0) as loader, pytest.raises(ValueError, match="high <= 0"):
         loader.take()
 
 
