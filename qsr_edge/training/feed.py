@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from qsr_edge.data.degradation import Degradation
-from qsr_edge.nn.config import IMAGE_ZERO
+from qsr_edge.quant.arithmetic import IMAGE_ZERO
 from qsr_edge.recipe.train import TrainRecipe
 from qsr_edge.training.distributed import World
 from qsr_edge.training.patches import Ahead, ImagePair, PatchDraw, draw_patches, sample_batch, turned
