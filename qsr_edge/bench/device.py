@@ -1,13 +1,14 @@
 """What every device offers, so that a run is the same wherever it takes place."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from enum import StrEnum
-from pathlib import Path
 from typing import Protocol
 
 from qsr_edge.bench.protocol.condition import Condition
-from qsr_edge.bench.protocol.job import NOTHING_DONE, Done, Effort, Gate, Job, JobImage, JobVariant
-from qsr_edge.bench.protocol.log import Record
+from qsr_edge.bench.protocol.header import DeviceInfo
+from qsr_edge.bench.protocol.job import Effort, Gate, Job, JobImage, JobVariant
+from qsr_edge.bench.protocol.records import Image, Record
 from qsr_edge.errors import BenchError
 
 
@@ -35,61 +36,6 @@ class Runner(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DeviceInfo:
-    """What a device is.
-
-    Attributes:
-        kind: the name of its folder in :mod:`qsr_edge.bench`, such as ``android``; so it stands in files.
-        id: what tells it from others: a serial number, or "host".
-        name: for people.
-        processor: name of the processor or SoC.
-        system: operating system with its version.
-        cores: how many.
-        simulator: whether it only imitates a device: none of its figures is a phone's.
-        architecture: of the processor.
-        build: of the system; None if it has no such name.
-    """
-
-    kind: str
-    id: str
-    name: str
-    processor: str
-    system: str
-    cores: int
-    simulator: bool = False
-    architecture: str = ""
-    build: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PlannedVariant:
-    """A variant before a device gives its bundle a place.
-
-    ``bundle`` is a folder on this machine; the rest is as in :class:`qsr_edge.bench.protocol.job.JobVariant`.
-    """
-
-    label: str
-    bundle: Path
-    depth: int
-    kernels: str
-    threads: int
-    height_px: int
-    width_px: int
-    check_golden: bool
-    done: Done = NOTHING_DONE
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PlannedImage:
-    """A picture before a device gives it a place; ``path``: a file of raw RGB on this machine."""
-
-    name: str
-    path: Path
-    height_px: int
-    width_px: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class PartPlan:
     """One part of a run, as a device is asked to measure it.
 
@@ -98,18 +44,18 @@ class PartPlan:
         part: counts the starts of the agent for this run, from 1.
         effort: of each variant.
         gate: what to wait for first.
-        variants: in the order of their turns, those that are done too.
-        images: to upscale by every variant.
+        variants: in the order of their turns, those that are done too; ``bundle`` is a folder on this machine.
+        images: to upscale by every variant; ``path`` is a file on this machine.
     """
 
     run: str
     part: int
     effort: Effort
     gate: Gate | None
-    variants: tuple[PlannedVariant, ...]
-    images: tuple[PlannedImage, ...]
+    variants: tuple[JobVariant, ...]
+    images: tuple[JobImage, ...]
 
-    def job(self, *, bundles: dict[Path, str], images: dict[str, str], results: str, outputs: str) -> Job:
+    def job(self, *, bundles: Mapping[str, str], images: Mapping[str, str], results: str, outputs: str) -> Job:
         """The job's file for a device.
 
         Args:
@@ -129,36 +75,25 @@ class PartPlan:
             warm_up_ms=self.effort.warm_up_ms,
             sustained_ms=self.effort.sustained_ms,
             gate=self.gate,
-            images=tuple(
-                JobImage(name=image.name, path=images[image.name], height_px=image.height_px, width_px=image.width_px)
-                for image in self.images
-            ),
-            variants=tuple(
-                JobVariant(
-                    label=variant.label,
-                    bundle=bundles[variant.bundle],
-                    depth=variant.depth,
-                    kernels=variant.kernels,
-                    threads=variant.threads,
-                    height_px=variant.height_px,
-                    width_px=variant.width_px,
-                    check_golden=variant.check_golden,
-                    done=variant.done,
-                )
-                for variant in self.variants
-            ),
+            images=tuple(replace(image, path=images[image.name]) for image in self.images),
+            variants=tuple(replace(variant, bundle=bundles[variant.bundle]) for variant in self.variants),
         )
 
 
 class Sink(Protocol):
     """Where a device puts what it finds, as it comes."""
 
-    def record(self, record: Record) -> None:
-        """A record of the agent; written to the run's log at once."""
+    def record(self, record: Record, line: bytes | None = None) -> None:
+        """A record of the agent; written to the run's log at once.
+
+        Args:
+            record: that it told.
+            line: that the record was read from; None if it was made on this machine.
+        """
         ...
 
-    def output(self, record: Record, content: bytes) -> None:
-        """The bytes of an upscaled picture whose ``image`` record came before.
+    def output(self, record: Image, content: bytes) -> None:
+        """The bytes of an upscaled picture whose record came before.
 
         Raises:
             BenchError: if they are not those whose sha256 the record has.

@@ -1,11 +1,10 @@
 """Measured latencies into a bundle, where its selector uses them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-from qsr_edge.bench.protocol.log import Record
+from qsr_edge.bench.protocol.header import RunHeader, Variant
 from qsr_edge.bench.result import RunResult
 from qsr_edge.bundle.reader import open_bundle
 from qsr_edge.bundle.writer import write_bundle
@@ -22,7 +21,7 @@ def update_bundles(result: RunResult) -> list[str]:
     """
     if result.invalid:
         raise BenchError(f"the run is invalid ({result.invalid[0]}), so the bundle's latency table stays; measure anew")
-    paths = dict.fromkeys(entry["bundle"] for entry in result.header["variants"])
+    paths = dict.fromkeys(variant.bundle for variant in result.variants)
     tables = [(path, _table(path, result)) for path in paths]
     for path, table in tables:
         with open_bundle(Path(path)) as bundle:
@@ -31,21 +30,22 @@ def update_bundles(result: RunResult) -> list[str]:
     return list(paths)
 
 
-def check_update(header: Record) -> None:
+def check_update(header: RunHeader) -> None:
     """Refuse a run that cannot give its bundles a table, before any time is spent on it.
 
     Raises:
         BenchError: as :func:`update_bundles`.
         QsrError: likewise.
     """
-    for path in dict.fromkeys(entry["bundle"] for entry in header["variants"]):
-        _check_whole(path, [entry for entry in header["variants"] if entry["bundle"] == path])
+    for path in dict.fromkeys(variant.bundle for variant in header.variants):
+        _check_whole(path, [variant for variant in header.variants if variant.bundle == path])
 
 
-def _check_whole(path: str, entries: Sequence[Mapping[str, Any]]) -> None:
+def _check_whole(path: str, variants: Sequence[Variant]) -> None:
     with open_bundle(Path(path)) as bundle:
         offered = {entry.depth for entry in bundle.manifest.depths}
-    if len({entry["kernels"] for entry in entries}) != 1 or {entry["depth"] for entry in entries} != offered:
+    kernels, depths = {variant.kernels for variant in variants}, {variant.depth for variant in variants}
+    if len(kernels) != 1 or depths != offered:
         raise BenchError(
             f"{path}: a latency table needs every depth ({', '.join(map(str, sorted(offered)))}) under one family of "
             "kernels; leave --depth and --kernels out, or --update-bundle"
@@ -53,20 +53,18 @@ def _check_whole(path: str, entries: Sequence[Mapping[str, Any]]) -> None:
 
 
 def _table(path: str, result: RunResult) -> LatencyTable:
-    by_label = {variant.label: variant for variant in result.variants}
-    own = [entry for entry in result.header["variants"] if entry["bundle"] == path and entry["label"] in by_label]
+    own = [variant for variant in result.measured if variant.bundle == path]
     _check_whole(path, own)
-    measured = {entry["depth"]: entry for entry in own}
+    measured = {variant.depth: (variant, variant.latency) for variant in own if variant.latency is not None}
     entries, slowest = [], 1
-    for depth, entry in sorted(measured.items()):
-        pixels = entry["height_px"] * entry["width_px"]
+    for depth, (variant, latency) in sorted(measured.items()):
         # Deeper is never faster but for noise.
-        slowest = max(slowest, ceil_div(by_label[entry["label"]].latency.p90_us * 1_000_000, pixels))
+        slowest = max(slowest, ceil_div(latency.p90_us * 1_000_000, variant.height_px * variant.width_px))
         entries.append(LatencyEntry(depth=depth, us_per_megapixel=slowest))
-    device, threads = result.header["device"], result.header["job"]["threads"]
-    simulator = "a SIMULATOR: " if device.get("simulator") else ""
-    size = f"{own[0]['width_px']}x{own[0]['height_px']}"
+    device, first = result.device, own[0]
+    simulator = "a SIMULATOR: " if device.simulator else ""
     source = (
-        f"p90 on {simulator}{device['name']}, {device['processor']}, {own[0]['kernels']}, {threads} threads, {size}"
+        f"p90 on {simulator}{device.name}, {device.processor}, {first.kernels}, {result.header.job.threads} threads, "
+        f"{first.width_px}x{first.height_px}"
     )
     return LatencyTable(source=source[:200], entries=tuple(entries))

@@ -6,21 +6,20 @@ import secrets
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from qsr_edge import __version__
-from qsr_edge.bench.device import Device, PlannedImage, PlannedVariant, Runner
-from qsr_edge.bench.protocol.job import Effort, Gate
-from qsr_edge.bench.protocol.log import Record, done_of
-from qsr_edge.bench.result import SCHEMA
+from qsr_edge.bench.device import Device, Runner
+from qsr_edge.bench.protocol.header import SCHEMA, HeaderImage, RecordedQuality, RunEffort, RunHeader, Variant
+from qsr_edge.bench.protocol.job import Effort, Gate, JobImage, JobVariant
+from qsr_edge.bench.protocol.log import done_of
+from qsr_edge.bench.protocol.records import Record
 from qsr_edge.bundle.manifest import Manifest
 from qsr_edge.bundle.reader import Bundle, open_bundle
-from qsr_edge.codec import Decoder
 from qsr_edge.conversion.backend import model_families
 from qsr_edge.conversion.registry import find_backend, registered_backend
 from qsr_edge.data.bicubic import resize_bicubic
@@ -33,7 +32,6 @@ MIN_ORIGINAL_PX = 64
 MAX_ORIGINAL_PIXELS = 4 << 20
 """Pictures show quality, not speed; a run upscales each with every variant."""
 IMAGES_FOLDER = "images"
-_HEADER = Decoder(error=BenchError, takes_null=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,41 +67,36 @@ def new_run_id(device: str) -> str:
     return f"{time.strftime('%Y%m%d-%H%M%S')}-{plain}-{secrets.token_hex(2)}"
 
 
-def new_header(request: RunRequest, device: Device) -> dict[str, Any]:
-    """The header of a new run.
+def new_header(request: RunRequest, device: Device) -> RunHeader:
+    """The header of a new run; it has no pictures yet.
 
     Raises:
         QsrError: naming what cannot be measured.
     """
-    variants: list[dict[str, Any]] = []
+    variants: list[Variant] = []
     for path in request.bundles:
         with open_bundle(path) as bundle:
             variants += _bundle_variants(request, device, path, bundle)
-    labels = [variant["label"] for variant in variants]
+    labels = [variant.label for variant in variants]
     if len(set(labels)) != len(labels):
         raise BenchError("two variants would have the same name; give bundles of different names, each once")
-    scales = sorted({variant["scale"] for variant in variants})
+    scales = sorted({variant.scale for variant in variants})
     if len(scales) > 1:
         raise BenchError(f"bundles of the scale factors {', '.join(map(str, scales))} make no one comparison; "
                          "measure each in a run of its own")  # fmt: skip
     info = device.describe()
-    return {
-        "schema": SCHEMA,
-        "run": new_run_id(info.name),
-        "version": __version__,
-        "runner": request.runner.value,
-        "device": {key: value for key, value in asdict(info).items() if value is not None},
-        "job": {
-            **asdict(request.effort),
-            "threads": request.threads,
-            "gate": None if request.gate is None else asdict(request.gate),
-        },
-        "variants": variants,
-        "images": [],
-    }
+    return RunHeader(
+        schema=SCHEMA,
+        run=new_run_id(info.name),
+        version=__version__,
+        runner=request.runner.value,
+        device=info,
+        job=RunEffort.of(request.effort, request.threads, request.gate),
+        variants=tuple(variants),
+    )
 
 
-def _bundle_variants(request: RunRequest, device: Device, path: Path, bundle: Bundle) -> list[dict[str, Any]]:
+def _bundle_variants(request: RunRequest, device: Device, path: Path, bundle: Bundle) -> list[Variant]:
     manifest = bundle.manifest
     offered = device.kernel_families(manifest.target)
     backend = registered_backend(manifest.target)
@@ -120,24 +113,27 @@ def _bundle_variants(request: RunRequest, device: Device, path: Path, bundle: Bu
                     f"{', '.join(families)}"
                 )
             variants.append(
-                {
-                    "label": f"{path.name or path} d{depth} {family}",
-                    "bundle": str(path.resolve()),
-                    "bundle_sha256": bundle_sha256(manifest),
-                    "name": manifest.name,
-                    "target": manifest.target,
-                    "depth": depth,
-                    "kernels": family,
-                    "runtime": manifest.runtime,
-                    "bits": manifest.bits,
-                    "scale": manifest.scale,
-                    "height_px": height_px,
-                    "width_px": width_px,
-                    "check_golden": exact,
-                    "model_bytes": manifest.model_bytes(entry.file),
-                    "macs_per_pixel": entry.macs_per_pixel,
-                    "quality": [asdict(quality) for quality in entry.quality],
-                }
+                Variant(
+                    label=f"{path.name or path} d{depth} {family}",
+                    bundle=str(path.resolve()),
+                    bundle_sha256=bundle_sha256(manifest),
+                    name=manifest.name,
+                    target=manifest.target,
+                    depth=depth,
+                    kernels=family,
+                    runtime=manifest.runtime,
+                    bits=manifest.bits,
+                    scale=manifest.scale,
+                    height_px=height_px,
+                    width_px=width_px,
+                    check_golden=exact,
+                    model_bytes=manifest.model_bytes(entry.file),
+                    macs_per_pixel=entry.macs_per_pixel,
+                    quality=tuple(
+                        RecordedQuality(dataset=each.dataset, psnr_db=each.psnr_db, ssim=each.ssim, images=each.images)
+                        for each in entry.quality
+                    ),
+                )
             )
     return variants
 
@@ -156,14 +152,17 @@ def _size(wanted: tuple[int, int] | None, fixed: tuple[int, int] | None, path: P
     return wanted
 
 
-def add_images(header: dict[str, Any], originals: Sequence[Path], folder: Path) -> None:
-    """Reduce pictures by the run's scale factor; original and input go into the run's folder and into the header.
+def add_images(header: RunHeader, originals: Sequence[Path], folder: Path) -> RunHeader:
+    """Reduce pictures by the run's scale factor; original and input go into the run's folder.
+
+    Returns:
+        The header with the pictures.
 
     Raises:
         ImageError: if one cannot be read.
         BenchError: if one is too small or too large, or two have the same name.
     """
-    scale: int = header["variants"][0]["scale"]
+    scale = header.variants[0].scale
     pictures: dict[str, NDArray[np.uint8]] = {}
     for path in originals:
         rgb = read_picture(path).rgb
@@ -178,13 +177,15 @@ def add_images(header: dict[str, Any], originals: Sequence[Path], folder: Path) 
             raise BenchError(f"{path}: a second picture called {name}; rename one")
         pictures[name] = np.ascontiguousarray(rgb[:height, :width])
     # Nothing is written before all can be used.
+    images = []
     for name, original in pictures.items():
         reduced = resize_bicubic(original, 1 / scale)
         place = folder / IMAGES_FOLDER / name
         place.mkdir(parents=True)
         write_picture(place / "original.png", Picture(rgb=original, alpha=None, grey=False))
         write_picture(place / "input.png", Picture(rgb=reduced, alpha=None, grey=False))
-        header["images"].append({"name": name, "height_px": reduced.shape[0], "width_px": reduced.shape[1]})
+        images.append(HeaderImage(name=name, height_px=reduced.shape[0], width_px=reduced.shape[1]))
+    return replace(header, images=tuple(images))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -195,7 +196,7 @@ class OpenRun:
         run: id.
         effort: of each variant.
         gate: what to wait for first.
-        variants: in the order of the run; nothing of them is done.
+        variants: in the order of the run, on this machine; nothing of them is done.
         bundles: by variant label.
         images: as raw RGB in temporary files.
         originals: (rH, rW, 3) uint8 by picture.
@@ -206,15 +207,15 @@ class OpenRun:
     run: str
     effort: Effort
     gate: Gate | None
-    variants: tuple[PlannedVariant, ...]
+    variants: tuple[JobVariant, ...]
     bundles: dict[str, Bundle]
-    images: tuple[PlannedImage, ...]
+    images: tuple[JobImage, ...]
     originals: dict[str, NDArray[np.uint8]]
     inputs: dict[str, NDArray[np.uint8]]
     scale: int
 
 
-def open_run(header: Record, folder: Path, scratch: Path, stack: ExitStack) -> OpenRun:
+def open_run(header: RunHeader, folder: Path, scratch: Path, stack: ExitStack) -> OpenRun:
     """Open what a header names.
 
     Args:
@@ -224,54 +225,48 @@ def open_run(header: Record, folder: Path, scratch: Path, stack: ExitStack) -> O
         stack: closes the bundles.
 
     Raises:
-        BenchError: if the header is damaged, or a bundle is another one by now.
+        BenchError: if the header lacks what a run needs, or a bundle is another one by now.
         QsrError: if a bundle or picture is gone or damaged.
     """
+    effort, threads = header.job.effort(), header.job.threads
+    if threads is None or not all(variant.bundle and variant.bundle_sha256 for variant in header.variants):
+        raise BenchError("the run's header is damaged (it lacks threads or bundles); measure anew")
     opened: dict[str, Bundle] = {}
-    try:
-        job = dict(header["job"])
-        threads, gate = int(job.pop("threads")), job.pop("gate")
-        variants = []
-        for entry in header["variants"]:
-            path = entry["bundle"]
-            if path not in opened:
-                opened[path] = stack.enter_context(open_bundle(Path(path)))
-                if bundle_sha256(opened[path].manifest) != entry["bundle_sha256"]:
-                    raise BenchError(f"{path}: is another bundle than the one that the run has measured; measure anew")
-            variants.append(
-                PlannedVariant(
-                    label=entry["label"],
-                    bundle=opened[path].root,
-                    depth=entry["depth"],
-                    kernels=entry["kernels"],
-                    threads=threads,
-                    height_px=entry["height_px"],
-                    width_px=entry["width_px"],
-                    check_golden=entry["check_golden"],
-                )
+    for path, sha256 in {variant.bundle: variant.bundle_sha256 for variant in header.variants}.items():
+        opened[path] = stack.enter_context(open_bundle(Path(path)))
+        if bundle_sha256(opened[path].manifest) != sha256:
+            raise BenchError(f"{path}: is another bundle than the one that the run has measured; measure anew")
+    images, originals, inputs = [], {}, {}
+    for name in (image.name for image in header.images):
+        place = folder / IMAGES_FOLDER / name
+        originals[name], inputs[name] = (read_picture(place / f"{part}.png").rgb for part in ("original", "input"))
+        raw = scratch / f"{name}.rgb"
+        raw.write_bytes(inputs[name].tobytes())
+        height_px, width_px = inputs[name].shape[:2]
+        images.append(JobImage(name=name, path=str(raw), height_px=height_px, width_px=width_px))
+    return OpenRun(
+        run=header.run,
+        effort=effort,
+        gate=header.job.gate,
+        variants=tuple(
+            JobVariant(
+                label=variant.label,
+                bundle=str(opened[variant.bundle].root),
+                depth=variant.depth,
+                kernels=variant.kernels,
+                threads=threads,
+                height_px=variant.height_px,
+                width_px=variant.width_px,
+                check_golden=variant.check_golden,
             )
-        images, originals, inputs = [], {}, {}
-        for entry in header["images"]:
-            name = entry["name"]
-            place = folder / IMAGES_FOLDER / name
-            originals[name], inputs[name] = (read_picture(place / f"{part}.png").rgb for part in ("original", "input"))
-            raw = scratch / f"{name}.rgb"
-            raw.write_bytes(inputs[name].tobytes())
-            height_px, width_px = inputs[name].shape[:2]
-            images.append(PlannedImage(name=name, path=raw, height_px=height_px, width_px=width_px))
-        return OpenRun(
-            run=header["run"],
-            effort=_HEADER.decode(Effort, job, "the run's header: job"),
-            gate=None if gate is None else _HEADER.decode(Gate, gate, "the run's header: gate"),
-            variants=tuple(variants),
-            bundles={entry["label"]: opened[entry["bundle"]] for entry in header["variants"]},
-            images=tuple(images),
-            originals=originals,
-            inputs=inputs,
-            scale=int(header["variants"][0]["scale"]),
-        )
-    except (KeyError, TypeError, IndexError, ValueError) as error:
-        raise BenchError(f"the run's header is damaged ({error!r}); measure anew") from error
+            for variant in header.variants
+        ),
+        bundles={variant.label: opened[variant.bundle] for variant in header.variants},
+        images=tuple(images),
+        originals=originals,
+        inputs=inputs,
+        scale=header.variants[0].scale,
+    )
 
 
 def share_done(run: OpenRun, records: Sequence[Record]) -> float:

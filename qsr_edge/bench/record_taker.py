@@ -4,13 +4,12 @@ from collections import deque
 from collections.abc import Callable, Iterable
 
 from qsr_edge.bench.device import DeviceLostError, Phase, Sink
+from qsr_edge.bench.protocol.decoding import decode_agent_record
 from qsr_edge.bench.protocol.job import NAME
-from qsr_edge.bench.protocol.log import Record, parse_record
-from qsr_edge.bench.protocol.record_form import check_agent_record
-from qsr_edge.errors import BenchError
+from qsr_edge.bench.protocol.records import Damaged, End, Error, Image, Record, Steady, Sustained
+from qsr_edge.errors import BenchError, one_line
 
 CLOCK_JUMP_MS = 2000
-_MEASURED = ("image", "steady", "sustained")
 
 
 class RecordTaker:
@@ -31,9 +30,9 @@ class RecordTaker:
         self._fetch_output = fetch_output
         self._skip = skip
         self._lines: deque[bytes] = deque()
-        self._unfetched: deque[Record] = deque()
+        self._unfetched: deque[Image] = deque()
         self._clock_ms: int | None = None
-        self.end: Record | None = None
+        self.end: End | None = None
         self.error = ""
         self.any = False
         self.measured = False
@@ -52,31 +51,29 @@ class RecordTaker:
                 self._skip -= 1
                 continue
             try:
-                record = parse_record(line, self._source)
-                check_agent_record(record, self._source)
+                record = decode_agent_record(line, self._source)
             except BenchError as error:
-                self._sink.fault(Phase.MEASURE, f"a line is left out: {' '.join(str(error).split())}")
+                self._sink.fault(Phase.MEASURE, f"a line is left out: {one_line(error, None)}")
                 # Kept in the log, so that a part has as many records there as lines here.
-                self._sink.record({"kind": "damaged", "bytes": len(line)})
+                self._sink.record(Damaged(bytes=len(line)))
                 continue
             self._check_clock(record)
-            self._sink.record(record)
-            self.measured = self.measured or record["kind"] in _MEASURED
-            match record["kind"]:
-                case "image":
+            self._sink.record(record, line)
+            self.measured = self.measured or isinstance(record, Image | Steady | Sustained)
+            match record:
+                case Image():
                     self._unfetched.append(record)
                     self._fetch_outputs()
-                case "error":
-                    self.error = str(record.get("message", "an error without a message"))
-                case "end":
+                case Error():
+                    self.error = record.message or "an error without a message"
+                case End():
                     self.end = record
 
     def _check_clock(self, record: Record) -> None:
         """Tell when the device's date was set: both of its clocks have the same speed otherwise."""
-        time_ms, elapsed_ms = record.get("time_ms"), record.get("elapsed_ms")
-        if not (isinstance(time_ms, int) and isinstance(elapsed_ms, int)):
+        if record.time_ms is None or record.elapsed_ms is None:
             return
-        clock_ms = time_ms - elapsed_ms
+        clock_ms = record.time_ms - record.elapsed_ms
         if self._clock_ms is not None and abs(jump_ms := clock_ms - self._clock_ms) >= CLOCK_JUMP_MS:
             self._sink.fault(
                 Phase.MEASURE,
@@ -89,11 +86,11 @@ class RecordTaker:
             self._fetch(self._unfetched[0])
             self._unfetched.popleft()
 
-    def _fetch(self, record: Record) -> None:
+    def _fetch(self, record: Image) -> None:
         """Fetch a picture; one that does not come over whole is upscaled again by a later part."""
-        name = record.get("output")
-        if not (isinstance(name, str) and NAME.fullmatch(name)):
-            self._sink.fault(Phase.PULL, f"the app names its output {str(name)[:80]!r}, which is no file name")
+        name = record.output
+        if not NAME.fullmatch(name):
+            self._sink.fault(Phase.PULL, f"the app names its output {name[:80]!r}, which is no file name")
             return
         problem = ""
         for _ in range(2):

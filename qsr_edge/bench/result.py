@@ -1,20 +1,45 @@
-"""What a run's records say, summarized: per variant, per minute, and whether they may be believed."""
+"""What a run's records say, summed up: per variant, per minute, and whether they may be believed.
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+Nothing else sums records up: the bench's tables, the latency tables of bundles and the report read these results.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields, is_dataclass
 from statistics import fmean
 from typing import Any
 
-from qsr_edge.bench.protocol.log import Record
+from qsr_edge.bench.protocol.condition import Condition
+from qsr_edge.bench.protocol.decoding import encode_record
+from qsr_edge.bench.protocol.header import DeviceInfo, RecordedQuality, RunHeader, Variant
+from qsr_edge.bench.protocol.log import run_header
+from qsr_edge.bench.protocol.records import (
+    Averages,
+    ConditionRecord,
+    Event,
+    Fault,
+    Part,
+    Placement,
+    Quality,
+    Record,
+    Start,
+    Steady,
+    Sustained,
+    of_kind,
+    of_variant,
+    own_end,
+)
 from qsr_edge.bench.statistics import LatencySummary, summarize
-from qsr_edge.bench.sustained import Minute, minutes_of
-from qsr_edge.errors import BenchError
+from qsr_edge.bench.sustained import Minute, State, minutes_of, states_of
 
-SCHEMA = 2
 MAX_TEMPERATURE_RISE_MC = 15_000
 """Of the hottest zone in the steady state; beyond it early and late figures are not of one state."""
 MAX_BATTERY_RISE_MC = 5_000
 """Of the battery, which follows the heat slowly."""
+
+
+def bits_name(bits: int | None) -> str:
+    """A bit width for people; the hyphen does not break lines."""
+    return "float" if bits is None else f"{bits}\u2011bit"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,16 +53,7 @@ class PlacementResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageResult:
-    """Quality of one picture on the device.
-
-    Attributes:
-        image: name of the picture.
-        psnr_db: on luma, borders cropped; None without an original.
-        ssim: likewise.
-        equal: whether the bytes are those that the computer which asked gets from the same bundle; None if it has not
-            that runtime, or is the device.
-        picture: file in the run's folder.
-    """
+    """Quality of one picture on the device; see :class:`qsr_edge.bench.protocol.records.Quality`."""
 
     image: str
     psnr_db: float | None
@@ -47,41 +63,70 @@ class ImageResult:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class VariantResult:
-    """What was measured of a variant.
+class VariantResult(Variant):
+    """A variant of the header, with what was measured of it.
+
+    Without a steady state (``latency`` is None) golden bytes and states alone are told.
 
     Attributes:
-        label: of the variant.
-        load_us: cold, of the model alone.
+        load_us: cold, of the model alone, as the first part of the run measured it.
         first_us: of the first inference.
         latency: wall clock in the steady state.
         cpu: CPU time in the steady state, of all threads; None if the agent does not tell.
-        golden_equal: whether the golden output was reproduced each time; None if that was not asked for.
+        golden_equal: whether the golden output was reproduced: False if any part did not, None if one did not ask.
         peak_bytes: most memory of the process, the agent's own included; None if the agent does not tell.
         placement: where operations run; None if the runtime does not tell.
         images: pictures that were upscaled.
+        rounds_us: latencies of each round of the steady state.
         minutes: of the sustained phase.
+        states: of the device in the sustained phase, by time.
         energy_uj: mean energy of an inference in the sustained phase, from the battery's current and voltage while
             discharging, everything else that the device did included; None if it is not known.
     """
 
-    label: str
-    load_us: int
-    first_us: int
-    latency: LatencySummary
-    cpu: LatencySummary | None
-    golden_equal: bool | None
-    peak_bytes: int | None
-    placement: PlacementResult | None
-    images: tuple[ImageResult, ...]
-    minutes: tuple[Minute, ...]
-    energy_uj: int | None
+    load_us: int | None = None
+    first_us: int | None = None
+    latency: LatencySummary | None = None
+    cpu: LatencySummary | None = None
+    golden_equal: bool | None = None
+    peak_bytes: int | None = None
+    placement: PlacementResult | None = None
+    images: tuple[ImageResult, ...] = ()
+    rounds_us: tuple[tuple[int, ...], ...] = ()
+    minutes: tuple[Minute, ...] = ()
+    states: tuple[State, ...] = ()
+    energy_uj: int | None = None
 
     @property
     def psnr_db(self) -> float | None:
         """Mean over the pictures that have an original."""
         values = [image.psnr_db for image in self.images if image.psnr_db is not None]
         return fmean(values) if values else None
+
+    @property
+    def cpu_us(self) -> int | None:
+        """Median CPU time of an inference, if it is known."""
+        return None if self.cpu is None else self.cpu.p50_us
+
+    @property
+    def energy_mj(self) -> float | None:
+        """As ``energy_uj``."""
+        return None if self.energy_uj is None else self.energy_uj / 1000
+
+    @property
+    def recorded(self) -> tuple[RecordedQuality, ...]:
+        """The manifest's qualities that have a PSNR."""
+        return tuple(entry for entry in self.quality if entry.psnr_db is not None)
+
+    @property
+    def series(self) -> str:
+        """What the depths of one network on one runtime share, for people: ``4-bit tflite``."""
+        return f"{bits_name(self.bits)} {self.target}"
+
+    @property
+    def identity(self) -> tuple[object, ...]:
+        """What makes variants of two runs the same thing."""
+        return self.name, self.target, self.kernels, self.depth, self.bits, self.scale, self.height_px, self.width_px
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,112 +154,98 @@ class AverageResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunResult:
-    """What a run found.
+    """What a run has measured so far.
 
     Attributes:
-        header: what was measured, where and with what.
-        variants: in the order of the run; those without steady measurements are left out.
-        complete: whether it ended by itself.
-        invalid: why its figures may not be of one state of the device; empty if they are.
-        faults: what went wrong on the way, in order.
+        header: what was to be measured, where and how.
+        complete: whether the run ended by itself.
+        reason: why it did not; empty if it did, or goes on.
+        invalid: why its figures may not be of one state of the device.
+        faults: what went wrong and was survived, or ended it.
+        variants: in the header's order, also those without a steady state.
         averages: of variants that were measured by a program that tells nothing else.
     """
 
-    header: Record
-    variants: tuple[VariantResult, ...]
+    header: RunHeader
     complete: bool
+    reason: str
     invalid: tuple[str, ...]
-    faults: tuple[str, ...]
-    averages: tuple[AverageResult, ...] = ()
+    faults: tuple[Fault, ...]
+    variants: tuple[VariantResult, ...]
+    averages: tuple[AverageResult, ...]
+
+    @property
+    def device(self) -> DeviceInfo:
+        """Where it was measured."""
+        return self.header.device
+
+    @property
+    def measured(self) -> tuple[VariantResult, ...]:
+        """The variants with a steady state."""
+        return tuple(variant for variant in self.variants if variant.latency is not None)
 
 
 def evaluate_run(records: Sequence[Record]) -> RunResult:
-    """Summarize a run's records.
+    """Sum up a run's records.
 
     Raises:
-        BenchError: if they are not of one run, of another release's form, or damaged.
+        BenchError: if they do not begin with a header.
     """
-    header = run_header(records)
-    try:
-        labels = [variant["label"] for variant in header["variants"]]
-        results = [result for label in labels if (result := _variant_result(label, records)) is not None]
-        averages = [average for label in labels if (average := _average_result(label, records)) is not None]
-        invalid = tuple(dict.fromkeys(_invalid(records)))
-        faults = tuple(f"{record['phase']}: {record['message']}" for record in records if record["kind"] == "fault")
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise BenchError(f"the run is damaged ({error!r}); measure anew") from error
-    # An agent's "end" has come over and closes a part; the run's own has not.
-    ends = [record for record in records if record["kind"] == "end" and "received_ms" not in record]
+    header, end = run_header(records), own_end(records)
+    averages = [_average_result(variant.label, records) for variant in header.variants]
+    complete = end is not None and end is records[-1] and end.complete
     return RunResult(
         header=header,
-        variants=tuple(results),
-        complete=bool(ends) and ends[-1] is records[-1] and bool(ends[-1].get("complete")),
-        invalid=invalid,
-        faults=faults,
-        averages=tuple(averages),
+        complete=complete,
+        reason="" if end is None or complete else end.reason or "",
+        invalid=tuple(dict.fromkeys(_invalid(records))),
+        faults=tuple(of_kind(records, Fault)),
+        variants=tuple(_variant_result(variant, records) for variant in header.variants),
+        averages=tuple(average for average in averages if average is not None),
     )
 
 
-def run_header(records: Sequence[Record]) -> Record:
-    """The first record.
-
-    Raises:
-        BenchError: if it is no header that this release reads.
-    """
-    if not records or records[0]["kind"] != "run":
-        raise BenchError("the run has no header; measure anew")
-    if records[0].get("schema") != SCHEMA:
-        raise BenchError(
-            f"the run has the form {records[0].get('schema')!r}, this release reads {SCHEMA}; measure anew"
-        )
-    return records[0]
-
-
-def _variant_result(label: str, records: Sequence[Record]) -> VariantResult | None:
-    own = [record for record in records if record.get("variant") == label]
-    by_kind: dict[str, list[Record]] = {}
-    for record in own:
-        by_kind.setdefault(record["kind"], []).append(record)
-    starts, steady = by_kind.get("start", []), by_kind.get("steady", [])
-    latencies = [value for record in steady for value in record["latencies_us"]]
-    if not starts or not latencies or None in (starts[0]["load_us"], starts[0]["first_us"]):
-        return None
-    cpu = [value for record in steady for value in record.get("cpu_us", ())]
-    golden = [record["golden_equal"] for record in starts]
-    placements = by_kind.get("placement", [])
+def _variant_result(variant: Variant, records: Sequence[Record]) -> VariantResult:
+    label = variant.label
+    known: dict[str, Any] = {entry.name: getattr(variant, entry.name) for entry in fields(variant)}
+    starts, steady = of_variant(records, Start, label), of_variant(records, Steady, label)
+    known |= {"golden_equal": _all_equal([start.golden_equal for start in starts]), "states": states_of(label, records)}
+    latencies = [value for record in steady for value in record.latencies_us]
+    if not starts or not latencies or None in (starts[0].load_us, starts[0].first_us):
+        return VariantResult(**known)
+    cpu = [value for record in steady for value in record.cpu_us or ()]
+    sustained = of_variant(records, Sustained, label)
+    conditions = [each.condition for each in of_kind(records, ConditionRecord) if each.variant == label]
     return VariantResult(
-        label=label,
+        **known,
         # Of a run that was gone on with, the first start was the cold one.
-        load_us=starts[0]["load_us"],
-        first_us=starts[0]["first_us"],
+        load_us=starts[0].load_us,
+        first_us=starts[0].first_us,
         latency=summarize(latencies),
         cpu=summarize(cpu) if cpu else None,
-        golden_equal=_all_equal(golden),
-        peak_bytes=max((record["peak_bytes"] for record in steady if "peak_bytes" in record), default=None),
-        placement=_placement(placements[-1]) if placements else None,
-        images=tuple(_images(by_kind.get("quality", []))),
+        peak_bytes=max((each.peak_bytes for each in steady if each.peak_bytes is not None), default=None),
+        placement=_placement(of_variant(records, Placement, label)),
+        images=tuple(_images(of_variant(records, Quality, label))),
+        rounds_us=tuple(record.latencies_us for record in steady if record.latencies_us),
         minutes=tuple(minutes_of(label, records)),
-        energy_uj=_energy_uj(by_kind.get("sustained", []), by_kind.get("condition", [])),
+        energy_uj=_energy_uj([value for each in sustained for value in each.latencies_us], conditions),
     )
 
 
 def _average_result(label: str, records: Sequence[Record]) -> AverageResult | None:
-    own = [record for record in records if record.get("variant") == label]
-    starts = [record for record in own if record["kind"] == "start"]
-    steady = [record for record in own if record["kind"] == "averages" and record["phase"] == "steady"]
+    starts = of_variant(records, Start, label)
+    steady = [each for each in of_variant(records, Averages, label) if each.phase == "steady"]
     if not starts or not steady:
         return None
-    count = sum(record["count"] for record in steady)
-    shortest = [record["min_us"] for record in steady if "min_us" in record]
-    longest = [record["max_us"] for record in steady if "max_us" in record]
+    count = sum(each.count for each in steady)
     return AverageResult(
         label=label,
-        load_us=starts[0]["load_us"],
-        first_us=starts[0]["first_us"],
+        load_us=starts[0].load_us,
+        first_us=starts[0].first_us,
         count=count,
-        mean_us=round(sum(record["count"] * record["mean_us"] for record in steady) / count),
-        min_us=min(shortest, default=None),
-        max_us=max(longest, default=None),
+        mean_us=round(sum(each.count * each.mean_us for each in steady) / count),
+        min_us=min((each.min_us for each in steady if each.min_us is not None), default=None),
+        max_us=max((each.max_us for each in steady if each.max_us is not None), default=None),
     )
 
 
@@ -222,92 +253,110 @@ def _all_equal(answers: Sequence[bool | None]) -> bool | None:
     """A part that got other bytes is not made up for by one that was not asked."""
     if False in answers:
         return False
-    return None if None in answers else True
+    return None if None in answers or not answers else True
 
 
-def _placement(record: Record) -> PlacementResult:
-    return PlacementResult(
-        delegate=str(record["delegate"]), delegated_ops=int(record["delegated_ops"]), fallback=dict(record["fallback"])
-    )
+def _placement(records: Sequence[Placement]) -> PlacementResult | None:
+    if not records:
+        return None
+    last = records[-1]
+    return PlacementResult(delegate=last.delegate, delegated_ops=last.delegated_ops, fallback=last.fallback)
 
 
-def _images(records: Sequence[Record]) -> Iterator[ImageResult]:
-    latest = {record["image"]: record for record in records}
+def _images(records: Sequence[Quality]) -> Iterator[ImageResult]:
+    latest = {record.image: record for record in records}
     for name, record in latest.items():
         yield ImageResult(
-            image=name,
-            psnr_db=record.get("psnr_db"),
-            ssim=record.get("ssim"),
-            equal=record.get("equal"),
-            picture=record.get("picture"),
+            image=name, psnr_db=record.psnr_db, ssim=record.ssim, equal=record.equal, picture=record.picture
         )
 
 
-def _energy_uj(sustained: Sequence[Record], conditions: Sequence[Record]) -> int | None:
-    powers_uw = []
-    for record in conditions:
-        state = record["condition"]
-        if state.get("plugged_in") or not {"current_ua", "voltage_mv"} <= state.keys() or state["current_ua"] >= 0:
-            continue
-        powers_uw.append(-state["current_ua"] * state["voltage_mv"] / 1000)
-    latencies = [value for record in sustained for value in record["latencies_us"]]
-    if not powers_uw or not latencies:
+def _energy_uj(latencies_us: Sequence[int], conditions: Iterable[Condition]) -> int | None:
+    powers_uw = [
+        -state.current_ua * state.voltage_mv / 1000
+        for state in conditions
+        if not state.plugged_in
+        and state.current_ua is not None
+        and state.voltage_mv is not None
+        and state.current_ua < 0
+    ]
+    if not powers_uw or not latencies_us:
         return None
-    return round(fmean(powers_uw) * fmean(latencies) / 1e6)
+    return round(fmean(powers_uw) * fmean(latencies_us) / 1e6)
 
 
 def _invalid(records: Sequence[Record]) -> Iterator[str]:
-    by_source: dict[object, list[Mapping[str, Any]]] = {}
-    for record in _steady_conditions(records):
-        by_source.setdefault(record.get("source"), []).append(record["condition"])
+    by_source: dict[str, list[Condition]] = {}
+    for told in _steady_conditions(records):
+        by_source.setdefault(told.source, []).append(told.condition)
     # The app and adb may read other sensors: what one says is compared with what it said before.
     for conditions in by_source.values():
         yield from _changes(conditions)
-    for record in records:
-        if record["kind"] == "event" and record.get("event") == "paused":
+    for event in of_kind(records, Event):
+        if event.event == "paused":
             yield "the app was in the background for a while"
 
 
-def _changes(conditions: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    for key, name, limit_mc in (
-        ("temperature_mc", "temperature", MAX_TEMPERATURE_RISE_MC),
-        ("battery_temperature_mc", "battery's temperature", MAX_BATTERY_RISE_MC),
+def _changes(conditions: Sequence[Condition]) -> Iterator[str]:
+    def told(read: Callable[[Condition], int | None]) -> list[int]:
+        return [value for value in map(read, conditions) if value is not None]
+
+    for values, name, limit_mc in (
+        (told(lambda state: state.temperature_mc), "temperature", MAX_TEMPERATURE_RISE_MC),
+        (told(lambda state: state.battery_temperature_mc), "battery's temperature", MAX_BATTERY_RISE_MC),
     ):
-        values = [entry[key] for entry in conditions if key in entry]
         if values and max(values) - min(values) > limit_mc:
             yield f"the {name} went from {min(values) / 1000:.0f} to {max(values) / 1000:.0f} degrees"
-    statuses = [entry["thermal_status"] for entry in conditions if "thermal_status" in entry]
+    statuses = told(lambda state: state.thermal_status)
     if statuses and min(statuses) != max(statuses):
         yield f"the thermal status went from {min(statuses)} to {max(statuses)}"
-    for key, name in (("plugged_in", "the power source"), ("power_save", "the power-save mode")):
-        if len({entry[key] for entry in conditions if key in entry}) > 1:
-            yield f"{name} changed"
+    if len(set(told(lambda state: state.plugged_in))) > 1:
+        yield "the power source changed"
+    if len(set(told(lambda state: state.power_save))) > 1:
+        yield "the power-save mode changed"
 
 
-def _steady_conditions(records: Sequence[Record]) -> Iterator[Record]:
+def _steady_conditions(records: Sequence[Record]) -> Iterator[ConditionRecord]:
     """Between the first start and the last steady record of each part: not while waiting to cool, nor sustained."""
-    waiting: list[Record] = []
+    waiting: list[ConditionRecord] = []
     started = False
     for record in records:
-        match record["kind"]:
-            case "part":
+        match record:
+            case Part():
                 started, waiting = False, []
-            case "start":
+            case Start():
                 started = True
-            case "condition" if started and "variant" not in record:
+            case ConditionRecord(variant=None) if started:
                 waiting.append(record)
-            case "steady" | "averages":
+            case Steady() | Averages():
                 yield from waiting
                 waiting = []
+            case _:
+                pass
 
 
-def result_json(result: RunResult) -> dict[str, Any]:
-    """A result as JSON values."""
+_JSON_OF_VARIANT = (
+    "label", "load_us", "first_us", "latency", "cpu", "golden_equal", "peak_bytes", "placement", "images", "minutes",
+    "energy_uj",
+)  # fmt: skip
+
+
+def result_json(result: RunResult) -> dict[str, object]:
+    """A result as JSON values: the variants that were measured, the header as it stands in the log."""
     return {
-        "run": dict(result.header),
+        "run": encode_record(result.header),
         "complete": result.complete,
         "invalid": list(result.invalid),
-        "faults": list(result.faults),
-        "variants": [{**asdict(variant), "psnr_db": variant.psnr_db} for variant in result.variants],
+        "faults": [str(fault) for fault in result.faults],
+        "variants": [
+            {**{key: _plain(getattr(variant, key)) for key in _JSON_OF_VARIANT}, "psnr_db": variant.psnr_db}
+            for variant in result.measured
+        ],
         "averages": [asdict(average) for average in result.averages],
     }
+
+
+def _plain(value: Any) -> object:
+    if isinstance(value, tuple):
+        return [_plain(entry) for entry in value]
+    return asdict(value) if is_dataclass(value) and not isinstance(value, type) else value

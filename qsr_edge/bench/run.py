@@ -16,17 +16,34 @@ from qsr_edge.bench.host.device import HostDevice
 from qsr_edge.bench.interruption import Interruption
 from qsr_edge.bench.plan import IMAGES_FOLDER, OpenRun, open_run, runs_here, share_done
 from qsr_edge.bench.protocol.job import Done, Effort
-from qsr_edge.bench.protocol.log import RESULTS_NAME, Record, RunLog, done_of, read_log, received_of
-from qsr_edge.bench.result import evaluate_run, run_header
+from qsr_edge.bench.protocol.log import RESULTS_NAME, RunLog, done_of, read_log, received_of, run_header
+from qsr_edge.bench.protocol.records import (
+    Damaged,
+    End,
+    Fault,
+    Image,
+    Part,
+    Quality,
+    Record,
+    Start,
+    Steady,
+    Sustained,
+    Waiting,
+    WarmUp,
+    of_kind,
+)
+from qsr_edge.bench.result import evaluate_run
 from qsr_edge.data.images import write_picture
 from qsr_edge.data.picture import Picture
-from qsr_edge.errors import BenchError, QsrError
+from qsr_edge.errors import BenchError, QsrError, one_line
 from qsr_edge.files import hold_file, temporary_folder
 from qsr_edge.metrics.quality import psnr_y, ssim_y
 from qsr_edge.runtime.upscale import load_depth
 
 MAX_FRUITLESS_PARTS = 3
 """So many parts in a row that measured nothing end a run: whatever is wrong does not pass by itself."""
+MAX_REASON = 2000
+"""Letters of a message in the log, which takes twice as many."""
 _SHOW_EVERY_S = 1.0
 Progress = Callable[[float, str], None]
 
@@ -62,10 +79,10 @@ def measure_run(folder: Path, device: Device, on_progress: Progress = lambda sha
             _measure_parts(run, device, sink)
         except BaseException as error:
             _clean(device, run.run, sink)
-            log.append("end", complete=False, reason=_reason(error))
+            log.append(End(complete=False, reason=_reason(error)))
             raise
         _clean(device, run.run, sink)
-        log.append("end", complete=True)
+        log.append(End(complete=True))
 
 
 @contextmanager
@@ -82,10 +99,10 @@ def _measure_parts(run: OpenRun, device: Device, sink: "_RunSink") -> None:
         device.collect(run.run, last, received, sink)
     fruitless, reason = 0, "first"
     while fruitless < MAX_FRUITLESS_PARTS:
-        part = 1 + max((record["part"] for record in sink.records if record["kind"] == "part"), default=0)
+        part = 1 + max((begun.part for begun in of_kind(sink.records, Part)), default=0)
         if part > 1 and reason == "first":
             reason = "resumed"
-        sink.append("part", part=part, reason=reason)
+        sink.append(Part(part=part, reason=one_line(reason, MAX_REASON)))
         before, known = sink.measured, len(sink.records)
         end = device.run_part(
             PartPlan(
@@ -114,7 +131,7 @@ def _reason(error: BaseException) -> str:
     """Why a run ended early, in a line for people."""
     if isinstance(error, KeyboardInterrupt):
         return "interrupted"
-    told = " ".join(str(error).split()) if isinstance(error, QsrError | OSError) else ""
+    told = one_line(error, MAX_REASON) if isinstance(error, QsrError | OSError) else ""
     return told or type(error).__name__
 
 
@@ -126,13 +143,11 @@ def _missing(run: OpenRun, records: Sequence[Record], known: int) -> str:
         records: all of it.
         known: so many of them are older than the part that has ended.
     """
-    found: dict[str, set[tuple[object, object]]] = {"image": set(), "quality": set()}
-    for record in records:
-        if record["kind"] in found:
-            found[record["kind"]].add((record["variant"], record["image"]))
-    if pictures := len(found["image"] - found["quality"]):
+    made = {(each.variant, each.image) for each in of_kind(records, Image)}
+    judged = {(each.variant, each.image) for each in of_kind(records, Quality)}
+    if pictures := len(made - judged):
         return f"{pictures} of the pictures did not come over whole"
-    damaged = sum(record["kind"] == "damaged" for record in records[known:])
+    damaged = sum(1 for _ in of_kind(records[known:], Damaged))
     if damaged and any(_is_short(done_of(variant.label, records), run.effort) for variant in run.variants):
         return f"{damaged} of the lines did not come over whole, and with them inferences that were asked for"
     return ""
@@ -146,7 +161,7 @@ def _clean(device: Device, run: str, sink: "_RunSink") -> None:
     try:
         device.clean(run)
     except (QsrError, OSError) as error:
-        sink.fault(Phase.CLEAN, " ".join(str(error).split()))
+        sink.fault(Phase.CLEAN, one_line(error, MAX_REASON))
 
 
 class _RunSink:
@@ -172,23 +187,23 @@ class _RunSink:
         self._interruption = interruption
         self._check_bytes = check_bytes
         self._shown = float("-inf")
-        self._expected: dict[tuple[Path, int, str], NDArray[np.uint8] | None] = {}
+        self._expected: dict[tuple[str, int, str], NDArray[np.uint8] | None] = {}
 
-    def append(self, kind: str, **values: object) -> None:
-        self._log.append(kind, **values)
-        self.records.append({"kind": kind, **values})
-
-    def record(self, record: Record) -> None:
-        self._log.receive(record)
+    def append(self, record: Record) -> None:
+        self._log.append(record)
         self.records.append(record)
-        if record["kind"] in ("steady", "sustained"):
+
+    def record(self, record: Record, line: bytes | None = None) -> None:
+        self._log.receive(record, line)
+        self.records.append(record)
+        if isinstance(record, Steady | Sustained):
             self.measured += 1
         self.show(_describe(record))
         self._interruption.check()
 
-    def output(self, record: Record, content: bytes) -> None:
-        label, name = record["variant"], record["image"]
-        if hashlib.sha256(content).hexdigest() != record["sha256"]:
+    def output(self, record: Image, content: bytes) -> None:
+        label, name = record.variant, record.image
+        if hashlib.sha256(content).hexdigest() != record.sha256:
             raise BenchError(f"{label}: {name} arrived with another sha256 than the device computed; check the cable")
         if name not in self._run.inputs or label not in self._run.bundles:
             raise BenchError(f"the device upscaled {name!r} by {label!r}, which nobody asked for; update its app")
@@ -201,15 +216,19 @@ class _RunSink:
         with self._interruption.deferred():
             write_picture(self._folder / picture, Picture(rgb=upscaled, alpha=None, grey=False), overwrite=True)
             psnr_db = psnr_y(upscaled, original, border_px=self._run.scale)
-            values: dict[str, object] = {"ssim": ssim_y(upscaled, original, border_px=self._run.scale)}
-            if math.isfinite(psnr_db):  # JSON has no infinity
-                values["psnr_db"] = psnr_db
-            values["equal"] = self._equal(label, name, upscaled)
-        self.append("quality", variant=label, image=name, picture=picture.as_posix(), **values)
+            quality = Quality(
+                variant=label,
+                image=name,
+                picture=picture.as_posix(),
+                ssim=ssim_y(upscaled, original, border_px=self._run.scale),
+                psnr_db=psnr_db if math.isfinite(psnr_db) else None,  # JSON has no infinity
+                equal=self._equal(label, name, upscaled),
+            )
+        self.append(quality)
         self.measured += 1
 
     def fault(self, phase: Phase, message: str) -> None:
-        self.append("fault", phase=phase.value, message=message)
+        self.append(Fault(phase=phase.value, message=one_line(message, MAX_REASON)))
         self.show(message)
 
     def status(self, text: str) -> None:
@@ -240,14 +259,14 @@ class _RunSink:
 
 
 def _describe(record: Record) -> str | None:
-    match record["kind"]:
-        case "waiting":
-            return f"waiting: {record.get('reason', 'the device is too hot')}"
-        case "start" | "warm-up" | "image":
-            return f"starting {record.get('variant', '')}"
-        case "steady":
+    match record:
+        case Waiting():
+            return f"waiting: {record.reason}"
+        case Start() | WarmUp() | Image():
+            return f"starting {record.variant}"
+        case Steady():
             return "measuring in turns"
-        case "sustained":
-            return f"sustained: {record.get('variant', '')}, {record.get('since_ms', 0) // 60_000} min"
+        case Sustained():
+            return f"sustained: {record.variant}, {record.since_ms // 60_000} min"
         case _:
             return None

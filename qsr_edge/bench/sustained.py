@@ -4,11 +4,11 @@ Axis: milliseconds since the variant's sustained phase began, earlier parts of t
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from qsr_edge.bench.protocol.log import Record
+from qsr_edge.bench.protocol.condition import Condition
+from qsr_edge.bench.protocol.records import Agent, ConditionRecord, Record, Sustained
 from qsr_edge.bench.statistics import LatencySummary, summarize
 
 
@@ -52,8 +52,8 @@ def minutes_of(label: str, records: Sequence[Record]) -> Iterator[Minute]:
     for _, record in _sustained(label, records):
         # A resumed part goes on where the last one ended.
         minute = begins_ms // 60_000
-        latencies.setdefault(minute, []).extend(record["latencies_us"])
-        begins_ms = record["since_ms"]
+        latencies.setdefault(minute, []).extend(record.latencies_us)
+        begins_ms = record.since_ms
         spans.append((begins_ms, minute))
     states: dict[int, list[State]] = {}
     for state in states_of(label, records):
@@ -81,60 +81,62 @@ def states_of(label: str, records: Sequence[Record]) -> tuple[State, ...]:
     windows: dict[int, tuple[int, int]] = {}
     last = 0
     for part, record in _sustained(label, records):
-        since_ms = int(record["since_ms"])
         begin, end = windows.get(part, (last, last))
-        last = max(end, since_ms)
+        last = max(end, record.since_ms)
         windows[part] = begin, last
-        if "elapsed_ms" in record:
-            device_offset.setdefault(part, int(record["elapsed_ms"]) - since_ms)
-        if "received_ms" in record:
+        if record.elapsed_ms is not None:
+            device_offset.setdefault(part, record.elapsed_ms - record.since_ms)
+        if record.received_ms is not None:
             # The least: a record comes over late where the cable was pulled, and none before it was written.
-            offset = int(record["received_ms"]) - since_ms
+            offset = record.received_ms - record.since_ms
             host_offset[part] = min(offset, host_offset.get(part, offset))
-    found: list[tuple[int, str, Mapping[str, Any]]] = []
-    for part, record in _with_parts(records):
-        if record["kind"] != "condition" or part not in windows:
+    found: list[tuple[int, str, Condition]] = []
+    for part, told in _with_parts(records):
+        if not isinstance(told, ConditionRecord) or part not in windows:
             continue
         begin, end = windows[part]
-        source = record.get("source", "")
-        if source == "adb":
-            if part not in host_offset or "time_ms" not in record:
+        if told.source == "adb":
+            if part not in host_offset or told.time_ms is None:
                 continue
-            at_ms = int(record.get("received_ms", record["time_ms"])) - host_offset[part]
+            at_ms = (told.time_ms if told.received_ms is None else told.received_ms) - host_offset[part]
             if not begin <= at_ms <= end:
                 continue
-        elif record.get("variant") == label and part in device_offset and "elapsed_ms" in record:
-            at_ms = min(max(begin, int(record["elapsed_ms"]) - device_offset[part]), end)
+        elif told.variant == label and part in device_offset and told.elapsed_ms is not None:
+            at_ms = min(max(begin, told.elapsed_ms - device_offset[part]), end)
         else:
             continue
-        found.append((at_ms, source, record["condition"]))
+        found.append((at_ms, told.source, told.condition))
     sensor = _sensor(found)
     states = [
         State(
             at_ms=at_ms,
-            thermal_status=_int(condition.get("thermal_status")),
-            temperature_mc=_int(condition.get(sensor[1])) if source == sensor[0] else None,
-            battery_percent=condition.get("battery_percent"),
+            thermal_status=condition.thermal_status,
+            temperature_mc=_temperatures(condition).get(sensor[1]) if source == sensor[0] else None,
+            battery_percent=condition.battery_percent,
         )
         for at_ms, source, condition in found
     ]
     return tuple(sorted(states, key=lambda state: state.at_ms))
 
 
-def _sensor(found: Sequence[tuple[int, str, Mapping[str, Any]]]) -> tuple[str, str]:
-    """Source and key of the temperatures to show: skin, hottest zone and battery are other places, so of one alone."""
-    sensors = Counter(
-        (source, key)
-        for _, source, condition in found
-        for key in ("temperature_mc", "battery_temperature_mc")
-        if key in condition
-    )
-    return max(sensors, key=lambda each: (sensors[each], each[1] == "temperature_mc"), default=("", ""))
+def _sensor(found: Sequence[tuple[int, str, Condition]]) -> tuple[str, str]:
+    """Source and name of the sensor to show: skin, hottest zone and battery are other places, so one alone."""
+    sensors = Counter((source, name) for _, source, condition in found for name in _temperatures(condition))
+    return max(sensors, key=lambda each: (sensors[each], each[1] == _ZONE), default=("", ""))
 
 
-def _sustained(label: str, records: Iterable[Record]) -> Iterator[tuple[int, Record]]:
+_ZONE, _BATTERY = "zone", "battery"
+
+
+def _temperatures(condition: Condition) -> dict[str, int]:
+    """By the name of the sensor."""
+    told = {_ZONE: condition.temperature_mc, _BATTERY: condition.battery_temperature_mc}
+    return {name: value for name, value in told.items() if value is not None}
+
+
+def _sustained(label: str, records: Iterable[Record]) -> Iterator[tuple[int, Sustained]]:
     for part, record in _with_parts(records):
-        if record["kind"] == "sustained" and record.get("variant") == label:
+        if isinstance(record, Sustained) and record.variant == label:
             yield part, record
 
 
@@ -142,13 +144,8 @@ def _with_parts(records: Iterable[Record]) -> Iterator[tuple[int, Record]]:
     """Each record with the number of `agent` records up to it: the device's clock starts anew with each."""
     part = 0
     for record in records:
-        part += record["kind"] == "agent"
+        part += isinstance(record, Agent)
         yield part, record
-
-
-def _int(value: float | None) -> int | None:
-    # JSON Schema counts 2.0 as an integer.
-    return None if value is None else int(value)
 
 
 def _highest(values: Iterable[int | None]) -> int | None:

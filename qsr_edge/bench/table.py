@@ -1,6 +1,7 @@
 """A run's figures as a table, for a terminal or a README."""
 
 from qsr_edge.bench.result import AverageResult, RunResult, VariantResult
+from qsr_edge.bench.statistics import LatencySummary
 
 COLUMNS = (
     "variant",
@@ -18,19 +19,19 @@ COLUMNS = (
 
 def rows(result: RunResult) -> list[tuple[str, ...]]:
     """A row for each variant, as :data:`COLUMNS` has them."""
-    return [_row(variant) for variant in result.variants]
+    return [_row(variant, variant.latency) for variant in result.variants if variant.latency is not None]
 
 
-def _row(variant: VariantResult) -> tuple[str, ...]:
+def _row(variant: VariantResult, latency: LatencySummary) -> tuple[str, ...]:
     golden = {True: "equal", False: "OTHER", None: "not asked"}
     return (
         variant.label,
-        f"{variant.latency.p50_us / 1000:.2f}",
-        f"{variant.latency.p90_us / 1000:.2f}",
-        f"{variant.latency.p99_us / 1000:.2f}",
-        "–" if variant.cpu is None else f"{variant.cpu.p50_us / 1000:.2f}",
-        f"{variant.load_us / 1000:.1f}",
-        f"{variant.first_us / 1000:.2f}",
+        f"{latency.p50_us / 1000:.2f}",
+        f"{latency.p90_us / 1000:.2f}",
+        f"{latency.p99_us / 1000:.2f}",
+        "–" if variant.cpu_us is None else f"{variant.cpu_us / 1000:.2f}",
+        "–" if variant.load_us is None else f"{variant.load_us / 1000:.1f}",
+        "–" if variant.first_us is None else f"{variant.first_us / 1000:.2f}",
         "–" if variant.peak_bytes is None else f"{variant.peak_bytes / 1e6:.0f}",
         "–" if variant.psnr_db is None else f"{variant.psnr_db:.2f}",
         golden[variant.golden_equal],
@@ -39,11 +40,12 @@ def _row(variant: VariantResult) -> tuple[str, ...]:
 
 def caption(result: RunResult) -> str:
     """Where and how it was measured, with every caveat."""
-    device, job, variants = result.header["device"], result.header["job"], result.header["variants"]
-    sizes = dict.fromkeys(f"{variant['width_px']}x{variant['height_px']}" for variant in variants)
-    counts = [variant.latency.count for variant in result.variants] + [each.count for each in result.averages]
+    device, job = result.device, result.header.job
+    sizes = dict.fromkeys(f"{variant.width_px}x{variant.height_px}" for variant in result.variants)
+    counts = [variant.latency.count for variant in result.variants if variant.latency is not None]
+    counts += [each.count for each in result.averages]
     notes = []
-    if device.get("simulator"):
+    if device.simulator:
         notes.append("SIMULATOR: no figure here is a phone's")
     if not result.complete:
         notes.append("INCOMPLETE")
@@ -51,11 +53,11 @@ def caption(result: RunResult) -> str:
     notes += [f"survived: {fault}" for fault in result.faults]
     return "; ".join(
         [
-            f"{device['name']}, {device['processor']}, {device['cores']} cores, {device['system']}",
-            f"threads: {job['threads']}",
+            f"{device.name}, {device.processor}, {device.cores or 0} cores, {device.system}",
+            f"threads: {job.threads or '?'}",
             f"input {' and '.join(sizes)}",
-            f"at least {job['queries']} queries and {job['steady_ms'] / 1000:.0f} s each ({min(counts, default=0)} to "
-            f"{max(counts, default=0)}), in turns",
+            f"at least {job.queries or 0} queries and {(job.steady_ms or 0) / 1000:.0f} s each "
+            f"({min(counts, default=0)} to {max(counts, default=0)}), in turns",
             *notes,
         ]
     )
@@ -79,11 +81,10 @@ def average_line(average: AverageResult) -> str:
 
 def depth_ratios(result: RunResult) -> str | None:
     """Medians of the depths of one bundle and family of kernels, relative to the shallowest; None for several."""
-    entries = {entry["label"]: entry for entry in result.header["variants"]}
-    own = [(entries[variant.label], variant.latency.p50_us) for variant in result.variants]
-    if len({(entry["bundle"], entry["kernels"]) for entry, _ in own}) != 1 or len(own) < 2:
+    own = [(variant, variant.latency.p50_us) for variant in result.variants if variant.latency is not None]
+    if len({(variant.bundle, variant.kernels) for variant, _ in own}) != 1 or len(own) < 2:
         return None
-    ordered = sorted(((entry["depth"], p50_us) for entry, p50_us in own), reverse=True)
+    ordered = sorted(((variant.depth, p50_us) for variant, p50_us in own), reverse=True)
     shallowest = ordered[-1][1]
     depths = " : ".join(f"d{depth}" for depth, _ in ordered)
     return f"{depths} as {' : '.join(f'{p50_us / shallowest:.2f}' for _, p50_us in ordered)}"

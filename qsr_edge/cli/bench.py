@@ -5,7 +5,6 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import click
 from click.core import ParameterSource
@@ -21,9 +20,10 @@ from qsr_edge.bench.duration import parse_duration_ms
 from qsr_edge.bench.fleet import run_fleet
 from qsr_edge.bench.latency_table import check_update, update_bundles
 from qsr_edge.bench.plan import RunRequest, add_images, new_header
+from qsr_edge.bench.protocol.header import RunHeader
 from qsr_edge.bench.protocol.job import FULL, QUICK, Gate
-from qsr_edge.bench.protocol.log import RESULTS_NAME, Record, RunLog, read_log
-from qsr_edge.bench.result import RunResult, evaluate_run, result_json, run_header
+from qsr_edge.bench.protocol.log import RESULTS_NAME, RunLog, read_log, run_header
+from qsr_edge.bench.result import RunResult, evaluate_run, result_json
 from qsr_edge.bench.run import measure_run
 from qsr_edge.bench.table import COLUMNS, average_lines, caption, depth_ratios, markdown, rows
 from qsr_edge.errors import BenchError, OutputExistsError, QsrError
@@ -107,11 +107,9 @@ def command(
     if resumed is not None:
         header = run_header(read_log(resumed))
         _check_resumed(resumed, header, options)
-        devices = find_devices(query or header["device"]["id"], options)
-        if len(devices) != 1 or devices[0].id != header["device"]["id"]:
-            raise BenchError(
-                f"{resumed}: belongs to {header['device']['name']} ({header['device']['id']}); go on there"
-            )
+        devices = find_devices(query or header.device.id, options)
+        if len(devices) != 1 or devices[0].id != header.device.id:
+            raise BenchError(f"{resumed}: belongs to {header.device.name} ({header.device.id}); go on there")
         folder, device = resumed, devices[0]
     else:
         devices = find_devices(query or HOST, options)
@@ -191,25 +189,24 @@ _HEADERS_OWN = ("depths", "kernels", "threads", "size", "quick", "sustained", "i
                 "cool_down", "output")  # fmt: skip
 
 
-def _check_resumed(folder: Path, header: Record, options: DeviceOptions) -> None:
+def _check_resumed(folder: Path, header: RunHeader, options: DeviceOptions) -> None:
     """Refuse what a run that was begun cannot take any more."""
     context = click.get_current_context()
     for parameter in context.command.params:
         name = parameter.name or ""
         if name in _HEADERS_OWN and context.get_parameter_source(name) is not ParameterSource.DEFAULT:
             raise BenchError(f"--resume measures what the run was begun with, so {parameter.opts[0]} cannot be given")
-    runner = header.get("runner", Runner.APP.value)
-    if runner != options.runner.value:
-        raise BenchError(f"{folder}: was begun with --runner {runner}; go on with the same")
+    if header.runner != options.runner.value:
+        raise BenchError(f"{folder}: was begun with --runner {header.runner}; go on with the same")
 
 
-def _begin(header: dict[str, Any], originals: Sequence[Path], output: Path | None) -> Path:
+def _begin(header: RunHeader, originals: Sequence[Path], output: Path | None) -> Path:
     """A new run's folder, its header written."""
-    folder = output or Path("runs") / header["run"]
+    folder = output or Path("runs") / header.run
     if (folder / RESULTS_NAME).exists():
         raise OutputExistsError(f"{folder}: holds a run already; --resume goes on with it, or choose another --output")
-    add_images(header, originals, folder)
-    RunLog(folder / RESULTS_NAME).append("run", **header)
+    whole = add_images(header, originals, folder)
+    RunLog(folder / RESULTS_NAME).append(whole)
     return folder
 
 

@@ -2,17 +2,18 @@
 
 import json
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import click
 from rich.console import Console
 from rich.table import Table
 
-from qsr_edge.bench.device import DeviceInfo
 from qsr_edge.bench.devices import discover
 from qsr_edge.bench.discovery import DeviceOptions, Found
 from qsr_edge.bench.protocol.condition import Condition
+from qsr_edge.bench.protocol.decoding import encode_device
+from qsr_edge.bench.protocol.header import DeviceInfo
 from qsr_edge.errors import BenchError
 
 _THERMAL = ("none", "light", "moderate", "severe", "critical", "emergency", "shutdown")
@@ -41,7 +42,7 @@ def _json(row: _Row) -> dict[str, object]:
     told = {"state": row.state, "remedy": row.remedy}
     if row.info is None or row.condition is None:
         return {"kind": row.found.kind, "id": row.found.id, "names": list(row.found.names), **told}
-    known = {key: value for key, value in asdict(row.info).items() if value is not None}
+    known = encode_device(row.info)
     return {**known, "condition": row.condition.as_json(), **told}
 
 

@@ -7,9 +7,10 @@ import click
 
 from qsr_edge.errors import BenchError, OutputExistsError
 from qsr_edge.files import atomic_write
+from qsr_edge.report.as_json import as_json
 from qsr_edge.report.reading import read_run
 from qsr_edge.report.regression import compare
-from qsr_edge.report.tables import as_json, markdown, verdict
+from qsr_edge.report.tables import markdown, verdict
 
 DEFAULT_OUTPUT = Path("report.html")
 

@@ -9,11 +9,11 @@ from itertools import pairwise
 
 import numpy as np
 
+from qsr_edge.bench.result import VariantResult
 from qsr_edge.bench.sustained import State
 from qsr_edge.report.findings import THERMAL_NAMES, ms
 from qsr_edge.report.quality import Panel, Point
 from qsr_edge.report.regression import Comparison, Verdict
-from qsr_edge.report.run import Variant
 from qsr_edge.report.svg import (
     CHARACTER_PX,
     Axis,
@@ -158,7 +158,7 @@ def quality_chart(panel: Panel, shared: Sequence[Panel], width: float) -> Elemen
     return _chart(width, height, label, *nodes)
 
 
-def distribution_chart(variants: Sequence[Variant], width: float) -> Element:
+def distribution_chart(variants: Sequence[VariantResult], width: float) -> Element:
     """A histogram of latencies for each variant on one axis, with the median and the 90th and 99th percentile."""
     rows = sorted(variants, key=lambda variant: variant.latency.p50_us if variant.latency else 0)
     row_height, top, left, right = 62, 8, 8, width - 12
@@ -209,7 +209,7 @@ def distribution_chart(variants: Sequence[Variant], width: float) -> Element:
     return _chart(width, height, label, *nodes)
 
 
-def timeline_chart(variant: Variant, high_us: int, width: float = 440) -> Element:
+def timeline_chart(variant: VariantResult, high_us: int, width: float = 440) -> Element:
     """A variant's sustained phase: latency by the minute, and below it on the same axis the device's state.
 
     Args:
@@ -342,6 +342,6 @@ def ratio_chart(comparison: Comparison, width: float) -> Element:
     return _chart(width, height, said, *nodes)
 
 
-def minutes_high_us(variants: Sequence[Variant]) -> int:
+def minutes_high_us(variants: Sequence[VariantResult]) -> int:
     """The largest 90th percentile of any minute."""
     return max((minute.latency.p90_us for variant in variants for minute in variant.minutes), default=math.ceil(1e3))

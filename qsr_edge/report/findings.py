@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 
+from qsr_edge.bench.result import VariantResult
 from qsr_edge.bench.table import average_line
 from qsr_edge.report.quality import Panel
-from qsr_edge.report.run import Run, Variant
+from qsr_edge.report.run import Run
 
 THERMAL_NAMES = ("none", "light", "moderate", "severe", "critical", "emergency", "shutdown")
 """Android's names of the thermal statuses 0 to 6."""
@@ -158,7 +159,7 @@ def _about_bytes(run: Run) -> Iterator[Caveat]:
 
 
 def _about_effort(run: Run) -> Iterator[Caveat]:
-    queries, steady_ms = run.queries, run.steady_ms
+    queries, steady_ms = run.header.job.queries, run.header.job.steady_ms
     if queries is not None and steady_ms is not None and (queries < FULL_QUERIES or steady_ms < FULL_STEADY_MS):
         yield Caveat(
             severity=Severity.CAUTION,
@@ -172,9 +173,9 @@ def sentences(run: Run, panels: Iterable[Panel]) -> tuple[str, ...]:
     """What was measured and what came out, one sentence each."""
     device = run.device
     about = ", ".join(filter(None, (device.processor, f"{device.cores} cores" if device.cores else "", device.system)))
-    when = "" if run.began_ms is None else f" on {_date(run.began_ms)}"
+    when = "" if run.header.time_ms is None else f" on {_date(run.header.time_ms)}"
     sizes = sorted({(variant.width_px, variant.height_px) for variant in run.variants})
-    threads = f" with {_count(run.threads, 'thread')}" if run.threads else ""
+    threads = f" with {_count(run.header.job.threads, 'thread')}" if run.header.job.threads else ""
     told = [
         f"{run.title}{f' ({about})' if about else ''} ran {_count(len(run.measured), 'variant')}{when}{threads}; "
         f"timed input {' and '.join(f'{width}×{height}' for width, height in sizes)} pixels."
@@ -203,7 +204,7 @@ def sentences(run: Run, panels: Iterable[Panel]) -> tuple[str, ...]:
     return tuple(told)
 
 
-def slowdown(variant: Variant) -> float | None:
+def slowdown(variant: VariantResult) -> float | None:
     """The last minute's median latency over the first minute's; None with fewer than two minutes."""
     minutes = variant.minutes
     if len(minutes) < 2:
@@ -211,7 +212,7 @@ def slowdown(variant: Variant) -> float | None:
     return minutes[-1].latency.p50_us / max(1, minutes[0].latency.p50_us)
 
 
-def _told_slowdown(slowing: list[tuple[Variant, float]]) -> str:
+def _told_slowdown(slowing: list[tuple[VariantResult, float]]) -> str:
     variant, ratio = max(slowing, key=lambda entry: entry[1])
     minutes = len(variant.minutes)
     if ratio <= 1.05:

@@ -15,6 +15,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from qsr_edge import __version__
+from qsr_edge.bench.result import bits_name
 from qsr_edge.report.charts import (
     bits_class,
     distribution_chart,
@@ -29,7 +30,7 @@ from qsr_edge.report.findings import Caveat, caveats, sentences, slowdown
 from qsr_edge.report.pictures import BUDGET_BYTES, Comparable, Gallery, gather
 from qsr_edge.report.quality import Panel, panels
 from qsr_edge.report.regression import METHOD, Change, Comparison, Verdict
-from qsr_edge.report.run import Run, bits_name, headings
+from qsr_edge.report.run import Run, headings
 from qsr_edge.report.svg import Element, element, serialize
 from qsr_edge.report.tables import (
     Table,

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from qsr_edge.report.run import Run, Variant
+from qsr_edge.bench.result import VariantResult
+from qsr_edge.report.run import Run
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,7 +19,7 @@ class Point:
         pareto: whether no other variant of the panel is at least as fast and as good, and better in one of them.
     """
 
-    variant: Variant
+    variant: VariantResult
     latency_us: int
     psnr_db: float
     pareto: bool
@@ -50,7 +51,7 @@ class Panel:
         return tuple(point for point in self.points if point.pareto)
 
 
-def mean_psnr_db(variant: Variant, images: Sequence[str] | None = None) -> float | None:
+def mean_psnr_db(variant: VariantResult, images: Sequence[str] | None = None) -> float | None:
     """Mean over images (all that have one, or those named); None if one of them is missing or there is none."""
     values = {image.image: image.psnr_db for image in variant.images if image.psnr_db is not None}
     wanted = list(values) if images is None else list(images)
@@ -65,7 +66,7 @@ def panels(run: Run) -> tuple[Panel, ...]:
     This run's own pictures come first: where variants have the same ones. Otherwise a data set that the manifests of
     all variants recorded. What fits neither goes into panels of its own.
     """
-    groups: dict[tuple[int, int, int], list[Variant]] = {}
+    groups: dict[tuple[int, int, int], list[VariantResult]] = {}
     for variant in run.measured:
         groups.setdefault((variant.scale, variant.height_px, variant.width_px), []).append(variant)
     found = []
@@ -75,10 +76,10 @@ def panels(run: Run) -> tuple[Panel, ...]:
     return tuple(found)
 
 
-Quality = list[tuple[Variant, float]]
+Quality = list[tuple[VariantResult, float]]
 
 
-def _bases(run: Run, variants: Sequence[Variant]) -> list[tuple[tuple[str, bool], Quality]]:
+def _bases(run: Run, variants: Sequence[VariantResult]) -> list[tuple[tuple[str, bool], Quality]]:
     by_images: dict[tuple[str, ...], Quality] = {}
     for variant in variants:
         names = tuple(sorted(image.image for image in variant.images if image.psnr_db is not None))
@@ -87,8 +88,9 @@ def _bases(run: Run, variants: Sequence[Variant]) -> list[tuple[tuple[str, bool]
             by_images.setdefault(names, []).append((variant, psnr_db))
     datasets: dict[str, Quality] = {}
     for variant in variants:
-        for recorded in {entry.dataset: entry for entry in variant.recorded}.values():
-            datasets.setdefault(recorded.dataset, []).append((variant, recorded.psnr_db))
+        for dataset, recorded_db in {entry.dataset: entry.psnr_db for entry in variant.recorded}.items():
+            if recorded_db is not None:
+                datasets.setdefault(dataset, []).append((variant, recorded_db))
     # The bases that cover most variants first, this run's own pictures before recorded data sets.
     candidates = [((_named(names), True), quality) for names, quality in by_images.items()]
     candidates += [((name, False), quality) for name, quality in datasets.items()]

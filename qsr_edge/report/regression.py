@@ -13,10 +13,11 @@ from itertools import chain
 import numpy as np
 from numpy.typing import NDArray
 
+from qsr_edge.bench.result import VariantResult
 from qsr_edge.bench.statistics import percentile
 from qsr_edge.errors import BenchError
 from qsr_edge.report.quality import mean_psnr_db
-from qsr_edge.report.run import Run, Variant
+from qsr_edge.report.run import Run
 
 RESAMPLES = 2000
 CONFIDENCE_PERCENT = 95
@@ -119,8 +120,9 @@ def _cautions(run: Run, baseline: Run) -> list[str]:
         found.append(f"another device: {run.title} against {baseline.title}")
     if run.device.simulator or baseline.device.simulator:
         found.append("a simulator takes part")
-    if run.threads != baseline.threads:
-        found.append(f"{run.threads} threads against {baseline.threads}")
+    threads, baseline_threads = run.header.job.threads, baseline.header.job.threads
+    if threads != baseline_threads:
+        found.append(f"{threads} threads against {baseline_threads}")
     if run.device.system != baseline.device.system:
         found.append(f"{run.device.system} against {baseline.device.system}")
     for name, each in (("this run", run), ("the baseline", baseline)):
@@ -130,7 +132,7 @@ def _cautions(run: Run, baseline: Run) -> list[str]:
     return found
 
 
-def _missing(variant: Variant, old: Variant | None, new: Variant | None) -> Change:
+def _missing(variant: VariantResult, old: VariantResult | None, new: VariantResult | None) -> Change:
     return Change(
         label=variant.label,
         baseline_us=old.latency.p50_us if old and old.latency else None,
@@ -145,7 +147,7 @@ def _missing(variant: Variant, old: Variant | None, new: Variant | None) -> Chan
     )
 
 
-def _change(new: Variant, old: Variant) -> Change:
+def _change(new: VariantResult, old: VariantResult) -> Change:
     new_us, old_us = (percentile(sorted(chain.from_iterable(each.rounds_us)), 50) for each in (new, old))
     ratio = new_us / max(1, old_us)
     low, high = ratio_interval(new.rounds_us, old.rounds_us)

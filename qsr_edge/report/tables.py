@@ -1,16 +1,16 @@
 """The tables of the page, and what of them goes into a README or to a program."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
+from qsr_edge.bench.protocol.header import RunEffort
+from qsr_edge.bench.result import VariantResult
 from qsr_edge.report.findings import caveats, listed, ms
 from qsr_edge.report.quality import Panel, mean_psnr_db, panels
 from qsr_edge.report.regression import METHOD, Change, Comparison
-from qsr_edge.report.run import Run, Variant, headings
+from qsr_edge.report.run import Run, headings
 
 UNKNOWN = "–"
-JSON_SCHEMA = 1
 GOLDEN = {True: "equal", False: "OTHER", None: "not asked"}
 
 
@@ -99,7 +99,7 @@ def panel_table(panel: Panel) -> Table:
     return Table(caption=f"{panel.run.title}, PSNR on {panel.basis}", columns=columns, rows=tuple(rows))
 
 
-def minutes_table(run: Run, variant: Variant) -> Table:
+def minutes_table(run: Run, variant: VariantResult) -> Table:
     """The sustained phase by the minute."""
     rows = []
     for minute in variant.minutes:
@@ -129,7 +129,7 @@ def quality_table(run: Run) -> Table | None:
     if not names:
         return None
 
-    def cell(variant: Variant, name: str) -> str:
+    def cell(variant: VariantResult, name: str) -> str:
         for image in variant.images:
             if image.image == name:
                 told = UNKNOWN if image.psnr_db is None else f"{image.psnr_db:.2f}"
@@ -153,7 +153,7 @@ def _mean(psnr_db: float | None) -> str:
 
 def side_by_side_table(runs: Sequence[Run]) -> Table | None:
     """Median latencies of variants that several runs measured, with the ratio to the first; None if there are none."""
-    found: dict[tuple[object, ...], dict[int, Variant]] = {}
+    found: dict[tuple[object, ...], dict[int, VariantResult]] = {}
     for index, run in enumerate(runs):
         for variant in run.measured:
             found.setdefault(variant.identity, {}).setdefault(index, variant)
@@ -185,13 +185,13 @@ def environment_table(runs: Sequence[Run]) -> Table:
 
 
 def _environment(run: Run) -> dict[str, str]:
-    device, gate = run.device, run.gate
-    limits = []
-    if gate is not None and gate.max_thermal_status is not None:
+    device, job = run.device, run.header.job
+    gate, limits = job.gate, []
+    if gate is not None:
         limits.append(f"thermal status at most {gate.max_thermal_status}")
     if gate is not None and gate.max_temperature_mc is not None:
         limits.append(f"at most {gate.max_temperature_mc / 1000:g} °C")
-    sustained_ms = run.sustained_ms or 0
+    sustained_ms = job.sustained_ms or 0
     each = f"{sustained_ms / 1000:g} s" if sustained_ms % 60_000 else f"{sustained_ms // 60_000} min"
     sustained = f"{each} of each variant" if sustained_ms else "none"
     known = {
@@ -203,21 +203,21 @@ def _environment(run: Run) -> dict[str, str]:
         "system": device.system,
         "runtimes": ", ".join(dict.fromkeys(variant.runtime for variant in run.variants if variant.runtime)),
         "kernels": ", ".join(dict.fromkeys(variant.kernels for variant in run.variants if variant.kernels)),
-        "threads": str(run.threads or ""),
-        "effort": _effort(run),
+        "threads": str(job.threads or ""),
+        "effort": _effort(job),
         "sustained phase": sustained,
         "start gate": ", ".join(limits) or "none",
         "agent": ", ".join(run.agents),
         "parts": str(run.parts),
-        "qsr-edge": run.version,
+        "qsr-edge": run.header.version,
     }
     return known | {f"device: {key}": value for key, value in device.details}
 
 
-def _effort(run: Run) -> str:
-    if run.queries is None or run.steady_ms is None:
+def _effort(job: RunEffort) -> str:
+    if job.queries is None or job.steady_ms is None:
         return ""
-    return f"at least {run.queries:,} queries and {run.steady_ms / 1000:g} s of each variant, in turns"
+    return f"at least {job.queries:,} queries and {job.steady_ms / 1000:g} s of each variant, in turns"
 
 
 def change_table(comparison: Comparison) -> Table:
@@ -315,50 +315,3 @@ def _markdown_table(table: Table) -> str:
 
     lines = [f"**{_escaped(table.caption)}**", "", row(table.columns), f"|---|{'---:|' * (len(table.columns) - 1)}"]
     return "\n".join([*lines, *(row(cells) for cells in table.rows)])
-
-
-def as_json(runs: Sequence[Run], comparisons: Sequence[Comparison]) -> dict[str, Any]:
-    """Everything that the page tells, as JSON values; raw latencies stay in the runs."""
-    return {
-        "schema": JSON_SCHEMA,
-        "runs": [_run_json(run) for run in runs],
-        "baseline": [
-            {
-                "run": str(comparison.run.folder),
-                "baseline": str(comparison.baseline.folder),
-                "method": METHOD,
-                "cautions": list(comparison.cautions),
-                "variants": [asdict(change) for change in comparison.changes],
-            }
-            for comparison in comparisons
-        ],
-    }
-
-
-def _run_json(run: Run) -> dict[str, Any]:
-    table = asdict(run)
-    table["folder"] = str(run.folder)
-    for entry in table["variants"]:
-        entry["rounds"] = len(entry.pop("rounds_us"))
-        entry["states"] = len(entry["states"])
-    table["caveats"] = [asdict(caveat) for caveat in caveats(run)]
-    table["quality"] = [
-        {
-            "basis": panel.basis,
-            "measured": panel.measured,
-            "scale": panel.scale,
-            "height_px": panel.height_px,
-            "width_px": panel.width_px,
-            "points": [
-                {
-                    "variant": point.variant.label,
-                    "latency_us": point.latency_us,
-                    "psnr_db": point.psnr_db,
-                    "pareto": point.pareto,
-                }
-                for point in panel.points
-            ],
-        }
-        for panel in panels(run)
-    ]
-    return table

@@ -17,7 +17,8 @@ import pytest
 
 from qsr_edge.bench.android.device import AndroidDevice
 from qsr_edge.bench.protocol.job import Gate
-from qsr_edge.bench.protocol.log import RESULTS_NAME, read_log
+from qsr_edge.bench.protocol.log import RESULTS_NAME, read_log, received_of, run_header
+from qsr_edge.bench.protocol.records import Agent, ConditionRecord, End, Part, Steady, Waiting, of_kind
 from qsr_edge.bench.run import measure_run
 from qsr_edge.errors import BenchError
 from tests.support.android_runs import (
@@ -55,13 +56,13 @@ def test_a_whole_run(phone: PhoneFactory, android: Android, tiny_bundle: Path, p
     measure_run(folder, device, lambda share, text: texts.append(text))
     check_measured(folder)
     records = read_log(folder)
-    info = records[0]["device"]
-    assert (info["kind"], info["name"], info["processor"]) == ("android", "Google Pixel 8 Pro", "Google Tensor G3")
-    assert info["simulator"] is True
-    sources = Counter(record["source"] for record in records if record["kind"] == "condition")
+    info = run_header(records).device
+    assert (info.kind, info.name, info.processor) == ("android", "Google Pixel 8 Pro", "Google Tensor G3")
+    assert info.simulator is True
+    sources = Counter(told.source for told in of_kind(records, ConditionRecord))
     assert sources["adb"] >= 2
-    [first, *_] = [record for record in records if record.get("source") == "adb"]
-    assert first["condition"] == {
+    [first, *_] = [told for told in of_kind(records, ConditionRecord) if told.source == "adb"]
+    assert first.condition.as_json() == {
         "thermal_status": 0,
         "temperature_mc": 34_600,
         "battery_temperature_mc": 28_700,
@@ -153,10 +154,10 @@ def test_a_phone_that_does_not_come_back(
     if at == "measure":
         # What the agent had measured meanwhile was fetched, not measured again.
         records = read_log(folder)
-        parts = [record["part"] for record in records if record["kind"] == "part"]
+        parts = [part.part for part in of_kind(records, Part)]
         assert parts == [1, 2]
-        second = [index for index, record in enumerate(records) if record["kind"] == "agent"][1]
-        assert "steady" not in [record["kind"] for record in records[second:]]
+        second = [index for index, record in enumerate(records) if isinstance(record, Agent)][1]
+        assert not any(of_kind(records[second:], Steady))
     assert left_on(one) == []
 
 
@@ -226,7 +227,7 @@ def test_ctrl_c_keeps_what_was_measured_and_cleans_the_phone(
     kept = read_log(folder)
     assert kept[-1]["complete"] is False
     if at == "measure":
-        assert sum("received_ms" in record and record.get("source") != "adb" for record in kept) >= 16
+        assert received_of(kept)[1] >= 16
         measure_run(folder, device)
         check_measured(folder, LONG)
 
@@ -294,10 +295,10 @@ def test_a_second_run_is_refused_and_disturbs_nothing(
     measuring.start()
     try:
         assert waits.wait(PATIENCE_S)
-        run = read_log(first)[0]["run"]
+        run = run_header(read_log(first)).run
         with pytest.raises(BenchError, match=rf"the run {run} of the computer .* measures on it now; wait for its end"):
             measure_run(second, android(one))
-        assert read_log(second)[-1]["complete"] is False
+        assert [end.complete for end in of_kind(read_log(second), End)][-1] is False
         assert one.app.pid() is not None
     finally:
         one.thermal.status = 0
@@ -324,7 +325,7 @@ def test_a_run_whose_computer_died_keeps_the_phone_no_longer_than_its_app_runs(
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
-    wait_until(lambda: any(record["kind"] == "waiting" for record in read_log(first)), killed.poll)
+    wait_until(lambda: any(of_kind(read_log(first), Waiting)), killed.poll)
     killed.kill()
     killed.wait()
     with pytest.raises(BenchError, match=r"end it by: adb -s .* shell am force-stop io\.qsredge\.bench"):
@@ -334,7 +335,7 @@ def test_a_run_whose_computer_died_keeps_the_phone_no_longer_than_its_app_runs(
     measure_run(second, device)
     check_measured(second)
     # The first run's files wait for it.
-    run = read_log(first)[0]["run"]
+    run = run_header(read_log(first)).run
     assert {name.split("/")[4] for name in left_on(one) if name.startswith("data")} == {run, "files"}
     measure_run(first, device)
     check_measured(first)
@@ -419,8 +420,8 @@ def test_a_killed_command_is_gone_on_with(
     assert json.loads(result.stdout)["complete"]
     records = read_log(run)
     # The first agent's end was fetched, and the second had nothing left to do.
-    starts = [index for index, record in enumerate(records) if record["kind"] == "agent"]
+    starts = [index for index, record in enumerate(records) if isinstance(record, Agent)]
     assert len(starts) == 2
-    assert "steady" not in [record["kind"] for record in records[starts[1] :]]
+    assert not any(of_kind(records[starts[1] :], Steady))
     check_taken_once(records)
     assert left_on(one) == []

@@ -13,6 +13,7 @@ import pytest
 
 from qsr_edge.bench.android.device import AndroidDevice
 from qsr_edge.bench.protocol.log import read_log
+from qsr_edge.bench.protocol.records import Agent, End, Quality, of_kind
 from qsr_edge.bench.run import measure_run
 from tests.conftest import CliResult
 from tests.support.android_build import AGENT, NEEDS_ANDROID_BUILD
@@ -74,10 +75,10 @@ def test_the_command_measures_the_app(
         assert variant["golden_equal"] is True
         assert variant["latency"]["count"] >= 50
     records = read_log(folder)
-    [agent] = [record for record in records if record["kind"] == "agent"]
-    assert agent["agent"] == "qsr-edge-jvm-agent"
-    assert "litert" in agent["runtime"]
-    assert {record["kind"] for record in records} >= {
+    [agent] = of_kind(records, Agent)
+    assert agent.agent == "qsr-edge-jvm-agent"
+    assert "litert" in (agent.runtime or "")
+    assert {record.kind for record in records} >= {
         "start",
         "warm-up",
         "image",
@@ -87,8 +88,8 @@ def test_the_command_measures_the_app(
         "end",
     }
     # The picture came back, and this machine computes the same bytes.
-    assert [record["equal"] for record in records if record["kind"] == "quality"] == [True, True]
-    assert records[-1]["complete"] is True
+    assert [quality.equal for quality in of_kind(records, Quality)] == [True, True]
+    assert [end.complete for end in of_kind(records, End)][-1] is True
     assert faults(folder) == []
     assert left_on(one) == []
 

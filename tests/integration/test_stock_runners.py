@@ -8,14 +8,16 @@ from pathlib import Path
 
 import pytest
 
+from qsr_edge.bench import gate
 from qsr_edge.bench.android import stock as stock_module
 from qsr_edge.bench.android.device import AndroidDevice
 from qsr_edge.bench.android.stock import BENCHMARK_MODEL, EXECUTOR_RUNNER, StockDevice, StockProgram
-from qsr_edge.bench.device import PartPlan, Phase, PlannedVariant
-from qsr_edge.bench.protocol.job import Effort, Gate
-from qsr_edge.bench.protocol.log import Record
+from qsr_edge.bench.device import PartPlan, Phase
+from qsr_edge.bench.protocol.job import Effort, Gate, JobVariant
+from qsr_edge.bench.protocol.records import Averages, ConditionRecord, Placement, Start, Steady, Waiting
 from qsr_edge.errors import BenchError
 from tests.support.phone_simulator.phone import Phone
+from tests.support.sinks import ListSink
 from tests.support.waiting import SimulatedTime
 
 BENCHMARK_MODEL_STAND_IN = """
@@ -47,32 +49,11 @@ log(f"Model executed successfully {runs} time(s) in {2 * runs + 2}.000000 ms.")
 """
 
 
-class ListSink:
-    def __init__(self) -> None:
-        self.records: list[Record] = []
-        self.faults: list[tuple[Phase, str]] = []
-
-    def record(self, record: Record) -> None:
-        self.records.append(record)
-
-    def output(self, record: Record, content: bytes) -> None:
-        raise AssertionError("no pictures")
-
-    def fault(self, phase: Phase, message: str) -> None:
-        self.faults.append((phase, message))
-
-    def status(self, text: str) -> None:
-        pass
-
-    def of(self, kind: str) -> list[Record]:
-        return [record for record in self.records if record["kind"] == kind]
-
-
 def part(bundle: Path, effort: Effort, gate: Gate | None = None) -> PartPlan:
     variants = tuple(
-        PlannedVariant(
+        JobVariant(
             label=f"tiny d{depth}",
-            bundle=bundle,
+            bundle=str(bundle),
             depth=depth,
             kernels="xnnpack",
             threads=1,
@@ -104,22 +85,22 @@ def test_benchmark_model(stock: Callable[[StockProgram, str], tuple[Phone, Stock
     sink = ListSink()
     assert device.run_part(part(tiny_bundle, Effort(queries=100, steady_ms=100)), sink).complete
     assert sink.faults == []
-    assert [record["variant"] for record in sink.of("start")] == ["tiny d1", "tiny d2"]
-    assert sink.of("start")[0]["load_us"] == 700
-    assert sink.of("start")[1]["first_us"] == 4000
-    assert sink.of("start")[0]["golden_equal"] is None
-    assert sink.of("placement")[0]["delegated_ops"] == 7
-    assert sink.of("placement")[0]["fallback"] == {"unnamed": 2}
-    steady = [record for record in sink.of("averages") if record["phase"] == "steady"]
+    assert [record.variant for record in sink.of(Start)] == ["tiny d1", "tiny d2"]
+    assert sink.of(Start)[0].load_us == 700
+    assert sink.of(Start)[1].first_us == 4000
+    assert sink.of(Start)[0].golden_equal is None
+    assert sink.of(Placement)[0].delegated_ops == 7
+    assert sink.of(Placement)[0].fallback == {"unnamed": 2}
+    steady = [record for record in sink.of(Averages) if record.phase == "steady"]
     # In turns, until both have 100 queries and 100 ms.
-    assert [record["variant"] for record in steady] == ["tiny d1", "tiny d2"] * 4
+    assert [record.variant for record in steady] == ["tiny d1", "tiny d2"] * 4
     totals = Counter[str]()
     for record in steady:
-        totals[record["variant"]] += record["count"]
+        totals[record.variant] += record.count
     assert all(total >= 100 for total in totals.values())
-    assert {record["mean_us"] for record in steady if record["variant"] == "tiny d2"} == {2000}
-    assert len(sink.of("condition")) == len(steady) + 1
-    assert [record["kind"] for record in (sink.records[0], sink.records[-1])] == ["agent", "end"]
+    assert {record.mean_us for record in steady if record.variant == "tiny d2"} == {2000}
+    assert len(sink.of(ConditionRecord)) == len(steady) + 1
+    assert [sink.kinds[0], sink.kinds[-1]] == ["agent", "end"]
     device.clean("r1")
     assert not one.storage.host_path("/data/local/tmp/qsr-edge").exists()
 
@@ -141,10 +122,10 @@ def test_executor_runner_tells_every_latency(
     _, device = stock(EXECUTOR_RUNNER, EXECUTOR_RUNNER_STAND_IN)
     sink = ListSink()
     assert device.run_part(part(tiny_bundle, Effort(queries=40, steady_ms=200)), sink).complete
-    assert sink.of("averages") == []
-    assert [record["first_us"] for record in sink.of("start")] == [4000, 4000]
+    assert sink.of(Averages) == []
+    assert [record.first_us for record in sink.of(Start)] == [4000, 4000]
     for label in ("tiny d1", "tiny d2"):
-        latencies = [value for one in sink.of("steady") if one["variant"] == label for value in one["latencies_us"]]
+        latencies = [value for one in sink.of(Steady) if one.variant == label for value in one.latencies_us]
         assert len(latencies) >= 40
         assert set(latencies) == {2000}
         assert sum(latencies) >= 200_000
@@ -158,7 +139,7 @@ def test_a_lost_connection_starts_the_process_again(
     sink = ListSink()
     assert device.run_part(part(tiny_bundle, Effort(queries=8, steady_ms=0)), sink).complete
     assert [phase for phase, _ in sink.faults] == [Phase.MEASURE]
-    assert len(sink.of("start")) == 2
+    assert len(sink.of(Start)) == 2
 
 
 @pytest.mark.parametrize(
@@ -190,9 +171,9 @@ def test_what_stock_programs_cannot_do(
     with pytest.raises(BenchError, match="runs tflite bundles, got coreml"):
         device.kernel_families("coreml")
     one.thermal.status = 3
-    monkeypatch.setattr(stock_module, "time", SimulatedTime())
+    monkeypatch.setattr(gate, "time", SimulatedTime())
     sink = ListSink()
     with pytest.raises(BenchError, match="thermal status 3, expected at most 0, after 12 s"):
         device.run_part(part(tiny_bundle, Effort(queries=8, steady_ms=0), Gate(max_wait_ms=12_000)), sink)
     # Looked at at once, after 5, 10 and 12 seconds.
-    assert len(sink.of("waiting")) == 3
+    assert len(sink.of(Waiting)) == 3

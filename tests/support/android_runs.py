@@ -1,8 +1,8 @@
 """Runs of ``qsr-edge bench`` on a simulated phone: how one begins, what comes in between, how a good one ends."""
 
-import json
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,7 +10,8 @@ import pytest
 from qsr_edge.bench.android.device import AndroidDevice
 from qsr_edge.bench.plan import RunRequest, add_images, new_header
 from qsr_edge.bench.protocol.job import Effort, Gate
-from qsr_edge.bench.protocol.log import RESULTS_NAME, Record, RunLog, read_log
+from qsr_edge.bench.protocol.log import RESULTS_NAME, RunLog, read_log
+from qsr_edge.bench.protocol.records import ConditionRecord, End, Fault, Record, Steady, of_kind
 from qsr_edge.bench.result import evaluate_run
 from qsr_edge.bench.run import measure_run
 from qsr_edge.errors import BenchError
@@ -44,9 +45,8 @@ def begin(
         gate=gate,
         originals=(photo,),
     )
-    header = new_header(request, device)
-    add_images(header, request.originals, folder)
-    RunLog(folder / RESULTS_NAME).append("run", **header)
+    header = add_images(new_header(request, device), request.originals, folder)
+    RunLog(folder / RESULTS_NAME).append(header)
     return folder
 
 
@@ -59,14 +59,14 @@ def left_on(phone: Phone) -> list[str]:
 
 
 def faults(folder: Path) -> list[tuple[str, str]]:
-    return [(record["phase"], record["message"]) for record in read_log(folder) if record["kind"] == "fault"]
+    return [(fault.phase, fault.message) for fault in of_kind(read_log(folder), Fault)]
 
 
 def check_taken_once(records: tuple[Record, ...]) -> None:
     """No record of a phone's is there twice; what it is like may well be the same within a millisecond."""
-    own = [record for record in records if "received_ms" in record and record["kind"] != "condition"]
+    own = [record for record in records if record.received_ms is not None and not isinstance(record, ConditionRecord)]
     assert own
-    assert max(Counter(json.dumps({**record, "received_ms": 0}) for record in own).values()) == 1
+    assert max(Counter(repr(replace(record, received_ms=0)) for record in own).values()) == 1
 
 
 def check_measured(folder: Path, effort: Effort = SHORT) -> None:
@@ -74,9 +74,10 @@ def check_measured(folder: Path, effort: Effort = SHORT) -> None:
     records = read_log(folder)
     result = evaluate_run(records)
     assert result.complete, records[-1]
-    assert len(result.variants) == 2
-    for variant in result.variants:
+    assert len(result.measured) == len(result.variants) == 2
+    for variant in result.measured:
         assert variant.golden_equal
+        assert variant.latency is not None
         assert variant.latency.count >= effort.queries
         assert [(image.image, image.equal) for image in variant.images] == [("coffee", True)]
     check_taken_once(records)
@@ -140,8 +141,8 @@ def end_then_resume(folder: Path, device: AndroidDevice, mend: Callable[[], obje
     with pytest.raises(BenchError, match=words):
         measure_run(folder, device)
     kept = read_log(folder)
-    assert kept[-1]["kind"] == "end"
-    assert kept[-1]["complete"] is False
+    assert isinstance(kept[-1], End)
+    assert kept[-1].complete is False
     mend()
     measure_run(folder, device)
     assert read_log(folder)[: len(kept)] == kept
@@ -154,7 +155,7 @@ def fill_while_measuring(one: Phone, device: AndroidDevice, folder: Path) -> Non
 
     def mend() -> None:
         assert left_on(one) == []
-        assert any(record["kind"] == "steady" for record in read_log(folder))
+        assert any(of_kind(read_log(folder), Steady))
         one.storage.quota_bytes = quota_bytes
 
     end_then_resume(folder, device, mend, r"storage is full.*free some space.*--resume")

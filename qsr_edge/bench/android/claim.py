@@ -11,7 +11,8 @@ import shlex
 
 from qsr_edge.bench.android.device_files import CLAIM, PACKAGE, DeviceFiles, quoted
 from qsr_edge.bench.android.link import Link
-from qsr_edge.bench.protocol.log import parse_record
+from qsr_edge.bench.protocol.decoding import decode_record
+from qsr_edge.bench.protocol.records import End
 from qsr_edge.errors import BenchError
 
 _CLAIM = re.compile(
@@ -92,6 +93,6 @@ class Claim:
         answer = self._link.keep(lambda: self._link.device.shell(f"tail -c {_LAST_BYTES} {results} 2>/dev/null"))
         *lines, _ = answer.out.split(b"\n")
         try:
-            return bool(lines) and parse_record(lines[-1], results)["kind"] == "end"
+            return bool(lines) and isinstance(decode_record(lines[-1], results), End)
         except BenchError:
             return False

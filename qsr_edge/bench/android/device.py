@@ -8,10 +8,11 @@ from qsr_edge.bench.android.device_files import DeviceFiles
 from qsr_edge.bench.android.dumpsys import parse_condition
 from qsr_edge.bench.android.link import Link
 from qsr_edge.bench.android.part import AndroidPart, ResultsReader
-from qsr_edge.bench.device import DeviceInfo, PartEnd, PartPlan, Sink
+from qsr_edge.bench.device import PartEnd, PartPlan, Sink
 from qsr_edge.bench.device_kernels import app_kernels
 from qsr_edge.bench.discovery import DEFAULT_POLL_S, DEFAULT_WAIT_S
 from qsr_edge.bench.protocol.condition import Condition
+from qsr_edge.bench.protocol.header import DeviceInfo
 from qsr_edge.errors import BenchError
 
 KIND = "android"

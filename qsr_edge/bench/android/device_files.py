@@ -87,9 +87,9 @@ class DeviceFiles:
         bundles = {variant.bundle: self.folder / f"bundle-{index}" for index, variant in enumerate(plan.variants)}
         placed: dict[PurePosixPath, LocalFile] = {}
         for folder, target in bundles.items():
-            placed |= {target / name: local_file(folder / name) for name in _bundle_files(folder)}
+            placed |= {target / name: local_file(Path(folder, name)) for name in _bundle_files(Path(folder))}
         images = {image.name: self.folder / "images" / f"{index}.rgb" for index, image in enumerate(plan.images)}
-        placed |= {images[image.name]: local_file(image.path) for image in plan.images}
+        placed |= {images[image.name]: local_file(Path(image.path)) for image in plan.images}
         self.fill_cache(placed.values(), on_status)
         self.place(placed)
         job = plan.job(
@@ -99,8 +99,8 @@ class DeviceFiles:
             outputs=str(self.outputs),
         )
         job_path = self.folder / f"job-{plan.part}.json"
-        with temporary_folder("job") as folder:
-            path = folder / "job.json"
+        with temporary_folder("job") as scratch:
+            path = scratch / "job.json"
             path.write_bytes(dump_job(job))
             self._put(local_file(path), job_path)
         return job_path

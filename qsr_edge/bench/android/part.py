@@ -11,8 +11,9 @@ from qsr_edge.bench.android.growing_file import GrowingFile
 from qsr_edge.bench.android.link import Link, RebootedError
 from qsr_edge.bench.device import PartEnd, PartPlan, Phase, Sink
 from qsr_edge.bench.protocol.condition import Condition
-from qsr_edge.bench.protocol.log import Record
+from qsr_edge.bench.protocol.records import ConditionRecord, End
 from qsr_edge.bench.record_taker import RecordTaker
+from qsr_edge.bench.sink_recorder import SinkRecorder
 from qsr_edge.errors import BenchError
 
 ACTIVITY = f"{PACKAGE}/.BenchActivity"
@@ -60,7 +61,7 @@ class AndroidPart:
         self._sink = sink
         self._poll_s = poll_s
         self._read_condition = read_condition
-        self._began = time.monotonic()
+        self._own = SinkRecorder(sink)
         self._link = Link(device, wait_s=wait_s, on_fault=sink.fault, on_status=sink.status)
         self._files = DeviceFiles(self._link, plan.run)
         self._claim = Claim(self._link, plan.run)
@@ -163,12 +164,12 @@ class AndroidPart:
         # `am start -W` returns when the activity is drawn; its process is there by then.
         return 5 * self._poll_s
 
-    def _ended(self, end: Record) -> PartEnd:
-        reason = str(end.get("reason", ""))
+    def _ended(self, end: End) -> PartEnd:
+        reason = end.reason or ""
         if is_full(self._results.taken.error):
             self._sink.fault(Phase.MEASURE, f"the phone's storage is full: {self._results.taken.error}")
             reason += "; free some space on the phone, then go on with --resume"
-        return PartEnd(complete=end.get("complete") is True, reason=reason)
+        return PartEnd(complete=end.complete, reason=reason)
 
     def _died(self) -> PartEnd:
         """The app is gone without its ``end``."""
@@ -208,15 +209,7 @@ class AndroidPart:
             condition = self._read_condition()
         except ConnectionLostError:
             return
-        self._sink.record(
-            {
-                "kind": "condition",
-                "time_ms": round(1000 * time.time()),
-                "elapsed_ms": round(1000 * (time.monotonic() - self._began)),
-                "source": "adb",
-                "condition": condition.as_json(),
-            }
-        )
+        self._own.append(ConditionRecord(source="adb", condition=condition))
 
 
 class ResultsReader:

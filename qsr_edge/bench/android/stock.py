@@ -6,7 +6,6 @@ process loads the model anew. They are started in turns, several times for each 
 
 import contextlib
 import shlex
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -17,10 +16,14 @@ from qsr_edge.bench.android.device import AndroidDevice
 from qsr_edge.bench.android.device_files import DeviceFiles, LocalFile, local_file, quoted
 from qsr_edge.bench.android.link import Link, RebootedError
 from qsr_edge.bench.android.stock_output import Averages, StockOutput, parse_benchmark_model, parse_executor_runner
-from qsr_edge.bench.device import DeviceInfo, PartEnd, PartPlan, Phase, PlannedVariant, Sink
+from qsr_edge.bench.device import PartEnd, PartPlan, Phase, Sink
 from qsr_edge.bench.device_kernels import app_kernels
-from qsr_edge.bench.protocol.condition import Condition, above_gate
-from qsr_edge.bench.protocol.job import PROTOCOL, Effort
+from qsr_edge.bench.gate import pass_gate
+from qsr_edge.bench.protocol import records
+from qsr_edge.bench.protocol.condition import Condition
+from qsr_edge.bench.protocol.header import DeviceInfo
+from qsr_edge.bench.protocol.job import PROTOCOL, Effort, JobVariant
+from qsr_edge.bench.sink_recorder import SinkRecorder
 from qsr_edge.bundle.manifest import MANIFEST_NAME, DepthEntry, Manifest, parse_manifest
 from qsr_edge.errors import BenchError
 
@@ -28,7 +31,6 @@ ROUNDS = 4
 """Processes of each variant, at least."""
 MAX_ROUNDS = 40
 _LONGEST_ROUND_S = 900
-_WAITING_EVERY_S = 5.0
 _LOG = "logcat -d -v raw -s ExecuTorch:V"
 
 
@@ -51,7 +53,7 @@ class Round:
     program: PurePosixPath
     model: PurePosixPath
     weights: PurePosixPath | None
-    variant: PlannedVariant
+    variant: JobVariant
     signature: str | None
     fixed_size: bool
     queries: int
@@ -188,14 +190,14 @@ class _StockPart:
         self._binary = binary
         self._plan = plan
         self._sink = sink
-        self._began = time.monotonic()
+        self._own = SinkRecorder(sink)
         self._link = Link(phone.adb, wait_s=phone.wait_s, on_fault=sink.fault, on_status=sink.status)
         self._files = DeviceFiles(self._link, plan.run)
         self._claim = Claim(self._link, plan.run)
         # What ran before the phone was this run's may be another's.
         self._claimed = False
         self._path = self._files.folder / program.name
-        self._manifests = {variant.bundle: _manifest(variant.bundle) for variant in plan.variants}
+        self._manifests = {variant.bundle: _manifest(Path(variant.bundle)) for variant in plan.variants}
         self._queries = {variant.label: variant.done.queries for variant in plan.variants}
         self._steady_us = {variant.label: variant.done.steady_us for variant in plan.variants}
         self._rounds = dict.fromkeys(self._queries, 0)
@@ -207,7 +209,9 @@ class _StockPart:
             self._claim.check()
             self._link.phase = Phase.PUSH
             self._push()
-            self._record("agent", protocol=PROTOCOL, run=self._plan.run, part=self._plan.part, agent=self._program.name)
+            self._own.append(
+                records.Agent(protocol=PROTOCOL, run=self._plan.run, part=self._plan.part, agent=self._program.name)
+            )
             self._link.phase = Phase.MEASURE
             self._measure()
         except RebootedError as error:
@@ -217,7 +221,7 @@ class _StockPart:
             return PartEnd(complete=False, reason=f"{error}, then go on with --resume")
         except ConnectionLostError as error:
             return PartEnd(complete=False, reason=f"{error}; go on with --resume once it is there")
-        self._record("end", complete=True)
+        self._own.append(records.End(complete=True))
         return PartEnd(complete=True)
 
     def stop(self) -> None:
@@ -232,7 +236,7 @@ class _StockPart:
     def _push(self) -> None:
         placed: dict[PurePosixPath, LocalFile] = {self._path: local_file(self._binary)}
         for variant in self._plan.variants:
-            model = variant.bundle / self._entry(variant).file
+            model = Path(variant.bundle, self._entry(variant).file)
             placed[self._model(variant)] = local_file(model)
             if model.with_suffix(".ptd").is_file():
                 placed[self._model(variant).with_suffix(".ptd")] = local_file(model.with_suffix(".ptd"))
@@ -240,11 +244,11 @@ class _StockPart:
         self._files.place(placed)
         self._link.keep(lambda: self._device.run(f"chmod 755 {quoted(self._path)}"))
 
-    def _model(self, variant: PlannedVariant) -> PurePosixPath:
+    def _model(self, variant: JobVariant) -> PurePosixPath:
         index = list(self._manifests).index(variant.bundle)
         return self._files.folder / f"bundle-{index}" / self._entry(variant).file
 
-    def _entry(self, variant: PlannedVariant) -> DepthEntry:
+    def _entry(self, variant: JobVariant) -> DepthEntry:
         return self._manifests[variant.bundle].depth_entry(variant.depth)
 
     def _measure(self) -> None:
@@ -261,20 +265,22 @@ class _StockPart:
                         self._sink.fault(Phase.MEASURE, told)
         self._condition()
 
-    def _is_done(self, variant: PlannedVariant) -> bool:
+    def _is_done(self, variant: JobVariant) -> bool:
         label, effort = variant.label, self._plan.effort
         if self._rounds[label] >= MAX_ROUNDS:
             return True
         return effort.has_steady(self._queries[label], self._steady_us[label])
 
-    def _run_round(self, variant: PlannedVariant) -> None:
+    def _run_round(self, variant: JobVariant) -> None:
         label, manifest = variant.label, self._manifests[variant.bundle]
         entry = manifest.depth_entry(variant.depth)
         model = self._model(variant)
         one = Round(
             program=self._path,
             model=model,
-            weights=model.with_suffix(".ptd") if (variant.bundle / entry.file).with_suffix(".ptd").is_file() else None,
+            weights=model.with_suffix(".ptd")
+            if Path(variant.bundle, entry.file).with_suffix(".ptd").is_file()
+            else None,
             variant=variant,
             signature=entry.signature,
             fixed_size=manifest.input_size_px is not None,
@@ -288,24 +294,32 @@ class _StockPart:
         self._claimed = True
         output = self._link.keep(lambda: self._start(command, one))
         if not self._rounds[label]:
-            self._record("start", variant=label, load_us=output.load_us, first_us=output.first_us,
-                         golden_equal=None, golden_sha256=None)  # fmt: skip
+            self._own.append(
+                records.Start(variant=label, load_us=output.load_us, first_us=output.first_us, golden_equal=None)
+            )
             if output.placement is not None:
                 left = output.placement.left_ops
-                self._record("placement", variant=label, delegate=output.placement.delegate,
-                             delegated_ops=output.placement.delegated_ops,
-                             fallback={"unnamed": left} if left else {}, source=self._program.name)  # fmt: skip
+                self._own.append(
+                    records.Placement(
+                        variant=label,
+                        delegate=output.placement.delegate,
+                        delegated_ops=output.placement.delegated_ops,
+                        fallback={"unnamed": left} if left else {},
+                        source=self._program.name,
+                    )
+                )
         self._rounds[label] += 1
         if output.warm_up is not None:
             self._averages(label, "warm-up", output.warm_up)
-        memory = {} if output.peak_bytes is None else {"peak_bytes": output.peak_bytes}
         # A result needs all of them; what has not is no more than an average.
         if output.latencies_us and output.load_us is not None and output.first_us is not None:
-            self._record("steady", variant=label, latencies_us=list(output.latencies_us), **memory)
+            self._own.append(
+                records.Steady(variant=label, latencies_us=output.latencies_us, peak_bytes=output.peak_bytes)
+            )
             self._queries[label] += len(output.latencies_us)
             self._steady_us[label] += sum(output.latencies_us)
         else:
-            self._averages(label, "steady", output.steady, **memory)
+            self._averages(label, "steady", output.steady, output.peak_bytes)
             self._queries[label] += output.steady.count
             self._steady_us[label] += output.steady.count * output.steady.mean_us
         self._typical_us[label] = max(1, output.steady.mean_us)
@@ -337,31 +351,26 @@ class _StockPart:
             raise BenchError(f"{self._program.name} failed with {result.code}: {' '.join(text.split())[-200:]}")
         return self._program.read(text, one)
 
-    def _averages(self, label: str, phase: str, averages: Averages, **more: int) -> None:
-        told = {"min_us": averages.min_us, "max_us": averages.max_us, "std_us": averages.std_us}
-        known = {key: value for key, value in told.items() if value is not None}
-        self._record("averages", variant=label, phase=phase, count=averages.count, mean_us=averages.mean_us,
-                     **known, **more)  # fmt: skip
+    def _averages(self, label: str, phase: str, averages: Averages, peak_bytes: int | None = None) -> None:
+        self._own.append(
+            records.Averages(
+                variant=label,
+                phase=phase,
+                count=averages.count,
+                mean_us=averages.mean_us,
+                min_us=averages.min_us,
+                max_us=averages.max_us,
+                std_us=averages.std_us,
+                peak_bytes=peak_bytes,
+            )
+        )
 
     def _pass_gate(self) -> None:
-        gate = self._plan.gate
-        if gate is None:
-            return
-        deadline = time.monotonic() + gate.max_wait_ms / 1000
-        while (reason := above_gate(self._link.keep(self._phone.condition), gate)) is not None:
-            left_s = deadline - time.monotonic()
-            if left_s <= 0:
-                raise BenchError(f"{reason}, after {gate.max_wait_ms / 1000:.0f} s of waiting; let it cool")
-            self._record("waiting", reason=reason)
-            time.sleep(min(_WAITING_EVERY_S, left_s))
+        pass_gate(self._plan.gate, lambda: self._link.keep(self._phone.condition), self._own.append)
 
     def _condition(self) -> None:
         condition = self._link.keep(self._phone.condition)
-        self._record("condition", source="adb", condition=condition.as_json())
-
-    def _record(self, kind: str, **values: object) -> None:
-        elapsed_ms = round(1000 * (time.monotonic() - self._began))
-        self._sink.record({"kind": kind, "time_ms": round(1000 * time.time()), "elapsed_ms": elapsed_ms, **values})
+        self._own.append(records.ConditionRecord(source="adb", condition=condition))
 
 
 def _manifest(bundle: Path) -> Manifest:

@@ -4,10 +4,12 @@ import os
 import platform
 from pathlib import Path
 
-from qsr_edge.bench.device import DeviceInfo, PartEnd, PartPlan, Sink
+from qsr_edge.bench.device import PartEnd, PartPlan, Sink
 from qsr_edge.bench.host.measurement import run_job
 from qsr_edge.bench.protocol.condition import Condition
-from qsr_edge.bench.protocol.log import Record, Recorder
+from qsr_edge.bench.protocol.header import DeviceInfo
+from qsr_edge.bench.protocol.records import End, Image, Record
+from qsr_edge.bench.sink_recorder import SinkRecorder
 from qsr_edge.conversion.registry import find_backend
 from qsr_edge.files import temporary_folder
 
@@ -64,6 +66,7 @@ class HostDevice:
             architecture=platform.machine(),
             cores=os.cpu_count() or 0,
             system=f"{platform.system()} {platform.release()}",
+            simulator=False,
             build=f"Python {platform.python_version()}",
         )
 
@@ -79,8 +82,8 @@ class HostDevice:
         """Measure in worker processes of this machine."""
         with temporary_folder("bench") as folder:
             job = plan.job(
-                bundles={variant.bundle: str(variant.bundle) for variant in plan.variants},
-                images={image.name: str(image.path) for image in plan.images},
+                bundles={variant.bundle: variant.bundle for variant in plan.variants},
+                images={image.name: image.path for image in plan.images},
                 results=str(folder / "results.jsonl"),
                 outputs=str(folder / "outputs"),
             )
@@ -95,20 +98,19 @@ class HostDevice:
         """Nothing is left on this machine."""
 
 
-class _Forwarder(Recorder):
+class _Forwarder(SinkRecorder):
     """Hands an agent's records on at once, with the pictures that they name."""
 
     def __init__(self, sink: Sink, outputs: Path):
-        super().__init__()
-        self._sink = sink
+        super().__init__(sink)
         self._outputs = outputs
         self.reason = ""
 
     def write(self, record: Record) -> None:
-        self._sink.record(record)
-        if record["kind"] == "image":
-            path = self._outputs / record["output"]
+        super().write(record)
+        if isinstance(record, Image):
+            path = self._outputs / record.output
             self._sink.output(record, path.read_bytes())
             path.unlink()
-        if record["kind"] == "end":
-            self.reason = record.get("reason", "")
+        if isinstance(record, End):
+            self.reason = record.reason or ""

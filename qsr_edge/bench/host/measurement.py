@@ -10,14 +10,28 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from qsr_edge import __version__
+from qsr_edge.bench.gate import pass_gate
 from qsr_edge.bench.host.worker_process import WorkerProcess
-from qsr_edge.bench.protocol.condition import Condition, above_gate
+from qsr_edge.bench.protocol.condition import Condition
 from qsr_edge.bench.protocol.job import PROTOCOL, Job, JobVariant
 from qsr_edge.bench.protocol.log import Recorder
-from qsr_edge.errors import BenchError, QsrError
+from qsr_edge.bench.protocol.records import (
+    Agent,
+    ConditionRecord,
+    End,
+    Error,
+    Image,
+    Placement,
+    Start,
+    Steady,
+    Sustained,
+    WarmUp,
+)
+from qsr_edge.errors import QsrError, one_line
 
+MAX_REASON = 2000
+"""Letters of a message; the protocol takes twice as many."""
 AGENT = f"qsr-edge-python-agent {__version__}"
-_WAITING_EVERY_S = 5.0
 _SUSTAINED_CONDITION_EVERY_S = 10.0
 _SUSTAINED_RECORD_MS = 5000
 _CHUNK_MS = 500
@@ -38,15 +52,15 @@ def run_job(job: Job, log: Recorder, read_condition: Callable[[], Condition]) ->
     Raises:
         OSError: if a record cannot be written.
     """
-    log.append("agent", protocol=PROTOCOL, run=job.run, part=job.part, agent=AGENT)
+    log.append(Agent(protocol=PROTOCOL, run=job.run, part=job.part, agent=AGENT))
     try:
         _Measurement(job, log, read_condition).run()
     except (QsrError, OSError) as error:
-        reason = " ".join(str(error).split())
-        log.append("error", message=reason)
-        log.append("end", complete=False, reason=reason)
+        reason = one_line(error, MAX_REASON)
+        log.append(Error(message=reason))
+        log.append(End(complete=False, reason=reason))
         return False
-    log.append("end", complete=True)
+    log.append(End(complete=True))
     return True
 
 
@@ -77,22 +91,11 @@ class _Measurement:
         self._condition()
 
     def _pass_gate(self) -> None:
-        gate = self._job.gate
-        if gate is None:
-            return
-        deadline = time.monotonic() + gate.max_wait_ms / 1000
-        while (reason := above_gate(self._condition(), gate)) is not None:
-            left_s = deadline - time.monotonic()
-            if left_s <= 0:
-                waited_s = gate.max_wait_ms / 1000
-                raise BenchError(f"{reason}, after {waited_s:.0f} s of waiting; let it cool, or allow more with --gate")
-            self._log.append("waiting", reason=reason)
-            time.sleep(min(_WAITING_EVERY_S, left_s))
+        pass_gate(self._job.gate, self._condition, self._log.append)
 
     def _condition(self, variant: str | None = None) -> Condition:
         condition = self._read_condition()
-        named = {} if variant is None else {"variant": variant}
-        self._log.append("condition", source="agent", condition=condition.as_json(), **named)
+        self._log.append(ConditionRecord(source="agent", condition=condition, variant=variant))
         return condition
 
     def _is_steady_done(self, label: str) -> bool:
@@ -110,24 +113,33 @@ class _Measurement:
         [first_us], _ = worker.run(1)
         sha256, equal = worker.golden() if variant.check_golden else (None, None)
         self._log.append(
-            "start",
-            variant=variant.label,
-            load_us=load_us,
-            first_us=first_us,
-            golden_equal=equal,
-            golden_sha256=sha256,
-            runtime=worker.runtime,
+            Start(
+                variant=variant.label,
+                load_us=load_us,
+                first_us=first_us,
+                golden_equal=equal,
+                golden_sha256=sha256,
+                runtime=worker.runtime,
+            )
         )
         placement = worker.placement()
         if placement is not None:
-            self._log.append("placement", variant=variant.label, **placement)
+            self._log.append(
+                Placement(
+                    variant=variant.label,
+                    delegate=placement.delegate,
+                    delegated_ops=placement.delegated_ops,
+                    fallback=dict(placement.fallback),
+                    source=placement.source,
+                )
+            )
         warm = [first_us]
         if self._effort.warm_up_ms:
-            warm = worker.run(1)[0]
+            warm = [*worker.run(1)[0]]
             while (left_us := 1000 * self._effort.warm_up_ms - sum(warm)) > 0:
                 # Asking for each inference takes longer than a short one does.
                 warm += worker.run(max(1, min(left_us, 1000 * _CHUNK_MS) // max(1, min(warm))))[0]
-            self._log.append("warm-up", variant=variant.label, latencies_us=warm)
+            self._log.append(WarmUp(variant=variant.label, latencies_us=tuple(warm)))
         self._typical_us[variant.label] = max(1, min(warm))
         left = self._images_left(variant)
         index = self._job.variants.index(variant)
@@ -136,12 +148,13 @@ class _Measurement:
                 output = Path(self._job.outputs) / f"{index}-{image.name}.rgb"
                 sha256, latency_us = worker.upscale(image, output)
                 self._log.append(
-                    "image",
-                    variant=variant.label,
-                    image=image.name,
-                    sha256=sha256,
-                    output=output.name,
-                    latency_us=latency_us,
+                    Image(
+                        variant=variant.label,
+                        image=image.name,
+                        sha256=sha256,
+                        output=output.name,
+                        latency_us=latency_us,
+                    )
                 )
 
     def _count(self, label: str, duration_ms: int) -> int:
@@ -153,7 +166,9 @@ class _Measurement:
             self._condition()
             for label, worker in list(waiting.items()):
                 wall, cpu = worker.run(self._count(label, self._effort.round_ms))
-                self._log.append("steady", variant=label, latencies_us=wall, cpu_us=cpu, peak_bytes=worker.peak_bytes())
+                peak_bytes = worker.peak_bytes()
+                steady = Steady(variant=label, latencies_us=tuple(wall), cpu_us=tuple(cpu), peak_bytes=peak_bytes)
+                self._log.append(steady)
                 self._queries[label] += len(wall)
                 self._steady_us[label] += sum(wall)
                 if self._is_steady_done(label):
@@ -172,6 +187,7 @@ class _Measurement:
             latencies_us += worker.run(self._count(variant.label, chunk_ms))[0]
             since_ms = before_ms + round(1000 * (time.monotonic() - began))
             if since_ms - recorded_ms >= _SUSTAINED_RECORD_MS or since_ms >= self._effort.sustained_ms:
-                self._log.append("sustained", variant=variant.label, since_ms=since_ms, latencies_us=latencies_us)
+                latencies = tuple(latencies_us)
+                self._log.append(Sustained(variant=variant.label, since_ms=since_ms, latencies_us=latencies))
                 latencies_us, recorded_ms = [], since_ms
         self._condition(variant.label)

@@ -1,25 +1,37 @@
 """The process that runs one variant, ``python -m qsr_edge.bench.host.worker``, driven by JSON lines on its streams.
 
-Each variant has its own, so that loading is cold, memory is its own, and variants can take turns. Requests are
-``{"do": "load" | "run" | "golden" | "placement" | "upscale" | "peak", ...}``; each is answered by one line. The process
-ends with its input.
+Each variant has its own, so that loading is cold, memory is its own, and variants can take turns. Requests and
+answers are those of :mod:`qsr_edge.bench.host.messages`. The process ends with its input.
 """
 
 import json
 import resource
 import sys
 import time
-from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
+from qsr_edge.bench.host.messages import (
+    DECODER,
+    Action,
+    Failed,
+    Golden,
+    Load,
+    Loaded,
+    Peak,
+    Placed,
+    Ran,
+    Run,
+    Upscale,
+    Upscaled,
+)
 from qsr_edge.bundle.golden import golden_image, image_sha256
 from qsr_edge.bundle.reader import read_bundle
+from qsr_edge.codec import encode
 from qsr_edge.conversion.backend import TellsPlacement
 from qsr_edge.conversion.registry import find_backend
-from qsr_edge.errors import BenchError, QsrError
+from qsr_edge.errors import BenchError, QsrError, one_line
 from qsr_edge.files import atomic_write
 from qsr_edge.runtime.upscale import LoadedDepth, load_depth
 
@@ -41,57 +53,69 @@ class _Worker:
         self._image = np.zeros((1, 1, 3), np.uint8)
         self._golden: tuple[np.ndarray, str] | None = None
 
-    def load(self, request: dict[str, Any]) -> dict[str, Any]:
-        bundle = read_bundle(Path(request["bundle"]))
-        golden, entry = bundle.manifest.golden, bundle.manifest.depth_entry(request["depth"])
-        self._golden = golden_image(golden.seed, golden.height_px, golden.width_px), entry.golden_sha256
-        self._image = golden_image(golden.seed, request["height_px"], request["width_px"])
-        start = time.perf_counter_ns()
-        self._model = load_depth(bundle, depth=request["depth"], threads=request["threads"], kernels=request["kernels"])
-        load_us = (time.perf_counter_ns() - start) // 1000
-        return {"load_us": load_us, "runtime": find_backend(bundle.manifest.target).runtime_version()}
+    def answer(self, request: object) -> object:
+        """A message of :mod:`qsr_edge.bench.host.messages` for a request as JSON; raises what the action raises."""
+        if not isinstance(request, dict) or request.get("do") not in tuple(Action):
+            raise BenchError(f"a worker is asked for one of {', '.join(Action)}")
+        told = {key: value for key, value in request.items() if key != "do"}
+        match Action(request["do"]):
+            case Action.LOAD:
+                return self._load(DECODER.decode(Load, told, "request"))
+            case Action.RUN:
+                return self._run(DECODER.decode(Run, told, "request"))
+            case Action.GOLDEN:
+                return self._check_golden()
+            case Action.PLACEMENT:
+                runner = self._loaded().runner
+                return Placed(placement=runner.placement() if isinstance(runner, TellsPlacement) else None)
+            case Action.UPSCALE:
+                return self._upscale(DECODER.decode(Upscale, told, "request"))
+            case Action.PEAK:
+                return Peak(peak_bytes=peak_memory_bytes())
 
-    def run(self, request: dict[str, Any]) -> dict[str, Any]:
+    def _load(self, request: Load) -> Loaded:
+        bundle = read_bundle(Path(request.bundle))
+        golden, entry = bundle.manifest.golden, bundle.manifest.depth_entry(request.depth)
+        self._golden = golden_image(golden.seed, golden.height_px, golden.width_px), entry.golden_sha256
+        self._image = golden_image(golden.seed, request.height_px, request.width_px)
+        start = time.perf_counter_ns()
+        self._model = load_depth(bundle, depth=request.depth, threads=request.threads, kernels=request.kernels)
+        load_us = (time.perf_counter_ns() - start) // 1000
+        return Loaded(load_us=load_us, runtime=find_backend(bundle.manifest.target).runtime_version())
+
+    def _run(self, request: Run) -> Ran:
         model = self._loaded()
         wall, cpu = [], []
-        for _ in range(request["count"]):
+        for _ in range(request.count):
             cpu_start, start = time.process_time_ns(), time.perf_counter_ns()
             model.runner.run(self._image)
             wall.append((time.perf_counter_ns() - start) // 1000)
             cpu.append((time.process_time_ns() - cpu_start) // 1000)
-        return {"latencies_us": wall, "cpu_us": cpu}
+        return Ran(latencies_us=tuple(wall), cpu_us=tuple(cpu))
 
-    def golden(self, request: dict[str, Any]) -> dict[str, Any]:
+    def _check_golden(self) -> Golden:
         model = self._loaded()
         assert self._golden is not None
         image, expected = self._golden
         sha256 = image_sha256(model.runner.run(image))
-        return {"sha256": sha256, "equal": sha256 == expected}
+        return Golden(sha256=sha256, equal=sha256 == expected)
 
-    def placement(self, request: dict[str, Any]) -> dict[str, Any]:
-        runner = self._loaded().runner
-        placement = runner.placement() if isinstance(runner, TellsPlacement) else None
-        return {"placement": None if placement is None else asdict(placement)}
-
-    def upscale(self, request: dict[str, Any]) -> dict[str, Any]:
+    def _upscale(self, request: Upscale) -> Upscaled:
         model = self._loaded()
-        pixels = np.frombuffer(Path(request["path"]).read_bytes(), np.uint8)
-        image = pixels.reshape(request["height_px"], request["width_px"], 3)
+        pixels = np.frombuffer(Path(request.path).read_bytes(), np.uint8)
+        image = pixels.reshape(request.height_px, request.width_px, 3)
         start = time.perf_counter_ns()
         upscaled = model.upscale(image)
         latency_us = (time.perf_counter_ns() - start) // 1000
-        output = Path(request["output"])
+        output = Path(request.output)
         output.parent.mkdir(parents=True, exist_ok=True)
         atomic_write(output, upscaled.tobytes())
-        return {"sha256": image_sha256(upscaled), "latency_us": latency_us}
+        return Upscaled(sha256=image_sha256(upscaled), latency_us=latency_us)
 
     def _loaded(self) -> LoadedDepth:
         if self._model is None:
             raise BenchError("no model is loaded yet")
         return self._model
-
-    def peak(self, request: dict[str, Any]) -> dict[str, Any]:
-        return {"peak_bytes": peak_memory_bytes()}
 
 
 def main() -> None:
@@ -99,21 +123,12 @@ def main() -> None:
     worker = _Worker()
     answers = sys.stdout
     sys.stdout = sys.stderr  # what a runtime prints is no answer
-    actions = {
-        "load": worker.load,
-        "run": worker.run,
-        "golden": worker.golden,
-        "placement": worker.placement,
-        "upscale": worker.upscale,
-        "peak": worker.peak,
-    }
     for line in sys.stdin:
-        request = json.loads(line)
         try:
-            answer = actions[request["do"]](request)
+            answer = worker.answer(json.loads(line))
         except (QsrError, OSError, ValueError, ModuleNotFoundError) as error:
-            answer = {"error": " ".join(str(error).split())}
-        answers.write(json.dumps(answer) + "\n")
+            answer = Failed(error=one_line(error, None))
+        answers.write(json.dumps(encode(answer)) + "\n")
         answers.flush()
 
 

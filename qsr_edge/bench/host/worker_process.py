@@ -8,11 +8,29 @@ import tempfile
 import threading
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import TypeVar
 
+from qsr_edge.bench.host.messages import (
+    DECODER,
+    Action,
+    Ask,
+    Failed,
+    Golden,
+    Load,
+    Loaded,
+    Peak,
+    Placed,
+    Ran,
+    Run,
+    Upscale,
+    Upscaled,
+)
 from qsr_edge.bench.protocol.job import JobImage, JobVariant
+from qsr_edge.codec import encode
+from qsr_edge.conversion.backend import Placement
 from qsr_edge.errors import BenchError
 
+A = TypeVar("A")
 WORKER = ("-m", "qsr_edge.bench.host.worker")
 ANSWER_S = 1800.0
 """Longer than any request takes, a large picture on a slow machine included."""
@@ -63,8 +81,7 @@ class WorkerProcess:
             BenchError: if it cannot be loaded, or the process died.
         """
         variant = self._variant
-        answer = self._ask(
-            do="load",
+        request = Load(
             bundle=variant.bundle,
             depth=variant.depth,
             kernels=variant.kernels,
@@ -72,36 +89,35 @@ class WorkerProcess:
             height_px=variant.height_px,
             width_px=variant.width_px,
         )
-        self.runtime = str(answer["runtime"])
-        return int(answer["load_us"])
+        answer = self._ask(Action.LOAD, request, Loaded)
+        self.runtime = answer.runtime
+        return answer.load_us
 
-    def run(self, count: int) -> tuple[list[int], list[int]]:
+    def run(self, count: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
         """Wall-clock and CPU microseconds of so many inferences; errors as :meth:`load`."""
-        answer = self._ask(do="run", count=count)
-        return answer["latencies_us"], answer["cpu_us"]
+        answer = self._ask(Action.RUN, Run(count=count), Ran)
+        return answer.latencies_us, answer.cpu_us
 
     def golden(self) -> tuple[str, bool]:
         """Sha256 of the golden input's output, and whether it is the manifest's; errors as :meth:`load`."""
-        answer = self._ask(do="golden")
-        return answer["sha256"], answer["equal"]
+        answer = self._ask(Action.GOLDEN, Ask(), Golden)
+        return answer.sha256, answer.equal
 
-    def placement(self) -> dict[str, Any] | None:
-        """The keys of a ``placement`` record, or None where the runtime does not tell; errors as :meth:`load`."""
-        placement: dict[str, Any] | None = self._ask(do="placement")["placement"]
-        return placement
+    def placement(self) -> Placement | None:
+        """Where operations run, or None where the runtime does not tell; errors as :meth:`load`."""
+        return self._ask(Action.PLACEMENT, Ask(), Placed).placement
 
     def upscale(self, image: JobImage, output: Path) -> tuple[str, int]:
         """Upscale a picture into a file: sha256 of its bytes, microseconds; errors as :meth:`load`."""
-        answer = self._ask(
-            do="upscale", path=image.path, height_px=image.height_px, width_px=image.width_px, output=str(output)
-        )
-        return answer["sha256"], int(answer["latency_us"])
+        request = Upscale(path=image.path, height_px=image.height_px, width_px=image.width_px, output=str(output))
+        answer = self._ask(Action.UPSCALE, request, Upscaled)
+        return answer.sha256, answer.latency_us
 
     def peak_bytes(self) -> int:
         """The most memory that the process has had resident; errors as :meth:`load`."""
-        return int(self._ask(do="peak")["peak_bytes"])
+        return self._ask(Action.PEAK, Ask(), Peak).peak_bytes
 
-    def _ask(self, **request: Any) -> dict[str, Any]:
+    def _ask(self, action: Action, request: object, answered: type[A]) -> A:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         late = threading.Event()
@@ -114,15 +130,15 @@ class WorkerProcess:
         timer = threading.Timer(ANSWER_S, give_up)
         timer.start()
         try:
-            self._process.stdin.write(json.dumps(request) + "\n")
+            self._process.stdin.write(json.dumps({"do": action, **encode(request)}) + "\n")
             self._process.stdin.flush()
             line = self._process.stdout.readline()
-            answer: dict[str, Any] = json.loads(line) if line else {}
+            answer = json.loads(line) if line else None
         except (OSError, ValueError):
-            answer = {}
+            answer = None
         finally:
             timer.cancel()
-        if not answer:
+        if answer is None:
             why = (
                 f"did not answer within {ANSWER_S:.0f} s" if late.is_set() else f"ended (exit code {self._exit_code()})"
             )
@@ -131,8 +147,8 @@ class WorkerProcess:
                 "kept, go on with --resume"
             )
         if "error" in answer:
-            raise BenchError(f"{self._variant.label}: {answer['error']}")
-        return answer
+            raise BenchError(f"{self._variant.label}: {DECODER.decode(Failed, answer, 'answer').error}")
+        return DECODER.decode(answered, answer, f"{self._variant.label}: the process that runs it")
 
     def _exit_code(self) -> int | None:
         # Its end of the pipe closes a moment before it can be waited for.

@@ -7,10 +7,11 @@ import shutil
 import time
 from pathlib import Path, PurePosixPath
 
-from qsr_edge.bench.device import DeviceInfo, PartEnd, PartPlan, Phase, Sink
+from qsr_edge.bench.device import PartEnd, PartPlan, Phase, Sink
 from qsr_edge.bench.device_kernels import app_kernels
 from qsr_edge.bench.ios.tools import IphoneListed, IphoneTool
 from qsr_edge.bench.protocol.condition import Condition
+from qsr_edge.bench.protocol.header import DeviceInfo
 from qsr_edge.bench.protocol.job import dump_job
 from qsr_edge.bench.record_taker import RecordTaker
 from qsr_edge.bundle.manifest import MANIFEST_NAME, parse_manifest
@@ -53,6 +54,7 @@ class IphoneDevice:
             processor=listed.product_type or "unknown",
             system=f"iOS {listed.version or '?'}",
             cores=0,
+            simulator=False,
             architecture="arm64",
             build=listed.build or None,
         )
@@ -130,7 +132,7 @@ class IphoneDevice:
             running = self._tool.is_running(self.id, pid)
             any_new = self._poll(results, scratch)
             if taker.end is not None:
-                return PartEnd(complete=taker.end.get("complete") is True, reason=str(taker.end.get("reason", "")))
+                return PartEnd(complete=taker.end.complete, reason=taker.end.reason or "")
             if any_new:
                 news = time.monotonic()
             elif not running or time.monotonic() - news > SILENT_S:
@@ -157,15 +159,15 @@ def _folder(run: str) -> PurePosixPath:
 def _stage(plan: PartPlan, folder: Path) -> PurePosixPath:
     """Lay out on this machine what the app's Documents are to hold; the job's path there."""
     there = PurePosixPath("/") / _folder(plan.run)
-    bundles: dict[Path, str] = {}
+    bundles: dict[str, str] = {}
     for variant in plan.variants:
         if variant.bundle not in bundles:
             name = f"bundle-{len(bundles)}"
             bundles[variant.bundle] = str(there / name)
-            manifest = parse_manifest((variant.bundle / MANIFEST_NAME).read_bytes(), str(variant.bundle))
+            manifest = parse_manifest(Path(variant.bundle, MANIFEST_NAME).read_bytes(), variant.bundle)
             for path in (MANIFEST_NAME, *(entry.path for entry in manifest.files)):
                 (folder / name / path).parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(variant.bundle / path, folder / name / path)
+                shutil.copyfile(Path(variant.bundle, path), folder / name / path)
     images: dict[str, str] = {}
     for index, image in enumerate(plan.images):
         (folder / "images").mkdir(exist_ok=True)

@@ -1,13 +1,14 @@
 """The state of a device that latencies depend on: heat, battery, clocks."""
 
 from dataclasses import dataclass
+from typing import Annotated
 
-from qsr_edge.bench.protocol.job import Gate
+from qsr_edge.bench.protocol.fields import MAX_COUNT, Checked, Count, Percent, Signed, Status, Within
 from qsr_edge.codec import encode
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Condition:
+class Condition(Checked):
     """What a device tells of its state; None for what it does not tell.
 
     Attributes:
@@ -24,31 +25,19 @@ class Condition:
         cpu_khz: current frequency of each core.
     """
 
-    thermal_status: int | None = None
-    headroom_milli: int | None = None
-    temperature_mc: int | None = None
-    battery_temperature_mc: int | None = None
-    battery_percent: int | None = None
+    thermal_status: Status | None = None
+    headroom_milli: Signed | None = None
+    temperature_mc: Signed | None = None
+    battery_temperature_mc: Signed | None = None
+    battery_percent: Percent | None = None
     plugged_in: bool | None = None
     power_save: bool | None = None
-    current_ua: int | None = None
-    voltage_mv: int | None = None
-    load_milli: int | None = None
-    cpu_khz: tuple[int, ...] | None = None
+    current_ua: Signed | None = None
+    voltage_mv: Signed | None = None
+    load_milli: Count | None = None
+    cpu_khz: Annotated[tuple[int, ...], Within(0, MAX_COUNT)] | None = None
 
     def as_json(self) -> dict[str, object]:
         """JSON values; what is unknown is left out."""
         table: dict[str, object] = encode(self)
         return table
-
-
-def above_gate(condition: Condition, gate: Gate) -> str | None:
-    """Why a device is not to be measured yet, or None. What it does not tell cannot keep it."""
-    status, limit_mc = condition.thermal_status, gate.max_temperature_mc
-    if status is not None and status > gate.max_thermal_status:
-        return f"thermal status {status}, expected at most {gate.max_thermal_status}"
-    battery_mc = condition.battery_temperature_mc
-    temperature_mc = condition.temperature_mc if battery_mc is None else battery_mc
-    if limit_mc is not None and temperature_mc is not None and temperature_mc > limit_mc:
-        return f"{temperature_mc / 1000:.1f} degrees, expected at most {limit_mc / 1000:.1f}"
-    return None

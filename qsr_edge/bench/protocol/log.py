@@ -1,19 +1,29 @@
 """The file of a run or of a part of one: a line of JSON for each result, on disk before the next one is taken."""
 
 import json
-import math
 import os
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
+from qsr_edge.bench.protocol.decoding import decode_record, encode_line, encode_record
+from qsr_edge.bench.protocol.header import RunHeader
 from qsr_edge.bench.protocol.job import Done
+from qsr_edge.bench.protocol.records import (
+    Averages,
+    ConditionRecord,
+    Part,
+    Quality,
+    Record,
+    Steady,
+    Sustained,
+    of_variant,
+)
 from qsr_edge.errors import BenchError
 
 RESULTS_NAME = "results.jsonl"
-Record = Mapping[str, Any]
 
 
 class Recorder(ABC):
@@ -23,10 +33,10 @@ class Recorder(ABC):
         """The monotonic clock of its records begins now."""
         self._began = time.monotonic()
 
-    def append(self, kind: str, **values: Any) -> None:
-        """Take a record of this process, with both clocks; errors as :meth:`write`."""
+    def append(self, record: Record) -> None:
+        """Take a record of this process, with both clocks set; errors as :meth:`write`."""
         elapsed_ms = round(1000 * (time.monotonic() - self._began))
-        self.write({"kind": kind, "time_ms": _wall_clock_ms(), "elapsed_ms": elapsed_ms, **values})
+        self.write(replace(record, time_ms=_wall_clock_ms(), elapsed_ms=elapsed_ms))
 
     @abstractmethod
     def write(self, record: Record) -> None:
@@ -43,19 +53,28 @@ class RunLog(Recorder):
         self.path = path
         _drop_cut_line(path)
 
-    def receive(self, record: Record) -> None:
-        """Write a record of an agent, its own clocks kept; errors as :meth:`write`."""
-        self.write({**record, "received_ms": _wall_clock_ms()})
-
     def write(self, record: Record) -> None:
         """Write one record; it is on disk when this returns.
 
         Raises:
             OSError: naming the file, if it cannot be written; what was there stays whole.
         """
-        line = json.dumps(record, ensure_ascii=False) + "\n"
+        self._write(encode_line(record))
+
+    def receive(self, record: Record, line: bytes | None = None) -> None:
+        """Write a record of an agent with the time of now, its own clocks kept; errors as :meth:`write`.
+
+        Args:
+            record: that came over.
+            line: that it was read from, whose keys are all kept, also those that this release does not know.
+        """
+        table: dict[str, object] = encode_record(record) if line is None else json.loads(line)
+        table["received_ms"] = _wall_clock_ms()
+        self._write((json.dumps(table, ensure_ascii=False) + "\n").encode())
+
+    def _write(self, line: bytes) -> None:
         try:
-            with self.path.open("a", encoding="utf-8") as file:
+            with self.path.open("ab") as file:
                 file.write(line)
                 file.flush()
                 os.fsync(file.fileno())
@@ -78,32 +97,6 @@ def _drop_cut_line(path: Path) -> None:
         os.truncate(path, len(whole))
 
 
-def parse_record(line: bytes, source: str) -> Record:
-    """A line of a results file.
-
-    Raises:
-        BenchError: if it is no record, or none that can be written as JSON and UTF-8 again.
-    """
-    try:
-        record = json.loads(line.decode("utf-8"), parse_constant=_finite, parse_float=_finite)
-        if not isinstance(record, dict) or not isinstance(record.get("kind"), str):
-            raise ValueError("no record")
-        if b"\\u" in line:  # by an escape, half of a character may have come in
-            json.dumps(record, ensure_ascii=False).encode()
-    except (ValueError, RecursionError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise BenchError(f"{source}: damaged ({reason}); delete that line, or measure anew") from error
-    return record
-
-
-def _finite(text: str) -> float:
-    """JSON has neither NaN nor infinity, and 1e999 would be written as one."""
-    value = float(text)
-    if not math.isfinite(value):
-        raise ValueError(f"{text[:20]} is no number")
-    return value
-
-
 def read_log(folder: Path) -> tuple[Record, ...]:
     """The records of a run's folder; a cut last line is left out.
 
@@ -118,36 +111,32 @@ def read_log(folder: Path) -> tuple[Record, ...]:
             f"{path}: cannot be read ({error.strerror}), so {folder} is no run; name the folder of a `qsr-edge bench`"
         ) from error
     lines = content[: content.rfind(b"\n") + 1].splitlines()
-    return tuple(parse_record(line, f"{path}:{number}") for number, line in enumerate(lines, start=1))
+    return tuple(decode_record(line, f"{path}:{number}") for number, line in enumerate(lines, start=1))
+
+
+def run_header(records: Sequence[Record]) -> RunHeader:
+    """The first record of a run.
+
+    Raises:
+        BenchError: if it is none.
+    """
+    if not records or not isinstance(records[0], RunHeader):
+        raise BenchError("does not begin with a run record, so it is no run; name the folder of a `qsr-edge bench`")
+    return records[0]
 
 
 def done_of(label: str, records: Sequence[Record]) -> Done:
-    """What a run's records have of a variant.
-
-    Raises:
-        BenchError: if a record lacks what its kind has.
-    """
-    queries = steady_us = sustained_ms = 0
-    images: list[str] = []
-    try:
-        for record in records:
-            if record.get("variant") != label:
-                continue
-            match record["kind"]:
-                case "steady":
-                    queries += len(record["latencies_us"])
-                    steady_us += sum(record["latencies_us"])
-                case "averages" if record["phase"] == "steady":
-                    queries += record["count"]
-                    steady_us += record["count"] * record["mean_us"]
-                case "sustained":
-                    sustained_ms = max(sustained_ms, record["since_ms"])
-                case "quality":
-                    # Not "image": only now are its bytes here.
-                    images.append(record["image"])
-    except (KeyError, TypeError) as error:
-        raise BenchError(f"the run is damaged ({error!r}); measure anew") from error
-    return Done(queries=queries, steady_us=steady_us, sustained_ms=sustained_ms, images=tuple(dict.fromkeys(images)))
+    """What a run's records have of a variant."""
+    steady = of_variant(records, Steady, label)
+    averages = [each for each in of_variant(records, Averages, label) if each.phase == "steady"]
+    # Not images: only once they are judged are their bytes here.
+    images = [each.image for each in of_variant(records, Quality, label)]
+    return Done(
+        queries=sum(len(each.latencies_us) for each in steady) + sum(each.count for each in averages),
+        steady_us=sum(sum(each.latencies_us) for each in steady) + sum(each.count * each.mean_us for each in averages),
+        sustained_ms=max((each.since_ms for each in of_variant(records, Sustained, label)), default=0),
+        images=tuple(dict.fromkeys(images)),
+    )
 
 
 def received_of(records: Sequence[Record]) -> tuple[int, int]:
@@ -157,8 +146,8 @@ def received_of(records: Sequence[Record]) -> tuple[int, int]:
     """
     part = count = 0
     for record in records:
-        if record["kind"] == "part":
-            part, count = record.get("part", 0), 0
-        elif "received_ms" in record and record.get("source") != "adb":
+        if isinstance(record, Part):
+            part, count = record.part, 0
+        elif record.received_ms is not None and not (isinstance(record, ConditionRecord) and record.source == "adb"):
             count += 1
     return part, count

@@ -10,11 +10,12 @@ pytest.importorskip("flatbuffers", reason="the extra [tflite] is not installed")
 
 from qsr_edge.bench.android import device as android
 from qsr_edge.bench.android.stock import BENCHMARK_MODEL, EXECUTOR_RUNNER
-from qsr_edge.bench.device import DeviceInfo, PartEnd, PartPlan, Sink
+from qsr_edge.bench.device import PartEnd, PartPlan, Sink
 from qsr_edge.bench.device_kernels import app_kernels
 from qsr_edge.bench.ios import device as ios
 from qsr_edge.bench.plan import RunRequest, new_header
 from qsr_edge.bench.protocol.condition import Condition
+from qsr_edge.bench.protocol.header import DeviceInfo
 from qsr_edge.bench.protocol.job import Effort
 from qsr_edge.bundle.reader import open_bundle
 from qsr_edge.bundle.writer import write_bundle
@@ -29,7 +30,7 @@ class Phone:
     id = "phone"
 
     def describe(self) -> DeviceInfo:
-        return DeviceInfo(kind="android", id=self.id, name="p", processor="p", system="s", cores=1)
+        return DeviceInfo(kind="android", id=self.id, name="p", processor="p", system="s", cores=1, simulator=False)
 
     def condition(self) -> Condition:
         return Condition()
@@ -61,7 +62,7 @@ def with_programs(bundle: Path, output: Path, *delegates: str) -> Path:
 def variants(bundle: Path, *kernels: str) -> list[tuple[str, str]]:
     request = RunRequest(bundles=(bundle,), depths=(), kernels=kernels, threads=1, size_px=(24, 40),
                          effort=Effort(queries=1, steady_ms=0), gate=None, originals=())  # fmt: skip
-    return [(entry["label"], entry["kernels"]) for entry in new_header(request, Phone())["variants"]]
+    return [(entry.label, entry.kernels) for entry in new_header(request, Phone()).variants]
 
 
 @pytest.fixture(autouse=True)

@@ -11,11 +11,13 @@ import numpy as np
 import pytest
 
 from qsr_edge.bench import run
-from qsr_edge.bench.device import DeviceInfo, PartEnd, PartPlan, Phase, Sink
+from qsr_edge.bench.device import PartEnd, PartPlan, Phase, Sink
 from qsr_edge.bench.plan import RunRequest, add_images, new_header
 from qsr_edge.bench.protocol.condition import Condition
+from qsr_edge.bench.protocol.header import DeviceInfo
 from qsr_edge.bench.protocol.job import Effort
 from qsr_edge.bench.protocol.log import RESULTS_NAME, RunLog, read_log
+from qsr_edge.bench.protocol.records import Damaged, End, Image, Part, Start, Steady, of_kind
 from qsr_edge.bench.result import evaluate_run
 from qsr_edge.bench.run import MAX_FRUITLESS_PARTS, measure_run
 from qsr_edge.data.images import write_picture
@@ -44,16 +46,14 @@ class LossyDevice:
 
     def run_part(self, plan: PartPlan, sink: Sink) -> PartEnd:
         [variant], [image] = plan.variants, plan.images
-        clocks = {"time_ms": 0, "elapsed_ms": 0}
-        named = {**clocks, "variant": variant.label}
         self.asked.append(variant.done.images)
-        sink.record({"kind": "start", **named, "load_us": 1, "first_us": 1, "golden_equal": True})
+        sink.record(Start(variant=variant.label, load_us=1, first_us=1, golden_equal=True))
         if not variant.done.queries:
-            sink.record({"kind": "steady", **named, "latencies_us": [5, 6, 7]})
+            sink.record(Steady(variant=variant.label, latencies_us=(5, 6, 7)))
         if image.name not in variant.done.images:
             content = bytes(12 * image.height_px * image.width_px)
             sha256 = hashlib.sha256(content).hexdigest()
-            record = {"kind": "image", **named, "image": image.name, "sha256": sha256, "output": "0.rgb"}
+            record = Image(variant=variant.label, image=image.name, sha256=sha256, output="0.rgb")
             sink.record(record)
             if self.losses:
                 self.losses -= 1
@@ -81,9 +81,8 @@ def folder(tiny_bundle: Path, tmp_path: Path) -> Path:
         gate=None,
         originals=(picture,),
     )
-    header = new_header(request, LossyDevice(losses=0))
-    add_images(header, request.originals, tmp_path / "run")
-    RunLog(tmp_path / "run" / RESULTS_NAME).append("run", **header)
+    header = add_images(new_header(request, LossyDevice(losses=0)), request.originals, tmp_path / "run")
+    RunLog(tmp_path / "run" / RESULTS_NAME).append(header)
     return tmp_path / "run"
 
 
@@ -93,9 +92,9 @@ def test_a_lost_picture_is_computed_again(folder: Path) -> None:
     result = evaluate_run(read_log(folder))
     assert result.complete
     assert [image.image for image in result.variants[0].images] == ["grey"]
-    assert result.variants[0].latency.count == 3
+    assert result.measured[0].latency.count == 3
     assert device.asked == [(), (), ()]
-    reasons = [record["reason"] for record in read_log(folder) if record["kind"] == "part"]
+    reasons = [part.reason for part in of_kind(read_log(folder), Part)]
     assert reasons == [
         "first",
         "1 of the pictures did not come over whole",
@@ -118,18 +117,17 @@ def test_inferences_that_a_damaged_line_held_are_measured_again(folder: Path, br
             [variant] = plan.variants
             latencies_us = brought[len(self.asked)]
             if not self.asked:
-                sink.record({"kind": "damaged", "bytes": 90})
+                sink.record(Damaged(bytes=90))
             if latencies_us:
-                sink.record({"kind": "steady", "time_ms": 0, "elapsed_ms": 0, "variant": variant.label,
-                             "latencies_us": latencies_us})  # fmt: skip
+                sink.record(Steady(variant=variant.label, latencies_us=tuple(latencies_us)))
             rest = replace(variant, done=replace(variant.done, queries=3))
             return super().run_part(replace(plan, variants=(rest,)), sink)
 
     measure_run(folder, Damaging(losses=0))
     result = evaluate_run(read_log(folder))
     assert result.complete
-    assert result.variants[0].latency.count == 3
-    reasons = [record["reason"] for record in read_log(folder) if record["kind"] == "part"]
+    assert result.measured[0].latency.count == 3
+    reasons = [part.reason for part in of_kind(read_log(folder), Part)]
     lost = "1 of the lines did not come over whole, and with them inferences that were asked for"
     assert reasons == ["first", lost][: len(brought)]
 
@@ -147,7 +145,8 @@ def test_a_runtime_that_swallows_ctrl_c_does_not_keep_the_run(folder: Path, monk
     with pytest.raises(KeyboardInterrupt):
         measure_run(folder, LossyDevice(losses=0))
     last = read_log(folder)[-1]
-    assert (last["kind"], last["complete"], last["reason"]) == ("end", False, "interrupted")
+    assert isinstance(last, End)
+    assert (last.complete, last.reason) == (False, "interrupted")
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
@@ -160,16 +159,14 @@ def test_ctrl_c_that_was_swallowed_ends_the_run_at_the_next_record(folder: Path,
                 if index == (8 if last else 3):
                     with contextlib.suppress(BaseException):  # such as a destructor, or a callback of native code
                         signal.raise_signal(signal.SIGINT)
-                sink.record(
-                    {"kind": "steady", "time_ms": 0, "elapsed_ms": 0, "variant": label, "latencies_us": [index]}
-                )
+                sink.record(Steady(variant=label, latencies_us=(index,)))
             return PartEnd(complete=True)
 
     with pytest.raises(KeyboardInterrupt):
         measure_run(folder, Deaf(losses=0))
     records = read_log(folder)
-    assert sum(record["kind"] == "steady" for record in records) == (9 if last else 4)
-    assert records[-1]["reason"] == "interrupted"
+    assert len(list(of_kind(records, Steady))) == (9 if last else 4)
+    assert [end.reason for end in of_kind(records, End)] == ["interrupted"]
 
 
 def test_what_is_fetched_after_ctrl_c_is_kept(folder: Path) -> None:
@@ -185,7 +182,7 @@ def test_what_is_fetched_after_ctrl_c_is_kept(folder: Path) -> None:
 
     with pytest.raises(KeyboardInterrupt):
         measure_run(folder, Rescuing(losses=0))
-    assert {"start", "steady", "image", "quality"} <= {record["kind"] for record in read_log(folder)}
+    assert {"start", "steady", "image", "quality"} <= {record.kind for record in read_log(folder)}
 
 
 def test_two_do_not_measure_into_one_folder(folder: Path) -> None:

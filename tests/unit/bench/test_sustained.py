@@ -2,26 +2,28 @@
 
 from typing import Any
 
+from qsr_edge.bench.protocol.condition import Condition
+from qsr_edge.bench.protocol.records import Agent, ConditionRecord, Sustained
 from qsr_edge.bench.sustained import minutes_of, states_of
 
 
-def sustained(since_ms: int, *, received_ms: int) -> dict[str, Any]:
+def sustained(since_ms: int, *, received_ms: int) -> Sustained:
     """A record whose phase began at 10 s of the device's clock."""
-    return {"kind": "sustained", "variant": "a", "since_ms": since_ms, "latencies_us": [1000], "time_ms": 0,
-            "elapsed_ms": 10_000 + since_ms, "received_ms": received_ms}  # fmt: skip
+    return Sustained(variant="a", since_ms=since_ms, latencies_us=(1000,), time_ms=0, elapsed_ms=10_000 + since_ms,
+                     received_ms=received_ms)  # fmt: skip
 
 
-def told_by_adb(time_ms: int, **values: Any) -> dict[str, Any]:
-    return {"kind": "condition", "source": "adb", "time_ms": time_ms, "elapsed_ms": 7, "received_ms": time_ms,
-            "condition": values}  # fmt: skip
+def told_by_adb(time_ms: int, **values: Any) -> ConditionRecord:
+    return ConditionRecord(source="adb", time_ms=time_ms, elapsed_ms=7, received_ms=time_ms,
+                           condition=Condition(**values))  # fmt: skip
 
 
-def told_by_agent(since_ms: int, *, received_ms: int, **values: Any) -> dict[str, Any]:
-    return {"kind": "condition", "source": "agent", "variant": "a", "time_ms": 0, "elapsed_ms": 10_000 + since_ms,
-            "received_ms": received_ms, "condition": values}  # fmt: skip
+def told_by_agent(since_ms: int, *, received_ms: int, **values: Any) -> ConditionRecord:
+    return ConditionRecord(source="agent", variant="a", time_ms=0, elapsed_ms=10_000 + since_ms,
+                           received_ms=received_ms, condition=Condition(**values))  # fmt: skip
 
 
-AGENT = {"kind": "agent", "time_ms": 0, "elapsed_ms": 0, "received_ms": 990_000}
+AGENT = Agent(time_ms=0, elapsed_ms=0, received_ms=990_000)
 
 
 def test_heat_that_adb_alone_tells_stands_by_its_minute() -> None:

@@ -27,6 +27,10 @@ def titles(run: Run) -> dict[str, Severity]:
     return {caveat.title: caveat.severity for caveat in caveats(run)}
 
 
+def asked(run: Run, **effort: int) -> Run:
+    return replace(run, header=replace(run.header, job=replace(run.header.job, **effort)))
+
+
 def test_a_good_run_has_no_caveat(run_of) -> None:
     assert caveats(run_of()) == ()
 
@@ -55,7 +59,7 @@ def test_caveats(run_of) -> None:
     assert "4.5 processes wanted its 2 cores" in caveats(run_of(device=HOST, extra=[busy]))[0].text
     assert titles(run_of(extra=[busy])) == {}  # a phone's load is no such sign
     assert titles(run_of(rounds=0)) == {"Not measured": caution}
-    assert titles(replace(run_of(), queries=50, steady_ms=3000)) == {"Short run": caution}
+    assert titles(asked(run_of(), queries=50, steady_ms=3000)) == {"Short run": caution}
     assert titles(replace(run_of(), invalid=("the power source changed",))) == {"Invalid run": invalid}
     assert titles(replace(run_of(), thermal_statuses=(2,))) == {"Hot throughout": caution}
 

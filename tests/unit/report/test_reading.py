@@ -26,11 +26,16 @@ def rewrite(folder: Path, change: Callable[[list[dict[str, Any]]], None]) -> Pat
 def test_a_run(tmp_path: Path) -> None:
     plan = Plan(variants=variants(("tflite", "executorch")), images={"coffee": photo(40, 60)}, rounds=3)
     run = read_run(write_run(tmp_path / "run", plan))
-    assert (run.id, run.device.name, run.device.processor, run.threads) == (plan.run, "Test Pixel", "Test SoC G9", 1)
+    assert (run.id, run.device.name, run.device.processor, run.header.job.threads) == (
+        plan.run,
+        "Test Pixel",
+        "Test SoC G9",
+        1,
+    )
     assert run.device.details == (("memory mb", "12288"),)
     assert (run.complete, run.invalid, run.parts, run.images) == (True, (), 1, ("coffee",))
-    assert run.gate is not None
-    assert run.gate.max_temperature_mc == 35_000
+    assert run.header.job.gate is not None
+    assert run.header.job.gate.max_temperature_mc == 35_000
     assert [entry.label for entry in run.variants] == [entry["label"] for entry in plan.variants]
     records = [json.loads(line) for line in (tmp_path / "run" / "results.jsonl").read_text().splitlines()]
     for entry in run.variants:
@@ -128,7 +133,12 @@ def test_what_is_not_told_is_not_known(tmp_path: Path) -> None:
     run = read_run(rewrite(write_run(tmp_path / "run", Plan(memory=False, rounds=1)), change))
     entry = run.variants[0]
     assert (entry.peak_bytes, entry.cpu_us, entry.model_bytes, entry.bits, entry.placement) == (None,) * 5
-    assert (run.gate, run.queries, run.device.cores, run.device.processor) == (None, None, None, "")
+    assert (run.header.job.gate, run.header.job.queries, run.device.cores, run.device.processor) == (
+        None,
+        None,
+        None,
+        "",
+    )
 
 
 @pytest.mark.parametrize(
@@ -151,20 +161,21 @@ def test_golden_bytes_over_parts(tmp_path: Path, golden: tuple[bool | None, ...]
     [
         (lambda r: r.pop(0), "does not begin with a run record"),
         (lambda r: r.clear(), "does not begin with a run record"),
-        (lambda r: r[0].update(schema=1), "has schema 1, expected 2; measure anew"),
-        (lambda r: r[0].update(schema={"a": "b"}), "has schema {'a': 'b'}, expected 2"),
-        (lambda r: r[0].pop("device"), "record 1: run: 'device' is a required property"),
-        (lambda r: r[0]["device"].update(simulator="no"), "run.device.simulator: 'no' is not of type 'boolean'"),
-        (lambda r: r[0]["variants"][0].update(depth=-1), "run.variants[0].depth: -1 is less than the minimum of 0"),
+        (lambda r: r[0].update(schema=1), "has schema 1, this release reads 2"),
+        (lambda r: r[0].update(schema={"a": "b"}), "has schema {'a': 'b'}, this release reads 2"),
+        (lambda r: r[0].pop("device"), "results.jsonl:1: damaged (run: missing device)"),
+        (lambda r: r[0].pop("version"), "run: missing version"),
+        (lambda r: r[0]["device"].update(simulator="no"), "run: device.simulator: got 'no', expected true or false"),
+        (lambda r: r[0]["variants"][0].update(depth=-1), "run: variants[0]: depth: got -1, expected 0 to"),
         (lambda r: r[0]["variants"].append(r[0]["variants"][0]), "labels of variants are not unique"),
-        (lambda r: r[0].update(variants=[]), "run.variants: []"),
-        (lambda r: r[-2].update(latencies_us=[1, "2"]), "latencies_us holds '2', expected microseconds"),
-        (lambda r: r[-2].update(latencies_us=[-1]), "latencies_us holds -1"),
-        (lambda r: r[-2].update(latencies_us=[True]), "latencies_us holds True"),
-        (lambda r: r[-2].update(cpu_us=[1.5]), "cpu_us holds 1.5"),
-        (lambda r: r[-2].update(latencies_us=7), "steady.latencies_us: 7 is not of type 'array'"),
-        (lambda r: r.append({"kind": "quality", "variant": "a", "image": "b", "psnr_db": math.nan}), "NaN is no"),
-        (lambda r: r.append({"kind": "quality", "variant": "a", "image": "../b"}), "'../b' does not match"),
+        (lambda r: r[0].update(variants=[]), "run: variants: got ()"),
+        (lambda r: r[-2].update(latencies_us=[1, "2"]), "steady: latencies_us[1]: got '2', expected int"),
+        (lambda r: r[-2].update(latencies_us=[-1]), "steady: latencies_us: got (-1,), expected 0 to"),
+        (lambda r: r[-2].update(latencies_us=[True]), "latencies_us[0]: got True, expected int"),
+        (lambda r: r[-2].update(cpu_us=[1.5]), "cpu_us[0]: got 1.5, expected int"),
+        (lambda r: r[-2].update(latencies_us=7), "steady: latencies_us: got 7, expected a list"),
+        (lambda r: r.append({"kind": "quality", "variant": "a", "image": "b", "psnr_db": math.nan}), "NaN is not a"),
+        (lambda r: r.append({"kind": "quality", "variant": "a", "image": "../b"}), "image: got '../b', expected a"),
     ],
 )  # fmt: skip
 def test_damage_is_named_in_one_line(tmp_path: Path, change: Callable[[Any], Any], message: str) -> None:

@@ -7,10 +7,11 @@ import pytest
 
 from qsr_edge.bench.android.adb import COMMAND_S, Adb, AdbDevice, AdbError, DeviceGoneError, ShellResult, failure
 from qsr_edge.bench.android.device import AndroidDevice, count_cores, describe_properties, parse_properties
-from qsr_edge.bench.device import Phase
-from qsr_edge.bench.protocol.log import RESULTS_NAME, Record, RunLog, read_log
+from qsr_edge.bench.protocol.log import RESULTS_NAME, RunLog, read_log
+from qsr_edge.bench.protocol.records import End, Fault
 from qsr_edge.bench.record_taker import RecordTaker
 from qsr_edge.errors import BenchError
+from tests.support.sinks import ListSink
 
 PIXEL = """[ro.product.manufacturer]: [Google]
 [ro.product.model]: [Pixel 8 Pro]
@@ -68,27 +69,6 @@ def test_an_android_that_is_too_old() -> None:
     assert "older than 7" in str(error)
 
 
-class ListSink:
-    def __init__(self) -> None:
-        self.records: list[Record] = []
-        self.outputs: list[bytes] = []
-        self.faults: list[tuple[Phase, str]] = []
-
-    def record(self, record: Record) -> None:
-        self.records.append(record)
-
-    def output(self, record: Record, content: bytes) -> None:
-        if content == b"damaged":
-            raise BenchError("another sha256")
-        self.outputs.append(content)
-
-    def fault(self, phase: Phase, message: str) -> None:
-        self.faults.append((phase, message))
-
-    def status(self, text: str) -> None:
-        pass
-
-
 NEEDED: dict[str, dict[str, object]] = {
     "image": {"variant": "a", "image": "b", "sha256": "00"},
     "steady": {"variant": "a", "latencies_us": [1]},
@@ -105,9 +85,9 @@ def test_a_damaged_line_is_counted_and_left_out() -> None:
     taker = RecordTaker("results-1.jsonl", sink, lambda name: b"")
     taker.add([line("agent"), b'{"kind": "ste{"kind"', b"\xff", b"[1]", line("end", complete=True)])
     taker.hand_on()
-    assert [record["kind"] for record in sink.records] == ["agent", "damaged", "damaged", "damaged", "end"]
+    assert sink.kinds == ["agent", "damaged", "damaged", "damaged", "end"]
     assert len(sink.faults) == 3
-    assert taker.end == {"kind": "end", "complete": True}
+    assert taker.end == End(complete=True)
 
 
 @pytest.mark.parametrize(
@@ -139,13 +119,13 @@ def test_what_no_agent_may_say_is_a_damaged_line(content: bytes, tmp_path: Path)
     taker = RecordTaker("results-1.jsonl", sink, lambda name: b"")
     taker.add([content, line("end", complete=True)])
     taker.hand_on()
-    assert [record["kind"] for record in sink.records] == ["damaged", "end"]
+    assert sink.kinds == ["damaged", "end"]
     [(_, message)] = sink.faults
     assert message.startswith("a line is left out: results-1.jsonl: ")
     log = RunLog(tmp_path / RESULTS_NAME)
     for record in sink.records:
         log.receive(record)
-    log.append("fault", phase="measure", message=message)
+    log.append(Fault(phase="measure", message=message))
     assert len(read_log(tmp_path)) == 3
 
 
@@ -154,7 +134,7 @@ def test_known_lines_are_not_handed_on_again() -> None:
     taker = RecordTaker("results-1.jsonl", sink, lambda name: b"picture", skip=2)
     taker.add([line("agent"), line("image", output="0-a.rgb"), line("steady", latencies_us=[1])])
     taker.hand_on()
-    assert [record["kind"] for record in sink.records] == ["steady"]
+    assert sink.kinds == ["steady"]
     assert sink.outputs == []
     assert taker.measured
 
@@ -208,7 +188,7 @@ def test_a_lost_connection_leaves_the_rest_for_later() -> None:
     with pytest.raises(DeviceGoneError):
         taker.hand_on()
     taker.hand_on()
-    assert [record["kind"] for record in sink.records] == ["image", "end"]
+    assert sink.kinds == ["image", "end"]
     assert sink.outputs == [b"picture"]
     assert fetched == ["0-a.rgb", "0-a.rgb"]
 

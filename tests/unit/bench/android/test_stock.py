@@ -4,9 +4,9 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from qsr_edge.bench.android.stock import Round, benchmark_model_words, executor_runner_words
-from qsr_edge.bench.device import PlannedVariant
+from qsr_edge.bench.protocol.job import JobVariant
 
-VARIANT = PlannedVariant(
+VARIANT = JobVariant(
     label="a d4",
     bundle=Path("a"),
     depth=4,

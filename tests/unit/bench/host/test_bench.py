@@ -14,13 +14,25 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qsr_edge.bench.host import measurement, worker_process
+from qsr_edge.bench import gate
+from qsr_edge.bench.host import worker_process
 from qsr_edge.bench.host.device import HostDevice, host_condition
 from qsr_edge.bench.host.measurement import run_job
 from qsr_edge.bench.host.worker_process import WorkerProcess
 from qsr_edge.bench.protocol.condition import Condition
 from qsr_edge.bench.protocol.job import Done, Gate, Job, JobImage, JobVariant, dump_job
 from qsr_edge.bench.protocol.log import RunLog, done_of, read_log
+from qsr_edge.bench.protocol.records import (
+    ConditionRecord,
+    End,
+    Error,
+    Image,
+    Start,
+    Steady,
+    Sustained,
+    WarmUp,
+    of_kind,
+)
 from qsr_edge.bench.statistics import percentile, summarize
 from qsr_edge.bundle.golden import golden_image, image_sha256
 from qsr_edge.bundle.reader import read_bundle
@@ -85,7 +97,7 @@ def measure(job: Job, condition: Condition | None = None) -> bool:
 
 
 def kinds(folder: Path) -> list[str]:
-    return [record["kind"] for record in read_log(folder)]
+    return [record.kind for record in read_log(folder)]
 
 
 def test_a_worker_measures_and_proves_its_bytes(variant: JobVariant) -> None:
@@ -99,9 +111,9 @@ def test_a_worker_measures_and_proves_its_bytes(variant: JobVariant) -> None:
         assert 10e6 < worker.peak_bytes() < 1e9
         placement = worker.placement()
         assert placement is not None
-        assert placement["delegate"] == "XNNPACK"
-        assert placement["delegated_ops"] == 13  # the network of two blocks
-        assert placement["fallback"] == {"QUANTIZE": 2}  # at the border between uint8 and int8
+        assert placement.delegate == "XNNPACK"
+        assert placement.delegated_ops == 13  # the network of two blocks
+        assert placement.fallback == {"QUANTIZE": 2}  # at the border between uint8 and int8
 
 
 def test_a_worker_that_is_stuck_is_given_up(variant: JobVariant, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -132,17 +144,17 @@ def test_a_job_from_its_file(job: Job, tmp_path: Path) -> None:
     agent = [sys.executable, "-m", "qsr_edge.bench.agent", str(tmp_path / "job.json")]
     subprocess.run(agent, check=True, timeout=PATIENCE_S)
     records = read_log(tmp_path)
-    found = [record["kind"] for record in records]
+    found = [record.kind for record in records]
     assert found[:6] == ["agent", "start", "placement", "warm-up", "image", "condition"]
     assert found[-1] == "end"
-    assert records[-1]["complete"]
-    assert sum(len(record["latencies_us"]) for record in records if record["kind"] == "steady") >= 20
-    assert [record["golden_equal"] for record in records if record["kind"] == "start"] == [True]
-    output = next(record for record in records if record["kind"] == "image")
-    upscaled = np.frombuffer((tmp_path / "outputs" / output["output"]).read_bytes(), np.uint8).reshape(60, 100, 3)
+    assert [end.complete for end in of_kind(records, End)] == [True]
+    assert sum(len(record.latencies_us) for record in of_kind(records, Steady)) >= 20
+    assert [record.golden_equal for record in of_kind(records, Start)] == [True]
+    [output] = of_kind(records, Image)
+    upscaled = np.frombuffer((tmp_path / "outputs" / output.output).read_bytes(), np.uint8).reshape(60, 100, 3)
     expected = load_depth(read_bundle(Path(job.variants[0].bundle)), depth=2).upscale(golden_image(1, 30, 50))
     assert np.array_equal(upscaled, expected)
-    assert output["sha256"] == image_sha256(expected)
+    assert output.sha256 == image_sha256(expected)
 
 
 def test_a_job_that_is_none_says_so(tmp_path: Path) -> None:
@@ -162,10 +174,10 @@ def test_what_is_done_is_not_measured_again(job: Job, variant: JobVariant, tmp_p
 def test_sustained_goes_on_where_it_ended(job: Job, variant: JobVariant, tmp_path: Path) -> None:
     done = Done(queries=20, steady_us=1000, sustained_ms=250, images=("noise",))
     assert measure(replace(job, sustained_ms=300, variants=(replace(variant, done=done),)))
-    [sustained] = [record for record in read_log(tmp_path) if record["kind"] == "sustained"]
-    assert sustained["since_ms"] >= 300
-    assert sustained["latencies_us"]
-    assert "variant" in next(record for record in read_log(tmp_path) if record["kind"] == "condition")
+    [sustained] = of_kind(read_log(tmp_path), Sustained)
+    assert sustained.since_ms >= 300
+    assert sustained.latencies_us
+    assert next(of_kind(read_log(tmp_path), ConditionRecord)).variant == variant.label
 
 
 def test_a_warm_up_is_asked_for_in_stretches(job: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -173,26 +185,28 @@ def test_a_warm_up_is_asked_for_in_stretches(job: Job, tmp_path: Path, monkeypat
     counts = []
     run = WorkerProcess.run
 
-    def run_in_a_millisecond(self: WorkerProcess, count: int) -> tuple[list[int], list[int]]:
+    def run_in_a_millisecond(self: WorkerProcess, count: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
         counts.append(count)
-        return [1000] * count, run(self, count)[1]
+        return (1000,) * count, run(self, count)[1]
 
     monkeypatch.setattr(WorkerProcess, "run", run_in_a_millisecond)
     assert measure(replace(job, warm_up_ms=200))
-    [warm_up] = [record for record in read_log(tmp_path) if record["kind"] == "warm-up"]
-    assert warm_up["latencies_us"] == [1000] * 200
+    [warm_up] = of_kind(read_log(tmp_path), WarmUp)
+    assert warm_up.latencies_us == (1000,) * 200
     # The first inference, one to know how long it takes, and the rest; a round of 2 ms then has two.
     assert counts[:4] == [1, 1, 199, 2]
 
 
 def test_a_hot_device_is_waited_for_and_then_refused(job: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(measurement, "time", SimulatedTime())
+    monkeypatch.setattr(gate, "time", SimulatedTime())
     hot = Condition(thermal_status=2)
     assert not measure(replace(job, gate=Gate(max_wait_ms=12_000)), hot)
     # Looked at at once, after 5, 10 and 12 seconds.
     assert kinds(tmp_path) == ["agent", *["condition", "waiting"] * 3, "condition", "error", "end"]
-    error = next(record for record in read_log(tmp_path) if record["kind"] == "error")
-    assert "thermal status 2, expected at most 0, after 12 s of waiting; let it cool" in error["message"]
+    [error] = of_kind(read_log(tmp_path), Error)
+    assert error.message == (
+        "thermal status 2, expected at most 0, after 12 s of waiting; let it cool, or wait longer with --cool-down"
+    )
 
 
 def test_a_worker_that_dies_is_named_and_what_was_measured_is_kept(
@@ -201,7 +215,7 @@ def test_a_worker_that_dies_is_named_and_what_was_measured_is_kept(
     turns = 0
     run = WorkerProcess.run
 
-    def run_and_die(self: WorkerProcess, count: int) -> tuple[list[int], list[int]]:
+    def run_and_die(self: WorkerProcess, count: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
         nonlocal turns
         turns += 1
         if turns == 8:
@@ -211,8 +225,8 @@ def test_a_worker_that_dies_is_named_and_what_was_measured_is_kept(
     monkeypatch.setattr(WorkerProcess, "run", run_and_die)
     long = replace(job, queries=1000)
     assert not measure(long)
-    [error] = [record for record in read_log(tmp_path) if record["kind"] == "error"]
-    assert "tiny: the process that runs it ended" in error["message"]
+    [error] = of_kind(read_log(tmp_path), Error)
+    assert "tiny: the process that runs it ended" in error.message
     done = done_of("tiny", read_log(tmp_path))
     assert done.queries < 1000
     assert measure(replace(long, part=2, variants=(replace(variant, done=done),)))

@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
-from qsr_edge.bench.device import PartPlan, Phase, PlannedImage, PlannedVariant
+from qsr_edge.bench.device import PartPlan, Phase
 from qsr_edge.bench.ios.device import IphoneDevice
 from qsr_edge.bench.ios.tools import (
     BUNDLE_ID,
@@ -20,9 +20,10 @@ from qsr_edge.bench.ios.tools import (
     parse_devicectl,
     parse_pymobiledevice3,
 )
-from qsr_edge.bench.protocol.job import Effort, parse_job
-from qsr_edge.bench.protocol.log import Record
+from qsr_edge.bench.protocol.job import Effort, JobImage, JobVariant, parse_job
+from qsr_edge.bench.protocol.records import Record, Steady
 from qsr_edge.errors import BenchError
+from tests.support.sinks import ListSink
 
 SAMPLES = Path(__file__).resolve().parent / "iphone"
 UDID = "00008130-000A000000000001"
@@ -181,25 +182,6 @@ class FolderTool:
         self.lines = []
 
 
-class ListSink:
-    def __init__(self) -> None:
-        self.records: list[Record] = []
-        self.outputs: list[bytes] = []
-        self.faults: list[tuple[Phase, str]] = []
-
-    def record(self, record: Record) -> None:
-        self.records.append(record)
-
-    def output(self, record: Record, content: bytes) -> None:
-        self.outputs.append(content)
-
-    def fault(self, phase: Phase, message: str) -> None:
-        self.faults.append((phase, message))
-
-    def status(self, text: str) -> None:
-        pass
-
-
 @pytest.fixture
 def plan(tiny_bundle: Path, tmp_path: Path) -> PartPlan:
     (tmp_path / "grey.rgb").write_bytes(bytes(12))
@@ -209,9 +191,9 @@ def plan(tiny_bundle: Path, tmp_path: Path) -> PartPlan:
         effort=Effort(queries=10, steady_ms=0),
         gate=None,
         variants=(
-            PlannedVariant(
+            JobVariant(
                 label="tiny d1",
-                bundle=tiny_bundle,
+                bundle=str(tiny_bundle),
                 depth=1,
                 kernels="coreml",
                 threads=1,
@@ -220,7 +202,7 @@ def plan(tiny_bundle: Path, tmp_path: Path) -> PartPlan:
                 check_golden=True,
             ),
         ),
-        images=(PlannedImage(name="grey", path=tmp_path / "grey.rgb", height_px=2, width_px=2),),
+        images=(JobImage(name="grey", path=str(tmp_path / "grey.rgb"), height_px=2, width_px=2),),
     )
 
 
@@ -240,7 +222,7 @@ def test_a_run_by_files_alone(plan: PartPlan, tmp_path: Path) -> None:
     sink = ListSink()
     device = IphoneDevice(tool, parse_pymobiledevice3((SAMPLES / "pymobiledevice3.json").read_text())[0], poll_s=0)
     assert device.run_part(plan, sink).complete
-    assert [record["kind"] for record in sink.records] == ["agent", "image", "steady", "end"]
+    assert sink.kinds == ["agent", "image", "steady", "end"]
     assert sink.outputs == [b"picture"]
     assert sink.faults == []
     assert tool.launched == [["--job", "/qsr-edge-r1/job-1.json"]]
@@ -251,7 +233,7 @@ def test_a_run_by_files_alone(plan: PartPlan, tmp_path: Path) -> None:
     # What a part that was interrupted has measured.
     later = ListSink()
     device.collect("r1", 1, 2, later)
-    assert [record["kind"] for record in later.records] == ["steady", "end"]
+    assert later.kinds == ["steady", "end"]
     device.clean("r1")
     assert tool.launched[-1] == ["--clean", "r1"]
 
@@ -275,16 +257,16 @@ def test_an_interruption_hands_nothing_on_twice(plan: PartPlan, tmp_path: Path) 
     listed = parse_pymobiledevice3((SAMPLES / "pymobiledevice3.json").read_text())[0]
 
     class InterruptedSink(ListSink):
-        def record(self, record: Record) -> None:
-            super().record(record)
-            if record["kind"] == "steady":
+        def record(self, record: Record, line: bytes | None = None) -> None:
+            super().record(record, line)
+            if isinstance(record, Steady):
                 raise KeyboardInterrupt
 
     sink = InterruptedSink()
     device = IphoneDevice(tool, listed, poll_s=0)
     with pytest.raises(KeyboardInterrupt):
         device.run_part(plan, sink)
-    assert [record["kind"] for record in sink.records] == ["agent", "image", "steady"]
+    assert sink.kinds == ["agent", "image", "steady"]
     device.clean("r1")
     assert tool.launched[-1] == ["--clean", "r1"]
 

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from qsr_edge.bench.duration import parse_duration_ms
-from qsr_edge.bench.protocol.condition import Condition, above_gate
+from qsr_edge.bench.gate import above_gate
+from qsr_edge.bench.protocol.condition import Condition
 from qsr_edge.bench.protocol.job import Done, Gate, Job, JobImage, JobVariant, dump_job, parse_job
 from qsr_edge.errors import BenchError
 
