@@ -1,6 +1,7 @@
 """Running an .mlpackage: by our executor on any machine, by Core ML itself on macOS."""
 
 import sys
+import threading
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -33,7 +34,7 @@ def runnable_families() -> tuple[Family, ...]:
 
 
 class ExecutorRunner:
-    """A function, loaded by our executor."""
+    """A function, loaded by our executor, which keeps nothing between runs: any number of threads may use it."""
 
     def __init__(self, executor: Executor, source: Path):
         """Wrap an executor; made by ``open_runner``."""
@@ -51,11 +52,12 @@ class ExecutorRunner:
 
 
 class CoremlRunner:
-    """A function, loaded by Core ML; macOS only."""
+    """A function, loaded by Core ML; macOS only. Core ML wants a model used by one thread at a time: others wait."""
 
     def __init__(self, model: Any, function: Function, source: Path):
         """Wrap a loaded model; made by ``open_runner``."""
         self._model = model
+        self._lock = threading.Lock()
         self._function = function
         self._source = source
 
@@ -73,7 +75,8 @@ class CoremlRunner:
             sizes = f"takes images of {self._function.sizes} pixels, got {width}x{height}"
             raise BackendError(f"{self._source}: {sizes}; use smaller tiles")
         try:
-            outputs = self._model.predict({self._function.input: Image.fromarray(image)})
+            with self._lock:
+                outputs = self._model.predict({self._function.input: Image.fromarray(image)})
         except (RuntimeError, ValueError) as error:
             text = " ".join(str(error).split())[:300]
             raise BackendError(f"{self._source}: Core ML cannot run it: {text}") from error

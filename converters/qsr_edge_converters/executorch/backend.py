@@ -97,7 +97,7 @@ class ExecutorchBackend:
         Args:
             path: a file that this back end wrote.
             depth: which of the file's depths.
-            threads: of the runtime; one setting for all models of this process.
+            threads: of the runtime, for all its models in this process; warns if others were to have another number.
             kernels: the file's own family, see ``model_kernels``, or None.
 
         Raises:

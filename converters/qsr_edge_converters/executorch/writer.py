@@ -1,7 +1,5 @@
 """Writes integer graphs as ExecuTorch programs."""
 
-import contextlib
-import io
 from typing import Any
 
 import torch
@@ -67,7 +65,7 @@ def write_network(network: LoweredNetwork, options: ConvertOptions) -> tuple[Mod
     groups = [(depth,) for depth in depths] if options.pack is Pack.PER_DEPTH else [depths]
     files = []
     for group in groups:
-        with quiet_sdk(), contextlib.redirect_stdout(io.StringIO()):
+        with quiet_sdk():
             programs = {
                 method_name(depth, options.pack): _exported(network.graphs[depth], network, options) for depth in group
             }
@@ -102,7 +100,7 @@ def write_transformers(network: LoweredNetwork, options: ConvertOptions) -> tupl
     files = []
     for depth, graph in sorted(network.transformers.items()):
         module = SwinModule(graph).eval()
-        with quiet_sdk(), contextlib.redirect_stdout(io.StringIO()):
+        with quiet_sdk():
             program = export(module, (example,), strict=False)
             edge = to_edge({METHOD: program}, compile_config=EdgeCompileConfig(_check_ir_validity=False))
             content = bytes(edge.to_executorch().buffer)

@@ -10,6 +10,7 @@ import platform
 import subprocess
 import sys
 import tempfile
+import threading
 import weakref
 from collections.abc import Callable
 from pathlib import Path
@@ -47,12 +48,13 @@ def check_emulator() -> None:
 
 
 class HtpRunner:
-    """A model, compiled anew for each size of image, in a process of its own."""
+    """A model, compiled anew for each size of image, in a process of its own; threads wait for one another."""
 
     def __init__(self, path: Path):
         """Compile nothing yet: the size is that of the first image."""
         self._path = path
         self._worker: _Worker | None = None
+        self._lock = threading.Lock()
 
     def run(self, image: Image) -> Image:
         """Upscale one image: (H, W, 3) uint8 RGB -> (rH, rW, 3) uint8 RGB.
@@ -62,11 +64,12 @@ class HtpRunner:
         """
         pixels = as_input(image, self._path)
         size = (image.shape[0], image.shape[1])
-        if self._worker is None or self._worker.size_px != size:
-            if self._worker is not None:
-                self._worker.close()
-            self._worker = _Worker(self._path, size)
-        return from_output(self._worker.run(pixels))
+        with self._lock:
+            if self._worker is None or self._worker.size_px != size:
+                if self._worker is not None:
+                    self._worker.close()
+                self._worker = _Worker(self._path, size)
+            return from_output(self._worker.run(pixels))
 
     def placement(self) -> Placement | None:
         """What the back end took of the last size's model: everything, or it would not have run; None before a run."""

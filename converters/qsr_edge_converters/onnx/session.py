@@ -15,6 +15,7 @@ from qsr_edge_converters.native_messages import one_line
 from qsr_edge_converters.onnx.format import INPUT_NAME, OUTPUT_NAME
 from qsr_edge_converters.onnx.images import CHANNELS, Image, as_input, from_output
 from qsr_edge_converters.onnx.kernels import KernelFamily
+from qsr_edge_converters.sharing import OneInstance
 
 ort: Any = onnxruntime
 _FATAL = 4
@@ -51,21 +52,23 @@ def _options(family: KernelFamily, threads: int) -> Any:
 
 
 class SessionRunner:
-    """A model, loaded into ONNX Runtime."""
+    """A model, loaded into ONNX Runtime, whose sessions any number of threads may use at once."""
 
-    def __init__(self, path: Path, session: Any, family: KernelFamily):
+    def __init__(self, path: Path, session: OneInstance[Any], family: KernelFamily):
         """Wrap a session; made by ``open_session``."""
         self._path = path
-        self._session = session
+        self._shared = session
         self._family = family
-        height, width = session.get_inputs()[0].shape[2:]
+        with session.use() as opened:
+            height, width = opened.get_inputs()[0].shape[2:]
+            told = opened.get_modelmeta().custom_metadata_map.get("depth", "")
+        self._depth = int(told) if told.isdecimal() else 0
         self._fixed_size_px = (height, width) if isinstance(height, int) and isinstance(width, int) else None
 
     @property
     def depth(self) -> int:
         """Of the network, as the file says; 0 if it does not."""
-        told = self._session.get_modelmeta().custom_metadata_map.get("depth", "")
-        return int(told) if told.isdecimal() else 0
+        return self._depth
 
     def run(self, image: Image) -> Image:
         """Upscale one image: (H, W, 3) uint8 RGB -> (rH, rW, 3) uint8 RGB.
@@ -79,7 +82,8 @@ class SessionRunner:
                 f"{self._path}: takes images of {self._fixed_size_px} pixels only, got {image.shape[:2]}"
             )
         try:
-            (upscaled,) = self._session.run([OUTPUT_NAME], {INPUT_NAME: pixels})
+            with self._shared.use() as session:
+                (upscaled,) = session.run([OUTPUT_NAME], {INPUT_NAME: pixels})
         except RUNTIME_ERRORS as error:
             raise BackendError(f"{self._path}: ONNX Runtime cannot run it: {one_line(error, [])}") from error
         return from_output(upscaled)
@@ -115,11 +119,16 @@ def open_session(path: Path, family: KernelFamily, threads: int) -> SessionRunne
     """
     if not path.is_file():
         raise BackendError(f"{path}: there is no such file; convert anew")
-    try:
-        session = ort.InferenceSession(path, _options(family, threads), providers=["CPUExecutionProvider"])
-    except RUNTIME_ERRORS as error:
-        raise BackendError(f"{path}: ONNX Runtime cannot load it: {one_line(error, [])}") from error
-    inputs, outputs = session.get_inputs(), session.get_outputs()
+
+    def make() -> Any:
+        try:
+            return ort.InferenceSession(path, _options(family, threads), providers=["CPUExecutionProvider"])
+        except RUNTIME_ERRORS as error:
+            raise BackendError(f"{path}: ONNX Runtime cannot load it: {one_line(error, [])}") from error
+
+    session = OneInstance(make)
+    with session.use() as opened:
+        inputs, outputs = opened.get_inputs(), opened.get_outputs()
     takes = [(value.name, value.type, len(value.shape)) for value in (*inputs, *outputs)]
     if takes != [(name, "tensor(uint8)", 4) for name in (INPUT_NAME, OUTPUT_NAME)]:
         raise BackendError(

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from qsr_edge.conversion.backend import Placement
 from qsr_edge.errors import BackendError
 from qsr_edge_converters.native_messages import native_messages, one_line
+from qsr_edge_converters.sharing import InstancePool, useful_instances
 from qsr_edge_converters.tflite.format import INPUT_NAME, OUTPUT_NAME, signature_key
 from qsr_edge_converters.tflite.reading import read_model_file, signature_input_shape
 
@@ -26,21 +27,47 @@ class KernelFamily(StrEnum):
     REFERENCE = "reference"
 
 
-class TfliteRunner:
-    """A model at one depth, loaded; not for use by two threads at once."""
+class _Instance:
+    """An interpreter, for one thread at a time; its buffers are planned for images of the size that it ran last."""
 
-    def __init__(self, path: Path, interpreter: Any, signature: Any, fixed_size_px: tuple[int, int] | None):
-        """Wrap a loaded interpreter; made by ``open_runner``."""
+    def __init__(self, path: Path, interpreter: Any, signature: Any):
+        """Wrap a loaded interpreter."""
         self._path = path
-        self._interpreter = interpreter  # the signature's native state lives in it
+        self.interpreter = interpreter  # the signature's native state lives in it
         self._signature = signature
+        self.planned_shape: tuple[int, ...] | None = None
+        self._has_run = False
+
+    def run(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Upscale one image; errors as :meth:`TfliteRunner.run`."""
+        # LiteRT makes its delegate in the first run, and talks about it.
+        messages: list[str] = []
+        quiet = contextlib.nullcontext() if self._has_run else native_messages(messages)
+        try:
+            with quiet:
+                outputs = self._signature(**{INPUT_NAME: np.ascontiguousarray(image)[np.newaxis]})
+        except (RuntimeError, ValueError, MemoryError) as error:
+            self.planned_shape, self._has_run = None, False
+            raise BackendError(f"{self._path}: LiteRT cannot run it: {one_line(error, messages)}") from error
+        self.planned_shape, self._has_run = image.shape, True
+        upscaled: NDArray[np.uint8] = outputs[OUTPUT_NAME][0]
+        return upscaled
+
+
+class TfliteRunner:
+    """A model at one depth, loaded; any number of threads may use it, see :class:`InstancePool`."""
+
+    def __init__(self, path: Path, instances: InstancePool[_Instance], fixed_size_px: tuple[int, int] | None):
+        """Wrap interpreters of one file; made by ``open_runner``."""
+        self._path = path
+        self._instances = instances
         self._fixed_size_px = fixed_size_px
-        self._planned_shape: tuple[int, ...] | None = None
 
     def run(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Upscale one image.
 
-        The runtime's buffers are kept as long as images have the same size.
+        The runtime's buffers are kept as long as images have the same size. As many images are upscaled at once as
+        the processors can, each by an interpreter of its own; further threads wait.
 
         Args:
             image: (H, W, 3) uint8 RGB.
@@ -57,18 +84,8 @@ class TfliteRunner:
             raise BackendError(
                 f"{self._path}: takes images of {self._fixed_size_px} pixels only, got {image.shape[:2]}"
             )
-        # A new size makes the runtime plan its memory anew, and talk about it.
-        messages: list[str] = []
-        quiet = contextlib.nullcontext() if image.shape == self._planned_shape else native_messages(messages)
-        try:
-            with quiet:
-                outputs = self._signature(**{INPUT_NAME: np.ascontiguousarray(image)[np.newaxis]})
-        except (RuntimeError, ValueError, MemoryError) as error:
-            self._planned_shape = None
-            raise BackendError(f"{self._path}: LiteRT cannot run it: {one_line(error, messages)}") from error
-        self._planned_shape = image.shape
-        upscaled: NDArray[np.uint8] = outputs[OUTPUT_NAME][0]
-        return upscaled
+        with self._instances.borrow(lambda instance: instance.planned_shape == image.shape) as instance:
+            return instance.run(image)
 
     def placement(self) -> Placement | None:
         """Which operations XNNPACK took, after at least one run; LiteRT does not say it, so it is read off the graph.
@@ -76,9 +93,10 @@ class TfliteRunner:
         A delegate's node reads and writes the tensors at its border; what lies between them ran inside. LiteRT's
         Python interface shows the file's first graph only, so of a file with several depths nothing is known.
         """
-        if self._interpreter.num_subgraphs() != 1:
-            return None
-        operators = self._interpreter._get_ops_details()
+        with self._instances.borrow() as instance:
+            if instance.interpreter.num_subgraphs() != 1:
+                return None
+            operators = instance.interpreter._get_ops_details()
         delegates = [operator for operator in operators if operator["op_name"] == "DELEGATE"]
         others = [operator for operator in operators if operator["op_name"] != "DELEGATE"]
         producer = {int(tensor): i for i, operator in enumerate(others) for tensor in operator["outputs"]}
@@ -125,13 +143,19 @@ def open_runner(path: Path, *, depth: int, threads: int, kernels: str | None) ->
         KernelFamily.BUILTIN: OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
         KernelFamily.REFERENCE: OpResolverType.BUILTIN_REF,
     }[family]
-    messages: list[str] = []
-    try:
-        with native_messages(messages):
-            interpreter = Interpreter(
-                model_content=model.content, experimental_op_resolver_type=resolver, num_threads=threads
-            )
-            signature = interpreter.get_signature_runner(signature_key(depth))
-    except (RuntimeError, ValueError, MemoryError) as error:
-        raise BackendError(f"{path}: LiteRT cannot load it: {one_line(error, messages)}") from error
-    return TfliteRunner(path, interpreter, signature, None if -1 in shape else (shape[1], shape[2]))
+
+    def make() -> _Instance:
+        messages: list[str] = []
+        try:
+            with native_messages(messages):
+                interpreter = Interpreter(
+                    model_content=model.content, experimental_op_resolver_type=resolver, num_threads=threads
+                )
+                signature = interpreter.get_signature_runner(signature_key(depth))
+        except (RuntimeError, ValueError, MemoryError) as error:
+            raise BackendError(f"{path}: LiteRT cannot load it: {one_line(error, messages)}") from error
+        return _Instance(path, interpreter, signature)
+
+    instances = InstancePool(make, limit=useful_instances(threads))
+    with instances.borrow():  # a file that cannot be loaded is told at once
+        return TfliteRunner(path, instances, None if -1 in shape else (shape[1], shape[2]))

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qsr_edge.errors import BackendError
-from qsr_edge_converters.native_messages import native_messages, one_line, printed_as_messages
+from qsr_edge_converters.native_messages import native_messages, one_line, without_native_prints
 
 KERNELS = "reference model"
 IDENTIFIER = b"TOSA"
@@ -14,7 +14,7 @@ IDENTIFIER = b"TOSA"
 
 
 class TosaRunner:
-    """A file, read."""
+    """A file, read; any thread may use it, and runs of all files follow one another."""
 
     def __init__(self, path: Path, content: bytes):
         """Wrap a file's content; made by ``open_runner``."""
@@ -34,8 +34,9 @@ class TosaRunner:
         pixels = np.ascontiguousarray(image)[np.newaxis].view(np.int8)
         messages: list[str] = []
         try:
-            # It prints at each run that it reads the file's version as well as its own.
-            with native_messages(messages), printed_as_messages():
+            # It prints at each run that it reads the file's version as well as its own. Its settings are global, so
+            # one thread at a time runs it, which the reading of its messages sees to.
+            with native_messages(messages), without_native_prints():
                 outputs, status = tosa_reference_model.run(self._content, [pixels])
         except (ValueError, RuntimeError) as error:
             text = one_line(error, messages)
