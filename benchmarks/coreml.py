@@ -18,8 +18,6 @@ from qsr_edge.bundle.layout import Pack
 from qsr_edge.conversion.backend import ConvertOptions, ModelMetadata, model_contents
 from qsr_edge.conversion.registry import find_backend
 from qsr_edge.data.images import read_picture
-from qsr_edge.graph.cost import graph_cost
-from qsr_edge.graph.interpreter import run_graph
 from qsr_edge.lowering.edge import lower_checkpoint
 from qsr_edge.lowering.network import model_name
 from qsr_edge.metrics import psnr_y
@@ -57,10 +55,7 @@ def main() -> None:
         metadata = ModelMetadata(
             name=model_name(checkpoint.config), version="1", author="-", licence="-", description="-"
         )
-        golden = {
-            depth: [run_graph(graph, network.constants, low) for low, _ in pairs]
-            for depth, graph in network.graphs.items()
-        }
+        golden = {depth: [graph.run(low) for low, _ in pairs] for depth, graph in network.items()}
         for flavor in CoremlFlavor:
             for pack in (Pack.PER_DEPTH, Pack.SHARED):
                 start = time.process_time()
@@ -73,7 +68,7 @@ def main() -> None:
                         (Path(folder) / name).write_bytes(content)
                     for model in models:
                         deepest = max(model.depths)
-                        ideal = graph_cost(network.graphs[deepest], network.constants).weight_bytes_ideal
+                        ideal = network[deepest].cost().weight_bytes_ideal
                         contents = model_contents([model])
                         weights = sum(len(value) for name, value in contents.items() if name.endswith(WEIGHTS))
                         total = sum(len(value) for value in contents.values())

@@ -27,7 +27,7 @@ from qsr_edge.nn.checkpoint import read_checkpoint
 def main(checkpoint: Path, data: Path, sets: str, target: str) -> None:
     """Print one line per storage, depth and family of kernels, then the total."""
     network = lower_checkpoint(read_checkpoint(checkpoint))
-    scale = next(iter(network.graphs.values())).scale
+    scale = network.deepest.scale
     folders = [data / "test_lr" / name / f"X{scale}" for name in sets.split(",")]
     images = tuple(read_picture(path).rgb for folder in folders for path in find_images(folder))
     backend = find_backend(target)

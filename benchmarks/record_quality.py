@@ -19,7 +19,6 @@ from qsr_edge.bundle.manifest import QualityEntry
 from qsr_edge.bundle.model_card import checkpoint_card
 from qsr_edge.data.dataset import load_dataset
 from qsr_edge.files import atomic_write
-from qsr_edge.graph.interpreter import run_graph
 from qsr_edge.lowering.edge import lower_checkpoint
 from qsr_edge.metrics import psnr_y, ssim_y
 from qsr_edge.nn.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
@@ -30,11 +29,7 @@ Upscale = Callable[[NDArray[np.uint8]], NDArray[np.uint8]]
 def upscalers(checkpoint: Checkpoint) -> dict[int, Upscale]:
     """The network at each depth, as a function of an (H, W, 3) uint8 image."""
     if checkpoint.config.bits:
-        network = lower_checkpoint(checkpoint)
-        return {
-            depth: lambda image, graph=graph: run_graph(graph, network.constants, image)
-            for depth, graph in network.graphs.items()
-        }
+        return {depth: graph.run for depth, graph in lower_checkpoint(checkpoint).items()}
     from qsr_edge.training.float_depth import float_depths
 
     return {model.depth: model.upscale for model in float_depths(checkpoint)}

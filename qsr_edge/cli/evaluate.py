@@ -24,7 +24,6 @@ from qsr_edge.data.dataset import load_dataset
 from qsr_edge.errors import CheckpointError, QsrError
 from qsr_edge.extras import how_to_install
 from qsr_edge.lowering.checkpoint import lower_checkpoint
-from qsr_edge.lowering.network import LoweredNetwork
 from qsr_edge.metrics import psnr_y, ssim_y
 from qsr_edge.nn.checkpoint import Checkpoint, read_checkpoint
 from qsr_edge.runtime.upscale import LoadedDepth, load_depth
@@ -47,18 +46,6 @@ class Quality:
 
 Scores = dict[str, list[Quality]]
 """By method ("bicubic", "depth 2", ...), in the order of the pictures."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GoldenRunner:
-    """The golden interpreter as a runner."""
-
-    network: LoweredNetwork
-    depth: int
-
-    def run(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """(H, W, 3) uint8 RGB -> (rH, rW, 3) uint8 RGB."""
-        return self.network.run(self.depth, image)
 
 
 class Model(Protocol):
@@ -187,16 +174,9 @@ def _bundled_or_file(checkpoint: Path) -> Path:
 
 
 def _golden_models(checkpoint: Checkpoint) -> tuple[Model, ...]:
-    network = lower_checkpoint(checkpoint)
     return tuple(
-        LoadedDepth(
-            depth=depth,
-            runner=GoldenRunner(network=network, depth=depth),
-            scale=network.scale,
-            halo_px=network.cost(depth).halo_px,
-            window_px=None,
-        )
-        for depth in network.depths
+        LoadedDepth(depth=depth, runner=graph, scale=graph.scale, halo_px=graph.cost().halo_px, window_px=None)
+        for depth, graph in lower_checkpoint(checkpoint).items()
     )
 
 

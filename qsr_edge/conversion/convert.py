@@ -25,7 +25,6 @@ from qsr_edge.errors import BundleError, CheckpointError, ParityError
 from qsr_edge.lowering.checkpoint import lower_checkpoint
 from qsr_edge.lowering.network import LoweredNetwork, model_name
 from qsr_edge.nn.checkpoint import Checkpoint
-from qsr_edge.quant.arithmetic import Profile
 from qsr_edge.selector.latency import estimated_table
 from qsr_edge.selector.policy import Policy, default_policy
 
@@ -111,8 +110,8 @@ def _depth_entries(
     image = golden_image(golden.seed, golden.height_px, golden.width_px)
     deployment = _deployment(models)
     entries = []
-    for depth in network.depths:
-        cost = network.cost(depth)
+    for depth, graph in network.items():
+        cost = graph.cost()
         entries.append(
             DepthEntry(
                 depth=depth,
@@ -123,7 +122,7 @@ def _depth_entries(
                 peak_activation_bytes_per_pixel=cost.peak_activation_bytes_per_pixel,
                 halo_px=cost.halo_px,
                 grid=cost.grid,
-                golden_sha256=image_sha256(network.run(depth, image)),
+                golden_sha256=image_sha256(graph.run(image)),
                 # What was recorded was measured on the integer graph.
                 quality=recorded_quality(checkpoint, depth) if deployment is None or deployment.byte_exact else (),
             )
@@ -135,8 +134,8 @@ def _deployment(models: Sequence[Model]) -> Deployment | None:
     return next((model.deployment for model in models if isinstance(model, ModelPackage)), None)
 
 
-def _check_parity(results: Sequence[ParityEntry], profile: Profile) -> None:
-    """Portable: no byte may differ anywhere. Scaled: none under the default kernels, whose rounding is the golden one.
+def _check_parity(results: Sequence[ParityEntry], *, exact_everywhere: bool) -> None:
+    """No byte may differ anywhere, or else under the default kernels, whose rounding is the golden one.
 
     A model that need not be exact may cost ``INEXACT_PSNR_COST_LIMIT_DB``.
     """
@@ -151,7 +150,7 @@ def _check_parity(results: Sequence[ParityEntry], profile: Profile) -> None:
                     "Use another --flavor, and please report this"
                 )
             continue
-        if result.mismatching_bytes and (profile is Profile.PORTABLE or result.kernels == default[result.depth]):
+        if result.mismatching_bytes and (exact_everywhere or result.kernels == default[result.depth]):
             raise ParityError(
                 f"depth {result.depth} under {result.kernels}: {result.mismatching_bytes} of {result.bytes_compared} "
                 "bytes differ from the golden interpreter, expected 0; nothing was written. "
@@ -215,13 +214,10 @@ def convert_checkpoint(
             natural=natural,
             fixed_size_px=fixed,
         )
-        # A transformer's rescalings are integers, whatever its profile is called: every runtime can be exact.
-        profile = Profile.PORTABLE if network.transformers else checkpoint.config.profile
-        _check_parity(parity, profile)
+        _check_parity(parity, exact_everywhere=network.deepest.exact_everywhere)
     height_px, width_px = options.input_size_px or GOLDEN_SIZE_PX
     golden = GoldenInput(seed=GOLDEN_SEED, height_px=height_px, width_px=width_px)
     entries = _depth_entries(checkpoint, network, models, options, golden)
-    bits = network.bits
     runtime = backend.runtime_version()
     manifest = Manifest(
         name=options.metadata.name,
@@ -229,7 +225,7 @@ def convert_checkpoint(
         storage=options.storage,
         pack=options.pack,
         profile=checkpoint.config.profile,
-        bits=bits,
+        bits=network.deepest.bits,
         scale=checkpoint.config.scale,
         runtime=runtime,
         licence=options.metadata.licence,

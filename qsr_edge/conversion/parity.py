@@ -20,8 +20,7 @@ from qsr_edge.conversion.backend import (
 )
 from qsr_edge.data.bicubic import resize_bicubic
 from qsr_edge.files import temporary_folder
-from qsr_edge.graph.interpreter import run_graph
-from qsr_edge.graph.ir import Constants, Graph
+from qsr_edge.graph.integer_graph import IntegerGraph
 from qsr_edge.lowering.network import LoweredNetwork
 from qsr_edge.metrics.quality import psnr_y
 
@@ -48,15 +47,12 @@ def _photo(natural: Image, size_px: tuple[int, int]) -> Image:
     return np.ascontiguousarray(np.tile(natural, repeats)[:height, :width])
 
 
-def psnr_cost_db(
-    runner: Runner, graph: Graph, constants: Constants, natural: Image, fixed_size_px: tuple[int, int] | None
-) -> float:
+def psnr_cost_db(runner: Runner, graph: IntegerGraph, natural: Image, fixed_size_px: tuple[int, int] | None) -> float:
     """PSNR on luma under the golden interpreter minus that under a runtime, of a photo reduced and upscaled again.
 
     Args:
         runner: the runtime, loaded.
         graph: what it is to compute.
-        constants: of the graph.
         natural: (H, W, 3) uint8 photo.
         fixed_size_px: the (height, width) that the runner takes; None if it takes any.
     """
@@ -64,7 +60,7 @@ def psnr_cost_db(
     height, width = fixed_size_px or (natural.shape[0] // scale, natural.shape[1] // scale)
     original = _photo(natural, (height * scale, width * scale))
     reduced = resize_bicubic(original, 1 / scale)
-    golden, got = run_graph(graph, constants, reduced), runner.run(reduced)
+    golden, got = graph.run(reduced), runner.run(reduced)
     return psnr_y(golden, original, border_px=scale) - psnr_y(got, original, border_px=scale)
 
 
@@ -116,15 +112,7 @@ def compare_with_golden(
     Raises:
         BackendError: if a file cannot be loaded or run.
     """
-    golden = {
-        depth: [
-            run_graph(network.graphs[depth], network.constants, image)
-            if depth in network.graphs
-            else network.run(depth, image)
-            for image in images
-        ]
-        for depth in network.depths
-    }
+    golden = {depth: [graph.run(image) for image in images] for depth, graph in network.items()}
     results = []
     with temporary_folder("parity") as folder:
         for name, content in model_contents(models).items():
@@ -150,8 +138,7 @@ def compare_with_golden(
                     if inexact:
                         cost = None
                         if natural is not None and min(fixed_size_px or natural.shape[:2]) > _PSNR_BORDER_PX:
-                            graph = network.graphs[depth]
-                            cost = psnr_cost_db(runner, graph, network.constants, natural, fixed_size_px)
+                            cost = psnr_cost_db(runner, network[depth], natural, fixed_size_px)
                         result = replace(result, **_differences(outputs, expected), psnr_cost_db=cost)
                     on_result(result)
                     results.append(result)

@@ -83,9 +83,9 @@ def check_request(backend: Backend, network: LoweredNetwork, options: ConvertOpt
     """
     check_options(backend, options)
     name = backend.name
-    if not network.depths:
+    if not network:
         raise BackendError("the network has no graph to convert")
-    window_px = network.window_px
+    window_px = network.deepest.window_px
     if window_px == 1:
         return
     if not backend.capabilities.transformers:

@@ -1,10 +1,8 @@
 """The golden interpreter: numpy, exact, fast.
 
 Convolutions are one BLAS product over im2col rows of integer-valued floats. Every product and partial sum is an
-integer, so the result
-is exact in whatever order BLAS adds, as long as the sum of magnitudes stays below 2^24 (float32) or 2^53 (float64).
-That bound is
-computed from the weights and the declared input range; a graph beyond it is refused.
+integer, so the result is exact in whatever order BLAS adds, as long as the sum of magnitudes stays below 2^24 (float32)
+or 2^53 (float64). That bound is computed from the weights and the declared input range; a graph beyond it is refused.
 """
 
 from collections.abc import Sequence

@@ -1,9 +1,8 @@
 """The integer intermediate representation (IR).
 
-A graph maps a uint8 RGB image (1, H, W, 3) to a uint8 RGB image (1, rH, rW, 3). Between the two, every tensor is
-NHWC and holds
-integer codes of a declared range; code 0 always means real zero, so zero padding pads with code 0. Arithmetic, in
-exact integers:
+A graph maps a uint8 RGB image (1, H, W, 3) to a uint8 RGB image (1, rH, rW, 3). Between the two, every tensor is NHWC
+and holds integer codes of a declared range; code 0 always means real zero, so zero padding pads with code 0.
+Arithmetic, in exact integers:
 
     QuantizeInput   q = level - 128
     Conv2d          A = sum(w * q) + b;  q_out = clip(requantize(A), q_min, q_max)      stride 1, zero padding ("same")
@@ -11,9 +10,8 @@ exact integers:
     DepthToSpace    (1, H, W, r*r*C) -> (1, rH, rW, C); input channel (dy * r + dx) * C + c, as TFLite orders it
     output          level = q + 128
 
-Requantization is either a ``Shift`` (portable profile), ``floor(A / 2^s + 1/2) = (A + 2^(s-1)) >> s`` with s >= 1,
-or a ``Multiplier``
-(scaled profile), XNNPACK's ``rint(float32(A) * m)`` with halves to even.
+Requantization is either a ``Shift`` (portable profile), ``floor(A / 2^s + 1/2) = (A + 2^(s-1)) >> s`` with s >= 1, or
+a ``Multiplier`` (scaled profile), XNNPACK's ``rint(float32(A) * m)`` with halves to even.
 """
 
 from collections.abc import Iterator, Mapping

@@ -14,9 +14,9 @@ from qsr_edge.quant.arithmetic import CodeRange
 
 Ints = NDArray[np.int32]
 STREAM_BITS = 13
-"""Of a residual stream: so many that its rounding costs nothing, so few that sums of squares fit int32."""
+"""Bit width of a residual stream: so many that its rounding costs nothing, so few that sums of squares fit int32."""
 _INT32_MAX = (1 << 31) - 1
-_LARGEST_SHIFT = 30
+LARGEST_SHIFT = 30
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -61,7 +61,7 @@ def rescale(factor: NDArray[np.float64], offset: NDArray[np.float64], bound: int
     with np.errstate(divide="ignore"):
         limits = np.minimum(np.ceil(span / np.abs(factor)), bound)
     shifts = np.full(factor.shape, -1)
-    for shift in range(_LARGEST_SHIFT + 1):
+    for shift in range(LARGEST_SHIFT + 1):
         half = 2.0**shift / 2 if shift else 0.0
         largest = limits * np.rint(np.abs(factor) * 2.0**shift) + np.rint(np.abs(offset) * 2.0**shift) + half
         shifts[largest <= _INT32_MAX] = shift

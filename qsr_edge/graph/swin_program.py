@@ -38,14 +38,15 @@ OCTAVE = 32
 EXPONENTIALS = np.array([0, *(round(127 * 2 ** (-i / OCTAVE)) for i in range(254, -1, -1))], np.int16)
 """``127 * 2^(s / 32)`` for s = -255 to 0; nothing at its end, where masked pixels lie."""
 _MASK_REACH = 1 << 20
-"""Taken from scores of pixels that are no neighbours: more than any scores differ, see ``LARGEST_SCORE``."""
+"""What is taken from scores of pixels that are no neighbours: more than any scores differ, see ``LARGEST_SCORE``."""
 LARGEST_SCORE = 1 << 18
-"""Of magnitude. Two scores differ by so much less than the mask that a masked pixel has no weight at all."""
+"""The largest magnitude of a score. Two scores differ by so much less than the mask that a masked pixel has no weight
+at all."""
 _SQRT_START = 46340
 """floor(sqrt(2^31 - 1))."""
 _NEWTON_STEPS = 5
 _HALVINGS = ((15, 8), (23, 4), (27, 2), (29, 1))
-"""Where V is below 2^a, it is multiplied by 4^b."""
+"""Pairs (a, b): where V is below 2^a, it is multiplied by 4^b."""
 _RECIPROCAL_BITS = 23
 _SPLIT_BITS = 6
 

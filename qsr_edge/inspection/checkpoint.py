@@ -36,7 +36,7 @@ def inspect_checkpoint(path: Path) -> Report:
     else:
         note = ""
         network = lower_checkpoint(checkpoint)
-        depths = tuple(depth_report(depth, network.cost(depth)) for depth in network.depths)
+        depths = tuple(depth_report(depth, graph.cost()) for depth, graph in network.items())
     return Report(
         path=str(path),
         kind=Kind.CHECKPOINT.value,

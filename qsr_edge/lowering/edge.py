@@ -1,8 +1,7 @@
 """``quantsr_c_edge`` checkpoint -> integer graphs, one per depth.
 
 The same float32 operations in the same order as the training forward pass turn weights into codes, so the graph
-computes what the
-trained network computes, bit for bit.
+computes what the trained network computes, bit for bit.
 """
 
 import numpy as np
@@ -18,7 +17,7 @@ from qsr_edge.graph.ir import (
     Shift,
 )
 from qsr_edge.lowering.builder import Float, GraphBuilder, rounded
-from qsr_edge.lowering.network import LoweredNetwork, model_name
+from qsr_edge.lowering.network import LoweredNetwork, convolutional_network, model_name
 from qsr_edge.nn.checkpoint import Checkpoint
 from qsr_edge.nn.config import EDGE_WEIGHT_BITS, RATIO_MANTISSA, EdgeConfig
 from qsr_edge.quant.arithmetic import IMAGE_STEP, STREAM_RANGE, CodeRange, Profile
@@ -179,4 +178,4 @@ def lower_checkpoint(checkpoint: Checkpoint) -> LoweredNetwork:
         summed = build.add("sum", residual, nearest, outputs)
         output = build.depth_to_space(summed, config.scale)
         graphs[depth] = build.graph(model_name(config), config, depth, bits, output, constants)
-    return LoweredNetwork(graphs=graphs, constants=constants)
+    return convolutional_network(graphs, constants)

@@ -1,71 +1,74 @@
 """What lowering makes: one network at every depth."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-
-import numpy as np
-from numpy.typing import NDArray
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TypeVar
 
 from qsr_edge.errors import LoweringError
-from qsr_edge.graph.cost import GraphCost, graph_cost
-from qsr_edge.graph.interpreter import run_graph
+from qsr_edge.graph.integer_graph import ConvolutionalGraph, IntegerGraph, TransformerGraph
 from qsr_edge.graph.ir import Constants, Graph
-from qsr_edge.graph.swin import SwinGraph
-from qsr_edge.graph.swin_cost import swin_cost
-from qsr_edge.graph.swin_program import run_swin
 from qsr_edge.nn.config import NetworkConfig
 from qsr_edge.nn.registry import ARCHITECTURES
 
+G = TypeVar("G", ConvolutionalGraph, TransformerGraph)
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LoweredNetwork:
-    """One network at every depth: convolutional graphs, or transformers; never both.
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class LoweredNetwork(Mapping[int, IntegerGraph]):
+    """One network: its integer graphs by depth, ascending, all of one kind.
 
     Attributes:
-        graphs: by depth; empty for a transformer.
-        constants: that the graphs read; one store for all.
-        transformers: by depth; empty for a convolutional network.
+        graphs: by depth.
     """
 
-    graphs: Mapping[int, Graph] = field(default_factory=dict)
-    constants: Constants = field(default_factory=lambda: Constants({}))
-    transformers: Mapping[int, SwinGraph] = field(default_factory=dict)
+    graphs: Mapping[int, IntegerGraph]
+
+    def __getitem__(self, depth: int) -> IntegerGraph:
+        """The graph of a depth.
+
+        Raises:
+            LoweringError: if it is not offered.
+        """
+        if depth not in self.graphs:
+            raise LoweringError(f"depth {depth} is not offered; choose one of {', '.join(map(str, self.depths))}")
+        return self.graphs[depth]
+
+    def __contains__(self, depth: object) -> bool:
+        return depth in self.graphs
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(sorted(self.graphs))
+
+    def __len__(self) -> int:
+        return len(self.graphs)
 
     @property
     def depths(self) -> tuple[int, ...]:
         """Ascending."""
-        return tuple(sorted(self.graphs or self.transformers))
+        return tuple(self)
 
     @property
-    def window_px(self) -> int:
-        """Fixed inputs are multiples of this."""
-        return next((graph.window_px for graph in self.transformers.values()), 1)
+    def deepest(self) -> IntegerGraph:
+        """The graph of the largest depth."""
+        return self[self.depths[-1]]
 
-    def _graph(self, depth: int) -> Graph | SwinGraph:
-        graph = self.graphs.get(depth) or self.transformers.get(depth)
-        if graph is None:
-            raise LoweringError(f"depth {depth} is not offered; choose one of {', '.join(map(str, self.depths))}")
-        return graph
+    def of_kind(self, kind: type[G]) -> dict[int, G]:
+        """The graphs by depth, for who can use one kind only.
 
-    @property
-    def bits(self) -> int:
-        """Bit width of the body."""
-        return self._graph(self.depths[-1]).bits
+        Raises:
+            LoweringError: if they are of another.
+        """
+        found = {depth: graph for depth, graph in self.items() if isinstance(graph, kind)}
+        if len(found) != len(self):
+            raise LoweringError(f"graphs of the kind {type(self.deepest).__name__}, expected {kind.__name__}")
+        return found
 
-    @property
-    def scale(self) -> int:
-        """Upscaling factor."""
-        return self._graph(self.depths[-1]).scale
 
-    def cost(self, depth: int) -> GraphCost:
-        """What one depth costs."""
-        graph = self._graph(depth)
-        return swin_cost(graph) if isinstance(graph, SwinGraph) else graph_cost(graph, self.constants)
-
-    def run(self, depth: int, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """One depth by the golden interpreter: (H, W, 3) uint8 RGB -> (rH, rW, 3) uint8 RGB."""
-        graph = self._graph(depth)
-        return run_swin(graph, image) if isinstance(graph, SwinGraph) else run_graph(graph, self.constants, image)
+def convolutional_network(graphs: Mapping[int, Graph], constants: Constants) -> LoweredNetwork:
+    """A network of convolutional graphs by depth, which share one store of arrays."""
+    return LoweredNetwork(
+        graphs={depth: ConvolutionalGraph(graph=graph, constants=constants) for depth, graph in graphs.items()}
+    )
 
 
 def model_name(config: NetworkConfig) -> str:

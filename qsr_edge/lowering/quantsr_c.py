@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from qsr_edge.errors import LoweringError
 from qsr_edge.graph.ir import Array, ConstantId, Constants, Multiplier, Requantization, TensorId
 from qsr_edge.lowering.builder import GraphBuilder
-from qsr_edge.lowering.network import LoweredNetwork, model_name
+from qsr_edge.lowering.network import LoweredNetwork, convolutional_network, model_name
 from qsr_edge.nn.checkpoint import Checkpoint
 from qsr_edge.nn.quantsr_c_config import RGB_MEAN, QuantsrCConfig, upsampling_factors
 from qsr_edge.quant.arithmetic import IMAGE_ZERO, STREAM_RANGE, CodeRange
@@ -36,12 +36,12 @@ from qsr_edge.quant.arithmetic import IMAGE_ZERO, STREAM_RANGE, CodeRange
 HEAD_TENSOR = TensorId("head")
 """The residual stream before the first block."""
 _WEIGHT_BITS = 8
-"""Of head, upsampler and tail."""
+"""Bit width of the weights of head, upsampler and tail."""
 _HALVES = CodeRange.unsigned(8)
 _MANTISSA = 127
 """Weight of a requantization: the larger, the finer its bias resolves a shift."""
 _LARGEST_SUM = (1 << 22) - 1
-"""That the magnitudes of a channel's weights times the largest code may reach; the bias has as much again."""
+"""What the magnitudes of a channel's weights times the largest code may reach; the bias has as much again."""
 _SMALLEST_MULTIPLIER = 2.0**-24
 _SMALLEST_SHORTCUT = 1e-6
 
@@ -246,7 +246,7 @@ def lower_checkpoint(checkpoint: Checkpoint) -> LoweredNetwork:
             )
         output = build.conv2d("conv_last", features, tail, 3, STREAM_RANGE, _WEIGHT_BITS, upscale=upscale)
         graphs[depth] = build.graph(model_name(config), config, depth, bits, output, constants)
-    return LoweredNetwork(graphs=graphs, constants=constants)
+    return convolutional_network(graphs, constants)
 
 
 def _add_block(build: GraphBuilder, name: str, block: _Block, stream: TensorId, width: int, bits: int) -> TensorId:

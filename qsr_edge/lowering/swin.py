@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qsr_edge.errors import GraphError, LoweringError
+from qsr_edge.graph.integer_graph import TransformerGraph
 from qsr_edge.graph.swin import (
     STREAM_BITS,
     IntegerAttention,
@@ -24,6 +25,7 @@ from qsr_edge.graph.swin import (
     rescale,
 )
 from qsr_edge.graph.swin_program import LARGEST_SCORE, OCTAVE
+from qsr_edge.graph.swin_verify import verify_swin
 from qsr_edge.graph.windows import relative_position_index
 from qsr_edge.lowering.builder import rounded
 from qsr_edge.lowering.network import LoweredNetwork, model_name
@@ -33,7 +35,7 @@ from qsr_edge.quant.arithmetic import IMAGE_STEP, IMAGE_ZERO, CodeRange
 
 Float = NDArray[np.float64]
 _EPSILON = 1e-5
-"""Of torch's layer normalization."""
+"""The epsilon of torch's layer normalization."""
 _UNIT = 1 << 15
 """What the integer layer normalization calls a sum of squares of 1."""
 _CODES = CodeRange.signed(8)
@@ -231,7 +233,7 @@ def lower_checkpoint(checkpoint: Checkpoint) -> LoweredNetwork:
         for i in range(config.groups)
     ]
     border = np.rint(np.array(RGB_MEAN) / IMAGE_STEP).astype(np.int32) - IMAGE_ZERO
-    transformers = {
+    graphs = {
         depth: SwinGraph(
             name=f"{model_name(config)}-d{depth}",
             scale=config.scale,
@@ -254,4 +256,6 @@ def lower_checkpoint(checkpoint: Checkpoint) -> LoweredNetwork:
         )
         for depth in config.depths
     }
-    return LoweredNetwork(transformers=transformers)
+    for graph in graphs.values():
+        verify_swin(graph)
+    return LoweredNetwork(graphs={depth: TransformerGraph(swin=graph) for depth, graph in graphs.items()})

@@ -225,4 +225,4 @@ class EdgeConfig(NetworkConfig):
 
 
 _SIZES = {(16, 4): NetworkSize.NANO, (32, 8): NetworkSize.EDGE, (48, 14): NetworkSize.PLUS}
-"""By channels and blocks."""
+"""The members of the family by channels and blocks."""

@@ -1,17 +1,16 @@
 """A convolution from integer codes to integer codes, trainable.
 
 Activations travel as integer-valued float32 codes, so the forward pass *is* the integer graph: products and sums of
-codes are
-exact in float32 below 2^24, in whatever order they are computed. Step sizes appear only in turning the float weights
-into codes:
+codes are exact in float32 below 2^24, in whatever order they are computed. Step sizes appear only in turning the float
+weights into codes:
 
-    q_w = round(clip(w / step_w));  q_b = round(b / (step_in * step_w));  q_out = round(clip((q_w * q_in + q_b) *
-    multiplier))
+    q_w = round(clip(w / step_w));  q_b = round(b / (step_in * step_w))
+    q_out = round(clip((q_w * q_in + q_b) * multiplier))
 
 In the portable profile each output channel has a frozen exponent e, ``multiplier = 2^-e`` and
 ``step_w = 2^-e * step_out / step_in``: gradients reach the activation steps through that ratio. In the scaled
-profile step_w is learnt
-(RLQ on weights, one step size per output channel) and ``multiplier = step_in * step_w / step_out``.
+profile step_w is learnt (RLQ on weights, one step size per output channel) and
+``multiplier = step_in * step_w / step_out``.
 """
 
 import math
@@ -28,7 +27,7 @@ from qsr_edge.quant.rounding import clipped_round, scale_gradient
 EXPONENTS = range(1, 20)
 """Right shifts offered to a channel; a shift of 0 would leave two-step rounding of some kernels without its guard."""
 _LARGEST_BIAS = 1 << 19
-"""In units of the accumulator: leaves sum |w| |q| room below what every back end holds exactly."""
+"""The largest bias, in units of the accumulator: leaves sum |w| |q| room below what every back end holds exactly."""
 
 
 class _CodeConv(torch.autograd.Function):

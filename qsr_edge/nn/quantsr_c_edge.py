@@ -167,8 +167,7 @@ class QuantsrCEdge(SuperResolutionNetwork):
         """Move each branch's magnitude into its importance, the function unchanged.
 
         Afterwards ``|importance|`` is the branch's root mean square relative to the stream's, so that magnitudes can
-        be compared
-        between blocks and training can change them by one number.
+        be compared between blocks and training can change them by one number.
         """
         stream = self.head(codes * IMAGE_STEP)
         for block in self.blocks(self.config.blocks):

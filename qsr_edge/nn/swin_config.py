@@ -11,9 +11,9 @@ MLP_RATIO = 2
 RGB_MEAN = (0.4488, 0.4371, 0.4040)
 """Mean of DIV2K, which SwinIR subtracts; in [0, 1]."""
 EDGE_BITS = 8
-"""Of the weights of the first convolution, the one after the body and the last; and of the second one's input."""
+"""Bit width of the weights of the first convolution, the one after the body and the last; and of the second's input."""
 MASKED = -100.0
-"""Added to a score between pixels that only the cyclic shift has brought together, as SwinIR does."""
+"""What is added to a score between pixels that only the cyclic shift has brought together, as SwinIR does."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

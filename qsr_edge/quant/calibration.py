@@ -8,7 +8,7 @@ from torch import Tensor
 from qsr_edge.quant.arithmetic import CodeRange
 
 _FACTORS = torch.exp2(torch.arange(-20, 9) / 4)
-"""Of the published initial step: it is far too large at 8 bits, and clips nothing."""
+"""What the published initial step is multiplied by: it is far too large at 8 bits, and clips nothing."""
 
 
 def initial_step(x: Tensor, code_range: CodeRange, *, dim: tuple[int, ...] | None = None) -> Tensor:

@@ -1,14 +1,13 @@
 """Rounding with RLQ's redistributed gradient (QuantSR, section 3.2).
 
-Forward, rounding is ``floor(u + 1/2)``: halves go up. (Only the scaled profile's requantization rounds halves to
-even, since
-XNNPACK does.) Backward, rounding is replaced by
+Forward, rounding is ``floor(u + 1/2)``: halves go up. (Only the scaled profile's requantization rounds halves to even,
+since XNNPACK does.) Backward, rounding is replaced by
 
     phi(u) = floor(u) + tanh(u - floor(u) - 1/2) / (2 tanh(1/2)) + 1/2
 
 which is monotone, equals the identity at the integers and at the halves, and has its largest slope (1.082) at the
-rounding
-threshold and its smallest (0.851) at the integers: gradients are redistributed towards the values about to flip.
+rounding threshold and its smallest (0.851) at the integers: gradients are redistributed towards the values about to
+flip.
 """
 
 import math
@@ -20,7 +19,7 @@ from torch import Tensor
 
 _TWO_TANH_HALF = 2 * math.tanh(0.5)
 _SLOPE_COEFFICIENTS = (1.08197656, -1.08194699, 0.72034821, -0.39752744, 0.15822273)
-"""Of (1 - tanh(z)^2) / (2 tanh(1/2)) in powers of z^2, fitted at the Chebyshev nodes of 0 <= z^2 <= 1/4."""
+"""Coefficients of (1 - tanh(z)^2) / (2 tanh(1/2)) in powers of z^2, fitted at Chebyshev nodes of z^2 in [0, 1/4]."""
 
 
 def phi(u: Tensor) -> Tensor:

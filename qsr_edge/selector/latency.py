@@ -10,8 +10,9 @@ MAX_RATIO_MILLI = 100_000
 MAX_US_PER_MEGAPIXEL = 1_000_000_000
 MAX_PIXELS = 1 << 27
 ESTIMATED_MACS_PER_US = 200_000
-"""Of the estimate: LiteRT needs 0.54 s per megapixel with 152,068 MACs per pixel on one x86-64 core (README), which is
-280,000 MACs per microsecond; a phone's core is assumed to be somewhat slower. The observed ratio corrects it."""
+"""Speed that the estimate assumes: LiteRT needs 0.54 s per megapixel with 152,068 MACs per pixel on one x86-64 core
+(README), which is 280,000 MACs per microsecond; a phone's core is assumed to be somewhat slower. The observed ratio
+corrects it."""
 TRACKER_WINDOW = 5
 """Ratios that the tracker keeps: a median of five ignores two outliers, such as a garbage collection."""
 

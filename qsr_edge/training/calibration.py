@@ -22,7 +22,8 @@ from qsr_edge.data.bicubic import resize_bicubic
 from qsr_edge.data.dataset import find_images
 from qsr_edge.data.images import read_picture
 from qsr_edge.errors import DatasetError, LoweringError
-from qsr_edge.graph.interpreter import Codes, run_graph, run_nodes
+from qsr_edge.graph.integer_graph import ConvolutionalGraph
+from qsr_edge.graph.interpreter import Codes, run_nodes
 from qsr_edge.graph.ir import Constants, Conv2d, Graph
 from qsr_edge.lowering.quantsr_c import HEAD_TENSOR, lower_checkpoint
 from qsr_edge.metrics import psnr_y
@@ -41,11 +42,12 @@ CROP_PX = 64
 """Largest side of what is cut from the middle of a reduced image."""
 _SMALLEST_PX = 16
 _MEASURED_EVERY = 3
-"""Of so many images one is measured on, the others are calibrated on."""
+"""Out of so many images one is measured on, the others are calibrated on."""
 _SMALLEST_SHARE = 2.0**-8
-"""Of a silent channel: requantization to a grid as fine as zero would need a multiplier beyond any runtime's."""
+"""The smallest step size of a channel, as a share of the largest: for a silent channel's own, which is almost zero, a
+requantization would need a multiplier beyond any runtime's."""
 STREAM_FACTORS = (0.5, 2**-0.5, 1.0, 2**0.5, 2.0)
-"""Of the stream's step sizes, tried one by one."""
+"""What the stream's step sizes are multiplied by, tried one by one."""
 _SAMPLES = 256
 """Values that each tensor gives of each channel and image: a quarter of a million a channel at the paper's size."""
 
@@ -125,11 +127,10 @@ def _steps(network: QuantsrC, images: Sequence[Image], done: Callable[[], None])
 
 def _error(checkpoint: Checkpoint, images: Sequence[Image], expected: Sequence[Tensor]) -> float:
     """Mean squared error of the deepest integer graph against the network's images, in levels squared."""
-    lowered = lower_checkpoint(checkpoint)
-    graph = lowered.graphs[checkpoint.config.depths[-1]]
+    graph = lower_checkpoint(checkpoint).deepest
     errors = []
     for image, codes in zip(images, expected, strict=True):
-        got = run_graph(graph, lowered.constants, image).astype(np.float32) - IMAGE_ZERO
+        got = graph.run(image).astype(np.float32) - IMAGE_ZERO
         difference = got.transpose(2, 0, 1) - codes[0].numpy().clip(-IMAGE_ZERO, 255 - IMAGE_ZERO)
         errors.append(float(np.square(difference).mean()))
     return float(np.mean(errors))
@@ -320,8 +321,8 @@ def calibrate_on_folder(
 @torch.no_grad()
 def stage_images(network: QuantsrC, calibrated: Checkpoint, image: Image, depth: int) -> dict[Stage, Image]:
     """One image upscaled with more and more of the network in integers: (rH, rW, 3) uint8 by stage."""
-    lowered = lower_checkpoint(calibrated)
-    graph, constants = lowered.graphs[depth], lowered.constants
+    whole = lower_checkpoint(calibrated).of_kind(ConvolutionalGraph)[depth]
+    graph, constants = whole.graph, whole.constants
     kept = network.config.kept_blocks(depth)
     head = network.head((as_codes(image) + IMAGE_ZERO) / IMAGE_RANGE)
     result = {Stage.TRAINED: as_image(network(as_codes(image), depth))}
@@ -338,7 +339,7 @@ def stage_images(network: QuantsrC, calibrated: Checkpoint, image: Image, depth:
     nodes = [node for node in graph.nodes if node.name.startswith("body.")]
     ended = run_nodes(graph, constants, nodes, {HEAD_TENSOR: _rows(codes)}, nodes[-1].output)
     result[Stage.STREAM] = _finished(network, _planes(ended) * step * product, head)
-    result[Stage.WHOLE] = run_graph(graph, constants, image)
+    result[Stage.WHOLE] = whole.run(image)
     return result
 
 

@@ -159,7 +159,7 @@ class _Worker:
 
 _given: list[tuple[CompareRecipe, Job]] = []
 _workers: list[_Worker] = []
-"""Of this process; at most one each."""
+"""What this process keeps, and its worker: at most one each."""
 
 
 def _set_up(recipe: CompareRecipe, job: Job) -> None:

@@ -8,9 +8,9 @@ from qsr_edge.errors import CheckpointError
 from qsr_edge.nn.checkpoint import read_checkpoint
 
 WEIGHTS_AUTHOR = "The qsr-edge authors"
-"""Of every bundled checkpoint."""
+"""Author of every bundled checkpoint."""
 WEIGHTS_LICENCE = "Apache-2.0"
-"""Of every bundled checkpoint."""
+"""Licence of every bundled checkpoint, an SPDX expression."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

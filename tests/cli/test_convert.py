@@ -9,6 +9,7 @@ import pytest
 
 from qsr_edge.bundle.manifest import MANIFEST_NAME
 from qsr_edge.extras import how_to_install
+from qsr_edge.graph import integer_graph
 from qsr_edge.nn.checkpoint import Checkpoint, expected_shapes, read_checkpoint, write_checkpoint
 from qsr_edge.nn.config import EdgeConfig
 from qsr_edge.zoo import find_checkpoint
@@ -112,11 +113,9 @@ def test_damaged_and_float_checkpoints_are_refused(run_cli: RunCli, tmp_path: Pa
 
 
 def test_a_parity_failure_writes_nothing(run_cli: RunCli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from qsr_edge.conversion import parity
-
-    golden = parity.run_graph
+    golden = integer_graph.run_graph
     # The golden interpreter off by one level: what a runtime with another rounding would look like.
-    monkeypatch.setattr(parity, "run_graph", lambda *arguments: golden(*arguments) ^ 1)
+    monkeypatch.setattr(integer_graph, "run_graph", lambda *arguments: golden(*arguments) ^ 1)
     result = run_cli("convert", "--target", "tflite", "-o", str(tmp_path / "out"))
     assert result.exit_code == 1
     assert "bytes differ from the golden interpreter" in result.stderr

@@ -34,7 +34,7 @@ def test_a_checkpoint_becomes_a_verified_bundle_that_upscales(
     result = run_cli("upscale", "--bundle", bundle, photo, "-o", output)
     assert result.exit_code == 0, result.stderr
     network = lower_checkpoint(read_checkpoint(tiny_checkpoint))
-    np.testing.assert_array_equal(read_picture(output).rgb, network.run(2, read_picture(photo).rgb))
+    np.testing.assert_array_equal(read_picture(output).rgb, network[2].run(read_picture(photo).rgb))
     inspected = run_cli("inspect", bundle, "--json")
     assert inspected.exit_code == 0, inspected.stderr
     found = json.loads(inspected.stdout)

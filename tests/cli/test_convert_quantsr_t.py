@@ -72,7 +72,7 @@ def test_pictures_of_other_sizes_are_upscaled_in_tiles(
         source = noise(tmp_path / "in.png", width, height)
         result = run_cli("upscale", "--bundle", str(bundle), str(source), "-o", str(tmp_path / "out.png"), "--force")
         assert (result.exit_code, result.stderr) == (0, ""), (width, height)
-        expected = network.run(2, read_picture(source).rgb)
+        expected = network[2].run(read_picture(source).rgb)
         np.testing.assert_array_equal(read_picture(tmp_path / "out.png").rgb, expected)
     for (width, height), fitting in (((40, 64), "40x40"), ((100, 30), "48x32")):
         source = noise(tmp_path / "small.png", width, height)

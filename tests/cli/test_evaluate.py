@@ -8,7 +8,6 @@ import pytest
 from PIL import Image
 
 from qsr_edge.data.bicubic import resize_bicubic
-from qsr_edge.graph.interpreter import run_graph
 from qsr_edge.lowering.edge import lower_checkpoint
 from qsr_edge.metrics import psnr_y, ssim_y
 from qsr_edge.nn.checkpoint import read_checkpoint
@@ -38,7 +37,7 @@ def test_figures_of_every_depth(run_cli, tiny_bundle: Path, tiny_checkpoint: Pat
             hr = np.asarray(image.convert("RGB"))[: sides[0], : sides[1]]
         lr = resize_bicubic(hr, 0.5)
         outputs = {"bicubic": resize_bicubic(lr, 2)}
-        outputs |= {f"depth {d}": run_graph(graph, network.constants, lr) for d, graph in network.graphs.items()}
+        outputs |= {f"depth {d}": graph.run(lr) for d, graph in network.items()}
         for method, output in outputs.items():
             assert report["methods"][method]["images"][i] == {
                 "name": name,

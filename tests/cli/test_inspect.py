@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from qsr_edge.graph.cost import GraphCost, graph_cost
+from qsr_edge.graph.cost import GraphCost
 from qsr_edge.graph.serde import dump_graph
 from qsr_edge.inspection.kind import Kind, model_backend, recognise
 from qsr_edge.lowering.edge import lower_checkpoint
@@ -20,7 +20,7 @@ from qsr_edge.nn.config import EdgeConfig
 def graph_file(tiny_checkpoint: Path, tmp_path: Path) -> Path:
     network = lower_checkpoint(read_checkpoint(tiny_checkpoint))
     path = tmp_path / "depth2.qsrg"
-    path.write_bytes(dump_graph(network.graphs[2], network.constants))
+    path.write_bytes(dump_graph(network[2].graph, network[2].constants))
     return path
 
 
@@ -31,7 +31,7 @@ def model_file(tiny_bundle: Path) -> Path:
 
 def costs(checkpoint: Path) -> dict[int, GraphCost]:
     network = lower_checkpoint(read_checkpoint(checkpoint))
-    return {depth: graph_cost(graph, network.constants) for depth, graph in network.graphs.items()}
+    return {depth: graph.cost() for depth, graph in network.items()}
 
 
 def inspected(run_cli, path: Path) -> dict:

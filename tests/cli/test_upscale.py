@@ -14,7 +14,6 @@ from PIL import Image
 from qsr_edge.bundle.reader import open_bundle
 from qsr_edge.data.bicubic import resize_bicubic
 from qsr_edge.data.images import read_picture
-from qsr_edge.graph.interpreter import run_graph
 from qsr_edge.lowering.edge import lower_checkpoint
 from qsr_edge.nn.checkpoint import read_checkpoint
 from qsr_edge.runtime.correction import flat_pixels
@@ -23,7 +22,7 @@ from qsr_edge.runtime.upscale import load_depth
 
 def golden(checkpoint: Path, picture: Path, depth: int = 2) -> NDArray[np.uint8]:
     network = lower_checkpoint(read_checkpoint(checkpoint))
-    return run_graph(network.graphs[depth], network.constants, read_picture(picture).rgb)
+    return network[depth].run(read_picture(picture).rgb)
 
 
 @pytest.mark.parametrize("tile", [[], ["--tile", "7"]], ids=["whole", "tiles"])
@@ -54,7 +53,7 @@ def test_tiles_of_a_real_network_leave_no_seam(
     network = lower_checkpoint(read_checkpoint(tiny_checkpoint))
     with open_bundle(tiny_bundle) as bundle:
         tiled = load_depth(bundle, depth=depth).upscale(image, tile_px=tile_px)
-    np.testing.assert_array_equal(tiled, run_graph(network.graphs[depth], network.constants, image))
+    np.testing.assert_array_equal(tiled, network[depth].run(image))
 
 
 @pytest.mark.parametrize("kernels", ["xnnpack", "builtin", "reference"])

@@ -11,7 +11,6 @@ pytest.importorskip("ai_edge_litert", reason="the extra [tflite] is not installe
 
 from qsr_edge.bundle.layout import Pack
 from qsr_edge.conversion.backend import ConvertOptions, ModelMetadata
-from qsr_edge.graph.interpreter import run_graph
 from qsr_edge.lowering.edge import lower_checkpoint
 from qsr_edge.nn.checkpoint import read_checkpoint
 from qsr_edge.zoo import zoo_entries
@@ -48,8 +47,7 @@ def test_every_depth_and_width_gives_the_golden_bytes(tmp_path: Path, aarch64_ro
         model, signature, family, image = key.split("|")
         if model.endswith("w8a8") and family != "default":
             continue  # the scaled profile is XNNPACK's arithmetic
-        graph = networks[model].graphs[int(signature.removeprefix("d"))]
-        expected = run_graph(graph, networks[model].constants, IMAGES[int(image)])
+        expected = networks[model][int(signature.removeprefix("d"))].run(IMAGES[int(image)])
         np.testing.assert_array_equal(outputs[key], expected, err_msg=key)
         compared += 1
     portable = sum(not name.endswith("w8a8") for name in networks)

@@ -10,7 +10,6 @@ from qsr_edge.bundle.layout import Pack
 from qsr_edge.bundle.reader import read_bundle
 from qsr_edge.conversion.backend import ConvertOptions, ModelMetadata
 from qsr_edge.conversion.registry import find_backend
-from qsr_edge.graph.interpreter import run_graph
 from tests.support.graph_builders import random_network, sample_images
 
 METADATA = ModelMetadata(name="network", version="1", author="tests", licence="CC0-1.0", description="random")
@@ -38,7 +37,7 @@ def test_executorch_takes_rows_of_rgb_whatever_the_label(tmp_path: Path) -> None
         for image in sample_images(SIZES):
             labelled = torch.from_numpy(image.copy()).reshape(1, 3, *image.shape[:2])
             [output] = method.execute([labelled])
-            expected = run_graph(network.graphs[depth], network.constants, image)
+            expected = network[depth].run(image)
             # Java hands over what lies in memory.
             assert output.stride()[1] == 1
             np.testing.assert_array_equal(output[0].permute(1, 2, 0).numpy(), expected)
@@ -53,7 +52,7 @@ def test_litert_resizes_its_first_input_or_a_signatures(tmp_path: Path, pack: Pa
         interpreter = interpreter_module.Interpreter(model_path=str(tmp_path / file.name), num_threads=1)
         for depth in file.depths:
             for image in sample_images(SIZES):
-                expected = run_graph(network.graphs[depth], network.constants, image)
+                expected = network[depth].run(image)
                 if pack is Pack.PER_DEPTH:
                     [given], [made] = interpreter.get_input_details(), interpreter.get_output_details()
                     interpreter.resize_tensor_input(given["index"], [1, *image.shape])

@@ -17,7 +17,6 @@ from qsr_edge.conversion.backend import ConvertOptions, ModelMetadata, ModelPack
 from qsr_edge.conversion.convert import INEXACT_PSNR_COST_LIMIT_DB
 from qsr_edge.conversion.parity import psnr_cost_db
 from qsr_edge.data.images import read_picture
-from qsr_edge.graph.interpreter import run_graph
 from qsr_edge.graph.ir import Conv2d, Multiplier, Shift
 from qsr_edge.lowering.edge import lower_checkpoint
 from qsr_edge.lowering.network import LoweredNetwork
@@ -44,11 +43,11 @@ def write(packages: tuple[ModelPackage, ...], folder: Path) -> dict[int, Path]:
 
 
 def check(network: LoweredNetwork, paths: dict[int, Path], images: list[np.ndarray]) -> None:
-    for depth, graph in network.graphs.items():
+    for depth, graph in network.items():
         for kernels in BACKEND.kernel_families():
             runner = BACKEND.open_model(paths[depth], depth=depth, kernels=kernels)
             for image in images:
-                expected = run_graph(graph, network.constants, image)
+                expected = graph.run(image)
                 np.testing.assert_array_equal(runner.run(image), expected, err_msg=f"{paths[depth].name} {depth}")
 
 
@@ -85,22 +84,22 @@ def test_coremltools_reads_every_weight_as_the_graph_holds_it(
     with quiet_sdk():
         from coremltools.converters.mil.frontend.milproto.load import load
         from coremltools.models import MLModel
-    for depth, graph in network.graphs.items():
+    for depth, graph in network.items():
         model = MLModel(str(paths[depth]), skip_model_load=True)
         spec = model.get_spec()
         program = load(spec, spec.specificationVersion, model.weights_dir)
         function = program.functions["main" if pack is Pack.PER_DEPTH else f"d{depth}"]
         found = {operation.name: operation for operation in function.operations}
-        convolutions = [node for node in graph.nodes if isinstance(node, Conv2d) and not node.depthwise]
+        convolutions = [node for node in graph.graph.nodes if isinstance(node, Conv2d) and not node.depthwise]
         assert len(convolutions) == sum(operation.op_type == "conv" for operation in function.operations)
         for node in convolutions:
             operation = found[f"{node.name.replace('.', '_')}_sum"]
-            codes = network.constants[node.weights].transpose(0, 3, 1, 2).astype(np.float64)
+            codes = graph.constants[node.weights].transpose(0, 3, 1, 2).astype(np.float64)
             match node.requantization:
                 case Shift(shifts=key):
-                    scales = 2.0 ** -network.constants[key].astype(np.float64)
+                    scales = 2.0 ** -graph.constants[key].astype(np.float64)
                 case Multiplier(multipliers=key) if flavor is CoremlFlavor.ANE:
-                    scales = network.constants[key].astype(np.float16).astype(np.float64)
+                    scales = graph.constants[key].astype(np.float16).astype(np.float64)
                 case Multiplier():
                     scales = np.ones(len(codes))
             expected = codes * scales.reshape(-1, 1, 1, 1)
@@ -117,9 +116,9 @@ def test_weights_are_packed(tmp_path: Path) -> None:
         network = lower_checkpoint(read_checkpoint(entry.path))
         for flavor in CoremlFlavor:
             for package in BACKEND.convert(network, ConvertOptions(metadata=METADATA, flavor=flavor)):
-                graph = network.graphs[package.depths[0]]
-                convolutions = [node for node in graph.nodes if isinstance(node, Conv2d)]
-                ideal = sum(network.constants[node.weights].size * node.weight_bits / 8 for node in convolutions)
+                graph = network[package.depths[0]]
+                convolutions = [node for node in graph.graph.nodes if isinstance(node, Conv2d)]
+                ideal = sum(graph.constants[node.weights].size * node.weight_bits / 8 for node in convolutions)
                 stored = len(package.members["Data/com.apple.CoreML/weights/weight.bin"])
                 assert stored <= 1.1 * ideal + 20_000, (entry.name, flavor, package.name)
 
@@ -130,9 +129,9 @@ def test_the_neural_engines_form_costs_little(tmp_path: Path, photo: Path) -> No
     network = lower_checkpoint(read_checkpoint(entry.path))
     options = ConvertOptions(metadata=METADATA, flavor=CoremlFlavor.ANE)
     paths = write(BACKEND.convert(network, options), tmp_path)
-    for depth, graph in network.graphs.items():
+    for depth, graph in network.items():
         runner = BACKEND.open_model(paths[depth], depth=depth, kernels="executor")
-        assert psnr_cost_db(runner, graph, network.constants, natural, None) < INEXACT_PSNR_COST_LIMIT_DB
+        assert psnr_cost_db(runner, graph, natural, None) < INEXACT_PSNR_COST_LIMIT_DB
 
 
 @pytest.mark.slow

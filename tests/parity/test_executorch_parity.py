@@ -10,7 +10,6 @@ pytest.importorskip("executorch", reason="the extra [executorch] is not installe
 from qsr_edge.bundle.layout import Pack
 from qsr_edge.conversion.backend import ConvertOptions, ModelFile, ModelMetadata, TellsPlacement
 from qsr_edge.errors import BackendError
-from qsr_edge.graph.interpreter import run_graph
 from qsr_edge.lowering.edge import lower_checkpoint
 from qsr_edge.lowering.network import LoweredNetwork
 from qsr_edge.nn.checkpoint import read_checkpoint
@@ -33,11 +32,11 @@ def write(files: tuple[ModelFile, ...], folder: Path) -> dict[int, Path]:
 
 
 def check(network: LoweredNetwork, paths: dict[int, Path], images: list[np.ndarray], threads: int = 1) -> None:
-    for depth, graph in network.graphs.items():
+    for depth, graph in network.items():
         assert inspect_pte(paths[depth]).first_float is None
         runner = BACKEND.open_model(paths[depth], depth=depth, threads=threads)
         for image in images:
-            expected = run_graph(graph, network.constants, image)
+            expected = graph.run(image)
             np.testing.assert_array_equal(runner.run(image), expected, err_msg=f"{paths[depth].name} {depth}")
 
 
@@ -59,16 +58,16 @@ def test_depths_share_weights(tmp_path: Path, pack: Pack) -> None:
     files = BACKEND.convert(network, ConvertOptions(pack=pack, metadata=METADATA))
     assert [file.name for file in files] == ["network.pte"] + ["network.ptd"] * (pack is Pack.EXTERNAL)
     check(network, write(files, tmp_path), list(IMAGES))
-    for depth, graph in network.graphs.items():
+    for depth, graph in network.items():
         runner = BACKEND.open_model(tmp_path / "network.pte", depth=depth)
         assert isinstance(runner, TellsPlacement)
         placement = runner.placement()
         assert placement is not None
-        assert placement.delegated_ops == len(graph.nodes) - 1  # all but the image's way in
+        assert placement.delegated_ops == len(graph.graph.nodes) - 1  # all but the image's way in
         assert all("xor" in name or "dim_order" in name for name in placement.fallback)
-    alone = BACKEND.convert(LoweredNetwork(graphs={3: network.graphs[3]}, constants=network.constants),
+    alone = BACKEND.convert(LoweredNetwork(graphs={3: network[3]}),
                             ConvertOptions(metadata=METADATA))  # fmt: skip
-    weights = sum(array.nbytes for key, array in network.constants.items() if key.endswith("weights"))
+    weights = sum(array.nbytes for key, array in network[3].constants.items() if key.endswith("weights"))
     both = sum(len(file.content) for file in files)
     assert both < len(alone[0].content) + weights
     if pack is Pack.EXTERNAL:
@@ -95,7 +94,7 @@ def test_the_zoo_gives_the_same_bytes_in_both_runtimes(entry: ZooEntry, tmp_path
     paths = write(BACKEND.convert(network, ConvertOptions(pack=Pack.SHARED, metadata=METADATA)), tmp_path)
     check(network, paths, images)
     lite = write(tflite.BACKEND.convert(network, ConvertOptions(pack=Pack.SHARED, metadata=METADATA)), tmp_path)
-    for depth in network.graphs:
+    for depth in network:
         ours, theirs = (
             BACKEND.open_model(paths[depth], depth=depth),
             tflite.BACKEND.open_model(lite[depth], depth=depth),

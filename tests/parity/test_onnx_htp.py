@@ -14,7 +14,7 @@ from qsr_edge.bundle.layout import Storage
 from qsr_edge.conversion.backend import ConvertOptions, ModelMetadata
 from qsr_edge.errors import BackendError
 from qsr_edge.lowering.checkpoint import lower_checkpoint
-from qsr_edge.lowering.network import LoweredNetwork
+from qsr_edge.lowering.network import LoweredNetwork, convolutional_network
 from qsr_edge.nn.checkpoint import read_checkpoint
 from qsr_edge.quant.arithmetic import CodeRange
 from qsr_edge.zoo import find_checkpoint
@@ -32,34 +32,29 @@ def check(network: LoweredNetwork, folder: Path, sizes: tuple[tuple[int, int], .
         [depth] = file.depths
         runner = BACKEND.open_model(path, depth=depth, kernels="htp")
         for image in sample_images(sizes):
-            np.testing.assert_array_equal(runner.run(image), network.run(depth, image))
+            np.testing.assert_array_equal(runner.run(image), network[depth].run(image))
         placement = runner.placement()
         assert not placement.fallback
-        assert placement.delegated_ops > len(network.graphs[depth].nodes)
+        assert placement.delegated_ops > len(network[depth].graph.nodes)
 
 
 def with_wide_activations(network: LoweredNetwork) -> LoweredNetwork:
     """The same networks without a range of fewer than 256 codes."""
-    graphs = {
-        depth: dataclasses.replace(
-            graph,
-            tensors=tuple(
-                dataclasses.replace(
-                    tensor, range=CodeRange.unsigned(8) if tensor.range.q_min == 0 else CodeRange.signed(8)
-                )
-                for tensor in graph.tensors
-            ),
+    graphs = {}
+    for depth, whole in network.items():
+        wide = tuple(
+            dataclasses.replace(tensor, range=CodeRange.unsigned(8) if tensor.range.q_min == 0 else CodeRange.signed(8))
+            for tensor in whole.graph.tensors
         )
-        for depth, graph in network.graphs.items()
-    }
-    return dataclasses.replace(network, graphs=graphs)
+        graphs[depth] = dataclasses.replace(whole.graph, tensors=wide)
+    return convolutional_network(graphs, network.deepest.constants)
 
 
 @pytest.mark.parametrize("bits", [2, 3, 4])
 def test_bundled_networks_with_narrow_codes(tmp_path: Path, bits: int) -> None:
     network = lower_checkpoint(read_checkpoint(find_checkpoint(scale=2, bits=bits)))
-    deepest = max(network.graphs)
-    only = dataclasses.replace(network, graphs={deepest: network.graphs[deepest]})
+    deepest = network.depths[-1]
+    only = dataclasses.replace(network, graphs={deepest: network.deepest})
     check(only, tmp_path, ((24, 40),), Storage.FAST)
 
 

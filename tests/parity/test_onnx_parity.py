@@ -39,7 +39,7 @@ def differing(
     assert [file.depths for file in models if file.depths] == [(depth,) for depth in network.depths]
     for file in models:
         for depth in file.depths:
-            expected = [network.run(depth, image) for image in images]
+            expected = [network[depth].run(image) for image in images]
             for kernels in counts:
                 runner = BACKEND.open_model(folder / file.name, depth=depth, kernels=kernels)
                 for image, golden in zip(images, expected, strict=True):
@@ -71,7 +71,7 @@ def test_the_scaled_profile_is_exact_where_it_is_fused_and_nearly_so_elsewhere(t
     counts = differing(network, tmp_path, ConvertOptions(metadata=METADATA))
     fused = [DEFAULT, "cpu-extended"]
     assert [counts[kernels] for kernels in fused] == [0, 0]
-    total = sum(golden.size for golden in (network.run(2, image) for image in IMAGES))
+    total = sum(golden.size for golden in (network[2].run(image) for image in IMAGES))
     assert max(counts.values()) < SCALED_SHARE * total
 
 

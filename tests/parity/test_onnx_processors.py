@@ -56,9 +56,9 @@ def differing(folder: Path, networks: dict[str, tuple[LoweredNetwork, int]]) -> 
     for key in outputs.files:
         model, precision, image = key.split("|")
         network, depth = networks[model]
-        expected = network.run(depth, IMAGES[int(image)])
+        expected = network[depth].run(IMAGES[int(image)])
         assert outputs[key].shape == expected.shape
-        case = (network.graphs[depth].profile, precision)
+        case = (network[depth].graph.profile, precision)
         counts[case] = counts.get(case, 0) + int(np.count_nonzero(outputs[key] != expected))
     return counts
 

@@ -12,7 +12,6 @@ from qsr_edge.conversion.backend import ConvertOptions, ModelMetadata, ModelPack
 from qsr_edge.conversion.parity import psnr_cost_db
 from qsr_edge.conversion.registry import find_backend
 from qsr_edge.errors import BackendError
-from qsr_edge.graph.interpreter import run_graph
 from qsr_edge.lowering.checkpoint import lower_checkpoint
 from qsr_edge.lowering.network import LoweredNetwork
 from qsr_edge_converters.coreml.flavor import CoremlFlavor
@@ -37,7 +36,7 @@ def check(
 ) -> None:
     backend = find_backend(target)
     lowered = lower_checkpoint(calibrated_network(scale=scale, bits=bits, negative=negative))
-    lowered = LoweredNetwork(graphs={d: lowered.graphs[d] for d in depths}, constants=lowered.constants)
+    lowered = LoweredNetwork(graphs={d: lowered[d] for d in depths})
     models = backend.convert(lowered, ConvertOptions(metadata=METADATA, pack=pack, input_size_px=input_size_px))
     for name, content in model_contents(models).items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
@@ -48,7 +47,7 @@ def check(
         for depth in model.depths:
             runner = backend.open_model(folder / model.name, depth=depth, kernels=backend.kernel_families()[0])
             for image in images:
-                expected = run_graph(lowered.graphs[depth], lowered.constants, image)
+                expected = lowered[depth].run(image)
                 np.testing.assert_array_equal(runner.run(image), expected, err_msg=f"{model.name}, depth {depth}")
                 compared += 1
     assert compared == len(depths) * len(images) > 0
@@ -106,7 +105,7 @@ def test_coreml_ane_costs_little(tmp_path: Path, photo: Path) -> None:
     for model in models:
         [depth] = model.depths
         runner = backend.open_model(tmp_path / model.name, depth=depth, kernels=backend.kernel_families()[0])
-        cost_db = psnr_cost_db(runner, lowered.graphs[depth], lowered.constants, natural, None)
+        cost_db = psnr_cost_db(runner, lowered[depth], natural, None)
         assert abs(cost_db) < ANE_COST_DB
 
 

@@ -48,7 +48,7 @@ def check(target: str, network: LoweredNetwork, tmp_path: Path) -> list[Path]:
         kernels = model_families(backend, paths[-1], depth, backend.kernel_families())[-1]
         runner = backend.open_model(paths[-1], depth=depth, kernels=kernels)
         for image in images():
-            np.testing.assert_array_equal(runner.run(image), network.run(depth, image))
+            np.testing.assert_array_equal(runner.run(image), network[depth].run(image))
     assert len(paths) == len(network.depths)
     return paths
 
@@ -130,7 +130,7 @@ def test_coreml_refuses_sums_that_float32_does_not_hold(channels: int, refused: 
     from qsr_edge_converters.coreml.sdk import ct
     from qsr_edge_converters.coreml.swin import build_swin_program
 
-    wide = lowered(random_network(4, blocks=1, groups=1, depths=(1,), channels=channels)).transformers[1]
+    wide = lowered(random_network(4, blocks=1, groups=1, depths=(1,), channels=channels))[1].swin
     build_swin_program(wide, (8, 8), opset=ct.target.iOS18)  # real weights are far from the bound
     weights = np.full_like(wide.conv_after_body.weights, 127)
     extreme = replace(wide, conv_after_body=replace(wide.conv_after_body, weights=weights))

@@ -9,9 +9,8 @@ from numpy.typing import NDArray
 
 from qsr_edge.bundle.layout import Pack, Storage
 from qsr_edge.conversion.backend import ConvertOptions, ModelMetadata
-from qsr_edge.graph.interpreter import run_graph
 from qsr_edge.graph.ir import ConstantId, Constants, Conv2d, DepthToSpace, Graph, QuantizeInput, Shift, Tensor, TensorId
-from qsr_edge.lowering.network import LoweredNetwork
+from qsr_edge.lowering.network import LoweredNetwork, convolutional_network
 from qsr_edge.quant.arithmetic import CodeRange, Profile
 from qsr_edge_converters.tflite import BACKEND, inspect_model
 from tests.support.graph_builders import random_network, sample_images
@@ -26,10 +25,7 @@ IMAGES = sample_images(SIZES)
 
 
 def golden(network: LoweredNetwork) -> dict[int, list[NDArray[np.uint8]]]:
-    return {
-        depth: [run_graph(graph, network.constants, image) for image in IMAGES]
-        for depth, graph in network.graphs.items()
-    }
+    return {depth: [graph.run(image) for image in IMAGES] for depth, graph in network.items()}
 
 
 def write(network: LoweredNetwork, folder: Path, options: ConvertOptions) -> list[tuple[Path, tuple[int, ...]]]:
@@ -138,7 +134,7 @@ def tie_network(shift: int, *, weight_bits: int) -> LoweredNetwork:
         ConstantId("bias"): ties.astype(np.int32),
         ConstantId("shifts"): np.full(outputs, shift, np.int32),
     }
-    return LoweredNetwork(graphs={1: graph}, constants=Constants(constants))
+    return convolutional_network({1: graph}, Constants(constants))
 
 
 @pytest.mark.parametrize("storage", Storage)
@@ -147,7 +143,7 @@ def tie_network(shift: int, *, weight_bits: int) -> LoweredNetwork:
 def test_around_ties(tmp_path: Path, shift: int, weight_bits: int, storage: Storage) -> None:
     network = tie_network(shift, weight_bits=weight_bits)
     levels = np.arange(256, dtype=np.uint8).reshape(16, 16, 1).repeat(3, axis=2)
-    expected = run_graph(network.graphs[1], network.constants, levels)
+    expected = network[1].run(levels)
     [(path, _)] = write(network, tmp_path, ConvertOptions(storage=storage, metadata=METADATA))
     assert ("int4" in inspect_model(path).subgraphs[0].tensor_types) == (storage is Storage.COMPACT)
     for kernels in BACKEND.kernel_families():

@@ -13,7 +13,6 @@ from qsr_edge.bundle.layout import Pack, Storage
 from qsr_edge.conversion.backend import ConvertOptions, ModelMetadata
 from qsr_edge.errors import BackendError
 from qsr_edge.extras import how_to_install
-from qsr_edge.graph.interpreter import run_graph
 from qsr_edge.lowering.edge import lower_checkpoint
 from qsr_edge.lowering.network import LoweredNetwork
 from qsr_edge.nn.checkpoint import read_checkpoint
@@ -28,14 +27,14 @@ METADATA = ModelMetadata(name="network", version="1", author="tests", licence="A
 
 def check(network: LoweredNetwork, size: tuple[int, int], folder: Path) -> None:
     files = BACKEND.convert(network, ConvertOptions(input_size_px=size, metadata=METADATA))
-    assert [file.depths for file in files] == [(depth,) for depth in sorted(network.graphs)]
+    assert [file.depths for file in files] == [(depth,) for depth in network]
     for file in files:
         path = folder / file.name
         path.write_bytes(file.content)
         [depth] = file.depths
         runner = BACKEND.open_model(path, depth=depth)
         for image in sample_images((size,)):
-            expected = run_graph(network.graphs[depth], network.constants, image)
+            expected = network[depth].run(image)
             np.testing.assert_array_equal(runner.run(image), expected)
 
 
@@ -63,7 +62,7 @@ def test_what_cannot_be_exact_or_fixed_is_refused(tmp_path: Path) -> None:
         (network, {"metadata": METADATA}, "--input-size"),
         (network, {**fixed, "pack": Pack.SHARED}, "--pack per-depth"),
         (network, {**fixed, "storage": Storage.COMPACT}, "--storage fast"),
-        (LoweredNetwork(graphs={}, constants=network.constants), fixed, "no graph"),
+        (LoweredNetwork(graphs={}), fixed, "no graph"),
         (
             random_network(bits=8, scale=2, channels=8, depths=(1,), profile=Profile.SCALED),
             fixed,

@@ -1,7 +1,6 @@
 """Random networks of the shape that qsr-edge ships, as integer graphs: head, nested residual blocks, tail, anchor."""
 
 from collections.abc import Sequence
-from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +20,7 @@ from qsr_edge.graph.ir import (
     Tensor,
     TensorId,
 )
-from qsr_edge.lowering.network import LoweredNetwork
+from qsr_edge.lowering.network import LoweredNetwork, convolutional_network
 from qsr_edge.nn.config import EDGE_WEIGHT_BITS, RATIO_MANTISSA
 from qsr_edge.quant.arithmetic import CodeRange, Profile
 
@@ -174,7 +173,7 @@ def random_network(
             nodes=tuple(nodes),
             output=upscaled,
         )
-    return LoweredNetwork(graphs=MappingProxyType(graphs), constants=Constants(store.arrays))
+    return convolutional_network(graphs, Constants(store.arrays))
 
 
 def sample_images(sizes: Sequence[tuple[int, int]], seed: int = 0) -> list[NDArray[np.uint8]]:

@@ -8,6 +8,7 @@ from qsr_edge.bundle.layout import Pack, Storage
 from qsr_edge.conversion.backend import Backend, Capabilities, ConvertOptions, InspectedModel, ModelPackage, Runner
 from qsr_edge.conversion.request import check_request
 from qsr_edge.errors import QsrWarning
+from qsr_edge.graph.integer_graph import ConvolutionalGraph, TransformerGraph
 from qsr_edge.lowering.network import LoweredNetwork
 from qsr_edge_converters.coreml.flavor import FLAVORS
 from qsr_edge_converters.installed import require, sdk_version
@@ -15,7 +16,7 @@ from qsr_edge_converters.native_messages import quiet_sdk
 
 SDK = "coremltools"
 PACKAGE_MANIFEST_NAME = "Manifest.json"
-"""In every package; spelt as no bundle's is."""
+"""A file of every package; spelt as no bundle's is."""
 LARGEST_ENUMERATED = 128
 """Core ML takes at most so many sizes in one model."""
 
@@ -68,7 +69,11 @@ class CoremlBackend:
         with quiet_sdk():
             from qsr_edge_converters.coreml.writer import write_network, write_transformers
 
-            return write_transformers(network, options) if network.transformers else write_network(network, options)
+            match network.deepest:
+                case ConvolutionalGraph():
+                    return write_network(network.of_kind(ConvolutionalGraph), options)
+                case TransformerGraph():
+                    return write_transformers(network.of_kind(TransformerGraph), options)
 
     def kernel_families(self) -> tuple[str, ...]:
         """Our executor of saved packages; on macOS Core ML itself before it."""

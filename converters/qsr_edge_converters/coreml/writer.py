@@ -7,6 +7,7 @@ import contextlib
 import io
 import json
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,10 +17,9 @@ from qsr_edge.conversion.backend import ConvertOptions, ModelMetadata, ModelPack
 from qsr_edge.conversion.request import fixed_size_px
 from qsr_edge.errors import BackendError
 from qsr_edge.files import temporary_folder
+from qsr_edge.graph.integer_graph import ConvolutionalGraph, TransformerGraph
 from qsr_edge.graph.ir import Constants, Graph
 from qsr_edge.graph.swin import SwinGraph
-from qsr_edge.graph.verify import verify_graph
-from qsr_edge.lowering.network import LoweredNetwork
 from qsr_edge.quant.arithmetic import Profile
 from qsr_edge_converters.coreml.flavor import CoremlFlavor, chosen_flavor
 from qsr_edge_converters.coreml.program import INPUT_NAME, build_program
@@ -27,11 +27,11 @@ from qsr_edge_converters.coreml.sdk import ct
 from qsr_edge_converters.coreml.swin import build_swin_program
 
 LARGEST_SIDE_PX = 2048
-"""Of an input of any size; larger images are tiled."""
+"""The largest side of an input of any size; larger images are tiled."""
 _USUAL_SIZE_PX = (256, 256)
 _SUFFIX = ".mlpackage"
 _NAMESPACE = uuid.UUID("5d0d0f7e-2f1c-5c53-9d7c-6f0c3a1f6b11")
-"""For the identifiers within a package, which coremltools draws at random: equal networks are to give equal bytes."""
+"""Where a package's identifiers come from. coremltools draws them at random; equal networks are to give equal bytes."""
 FLAVOR_KEY = "qsr_edge.flavor"
 
 
@@ -56,16 +56,16 @@ def function_name(depth: int) -> str:
     return f"d{depth}"
 
 
-def write_network(network: LoweredNetwork, options: ConvertOptions) -> tuple[ModelPackage, ...]:
-    """Write every depth of a network, one package each or all as functions of one.
+def write_network(graphs: Mapping[int, ConvolutionalGraph], options: ConvertOptions) -> tuple[ModelPackage, ...]:
+    """Write graphs by depth, one package each or all as functions of one.
 
     Raises:
         GraphError: if a graph is malformed.
         BackendError: naming the node that cannot be expressed, or the graph that coremltools refuses.
     """
-    depths = tuple(sorted(network.graphs))
+    depths = tuple(sorted(graphs))
     # Opset iOS17 packs weights of 8 bits only, and has one function to a program.
-    old = options.pack is Pack.PER_DEPTH and all(graph.bits == 8 for graph in network.graphs.values())
+    old = options.pack is Pack.PER_DEPTH and all(graph.bits == 8 for graph in graphs.values())
     opset = _IOS17 if old else _IOS18
     flavor = chosen_flavor(options)
     deployment = Deployment(
@@ -77,10 +77,10 @@ def write_network(network: LoweredNetwork, options: ConvertOptions) -> tuple[Mod
     name = options.metadata.name
     with temporary_folder("convert") as folder:
         paths = {}
-        for depth, graph in network.graphs.items():
-            verify_graph(graph, network.constants)
+        for depth, graph in graphs.items():
+            graph.verify()
             paths[depth] = folder / f"{name}-d{depth}{_SUFFIX}"
-            _write_package(graph, network.constants, options, opset, paths[depth])
+            _write_package(graph.graph, graph.constants, options, opset, paths[depth])
         if options.pack is Pack.PER_DEPTH:
             return tuple(
                 ModelPackage(name=path.name, depths=(depth,), members=_members(path), deployment=deployment)
@@ -104,7 +104,7 @@ def _input(options: ConvertOptions) -> Any:
     return ct.ImageType(name=INPUT_NAME, shape=shape, color_layout=ct.colorlayout.RGB)
 
 
-def write_transformers(network: LoweredNetwork, options: ConvertOptions) -> tuple[ModelPackage, ...]:
+def write_transformers(graphs: Mapping[int, TransformerGraph], options: ConvertOptions) -> tuple[ModelPackage, ...]:
     """Write transformers, one package per depth, for one input size.
 
     Raises:
@@ -118,9 +118,10 @@ def write_transformers(network: LoweredNetwork, options: ConvertOptions) -> tupl
     deployment = Deployment(flavor=flavor, compute_units="CPU", minimum_os=_IOS18.minimum_os, byte_exact=True)
     packages = []
     with temporary_folder("convert") as folder:
-        for depth, graph in sorted(network.transformers.items()):
+        for depth, graph in sorted(graphs.items()):
+            swin = graph.swin
             path = folder / f"{name}-d{depth}{_SUFFIX}"
-            _save(build_swin_program(graph, size_px, opset=_IOS18.target), graph, options, _IOS18, path)
+            _save(build_swin_program(swin, size_px, opset=_IOS18.target), swin, options, _IOS18, path)
             packages.append(
                 ModelPackage(name=path.name, depths=(depth,), members=_members(path), deployment=deployment)
             )

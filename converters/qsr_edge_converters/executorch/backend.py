@@ -8,6 +8,7 @@ from qsr_edge.bundle.layout import Storage
 from qsr_edge.conversion.backend import Backend, Capabilities, ConvertOptions, InspectedModel, ModelFile, Runner
 from qsr_edge.conversion.request import check_request
 from qsr_edge.errors import QsrWarning
+from qsr_edge.graph.integer_graph import ConvolutionalGraph, TransformerGraph
 from qsr_edge.lowering.network import LoweredNetwork
 from qsr_edge_converters.executorch.kernels import KernelFamily, program_kernels
 from qsr_edge_converters.executorch.sdk import check_sdk
@@ -17,7 +18,7 @@ from qsr_edge_converters.native_messages import quiet_sdk
 
 SDK = "executorch"
 IDENTIFIER = b"ET1"
-"""At bytes 4 to 6 of every file; the next one is the schema's version."""
+"""The identifier at bytes 4 to 6 of every file; the next one is the schema's version."""
 TESTED = ("1.5", "1.6")
 """First tested version, and the first that is not."""
 
@@ -76,7 +77,11 @@ class ExecutorchBackend:
         with quiet_sdk():
             from qsr_edge_converters.executorch.writer import write_network, write_transformers
 
-        return write_transformers(network, options) if network.transformers else write_network(network, options)
+        match network.deepest:
+            case ConvolutionalGraph():
+                return write_network(network.of_kind(ConvolutionalGraph), options)
+            case TransformerGraph():
+                return write_transformers(network.of_kind(TransformerGraph), options)
 
     def kernel_families(self) -> tuple[str, ...]:
         """XNNPACK and portable kernels; each program has one of them."""

@@ -16,9 +16,9 @@ from qsr_edge_converters.executorch.kernels import XNNPACK_DELEGATE
 from qsr_edge_converters.executorch.sdk import check_sdk
 
 IDENTIFIERS = (b"ET12", b"ET13")
-"""At bytes 4 to 7 of every file."""
+"""The identifiers at bytes 4 to 7 of every file."""
 ALLOWED_OPERATORS = frozenset({"aten::bitwise_xor.Scalar_out", "dim_order_ops::_to_dim_order_copy.out"})
-"""Outside the delegate: flipping the sign bit, and calling the bytes signed or unsigned."""
+"""What may run outside the delegate: flipping the sign bit, and calling the bytes signed or unsigned."""
 INTEGER_TYPES = frozenset({"xnn_datatype_qint8", "xnn_datatype_qcint8", "xnn_datatype_qint32", "xnn_datatype_qcint32"})
 _INTEGERS = {0: "uint8", 1: "int8", 2: "int16", 3: "int32", 4: "int64", 11: "bool"}
 """ExecuTorch's scalar types that hold integers; what is not listed here counts as float."""

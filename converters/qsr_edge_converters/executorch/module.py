@@ -59,6 +59,8 @@ class GraphModule(torch.nn.Module):
                 case DepthToSpace():
                     channels = self._tensors[node.output].channels
                     self._add_weights(i, _spread(node.block, channels), np.ones(channels, np.float32))
+                case QuantizeInput() | Add():
+                    pass  # have no weights
 
     def _add_weights(self, i: int, weights: NDArray[np.int8], scales: NDArray[np.float32]) -> None:
         self.register_buffer(f"weights{i}", torch.from_numpy(np.ascontiguousarray(weights)))

@@ -1,5 +1,6 @@
 """Writes integer graphs as ExecuTorch programs."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -13,8 +14,7 @@ from qsr_edge.conversion.backend import ConvertOptions, ModelFile
 from qsr_edge.conversion.request import fixed_size_px
 from qsr_edge.errors import BackendError
 from qsr_edge.files import temporary_folder
-from qsr_edge.graph.ir import Graph
-from qsr_edge.lowering.network import LoweredNetwork
+from qsr_edge.graph.integer_graph import ConvolutionalGraph, TransformerGraph
 from qsr_edge_converters.executorch.inspection import check_integer_only, inspect_pte_content
 from qsr_edge_converters.executorch.module import GraphModule
 from qsr_edge_converters.executorch.swin import SwinModule
@@ -23,7 +23,7 @@ from qsr_edge_converters.native_messages import quiet_sdk
 METHOD = "forward"
 """Name of the only method of a file with one depth: what app code loads by default."""
 LARGEST_SIDE_PX = 1024
-"""Of an input of any size: memory for the largest is reserved when a program is loaded."""
+"""The largest side of an input of any size: memory for the largest is reserved when a program is loaded."""
 _EXAMPLE_SIZE_PX = (24, 40)
 _WEIGHTS = "weights"
 
@@ -33,14 +33,14 @@ def method_name(depth: int, pack: Pack) -> str:
     return METHOD if pack is Pack.PER_DEPTH else f"d{depth}"
 
 
-def _exported(graph: Graph, network: LoweredNetwork, options: ConvertOptions) -> ExportedProgram:
+def _exported(graph: ConvolutionalGraph, options: ConvertOptions) -> ExportedProgram:
     height, width = options.input_size_px or _EXAMPLE_SIZE_PX
     example = torch.zeros(1, 3, height, width, dtype=torch.uint8).contiguous(memory_format=torch.channels_last)
     shapes: Any = None
     if options.input_size_px is None:
         sides = {2: Dim("height", min=1, max=LARGEST_SIDE_PX), 3: Dim("width", min=1, max=LARGEST_SIDE_PX)}
         shapes = {"image": sides}
-    module = GraphModule(graph, network.constants).eval()
+    module = GraphModule(graph.graph, graph.constants).eval()
     program = export(module, (example,), dynamic_shapes=shapes, strict=False)
     if options.pack is Pack.EXTERNAL:
         tagged = program.module()
@@ -55,20 +55,18 @@ def _lowered(programs: dict[str, ExportedProgram]) -> ExecutorchProgramManager:
     return edge.to_backend(XnnpackPartitioner()).to_executorch()
 
 
-def write_network(network: LoweredNetwork, options: ConvertOptions) -> tuple[ModelFile, ...]:
-    """Write a network as .pte files, and a .ptd file with the weights if they are external.
+def write_network(graphs: Mapping[int, ConvolutionalGraph], options: ConvertOptions) -> tuple[ModelFile, ...]:
+    """Write graphs by depth as .pte files, and a .ptd file with the weights if they are external.
 
     Raises:
         BackendError: naming the node that cannot be expressed exactly, or that the SDK did not lower to int8.
     """
-    depths = tuple(sorted(network.graphs))
+    depths = tuple(sorted(graphs))
     groups = [(depth,) for depth in depths] if options.pack is Pack.PER_DEPTH else [depths]
     files = []
     for group in groups:
         with quiet_sdk():
-            programs = {
-                method_name(depth, options.pack): _exported(network.graphs[depth], network, options) for depth in group
-            }
+            programs = {method_name(depth, options.pack): _exported(graphs[depth], options) for depth in group}
             try:
                 lowered = _lowered(programs)
             except (RuntimeError, ValueError, AssertionError, NotImplementedError) as error:
@@ -78,7 +76,7 @@ def write_network(network: LoweredNetwork, options: ConvertOptions) -> tuple[Mod
         content = bytes(lowered.buffer)
         report = inspect_pte_content(content, f"{name}.pte")
         for depth in group:
-            check_integer_only(report, method_name(depth, options.pack), network.graphs[depth])
+            check_integer_only(report, method_name(depth, options.pack), graphs[depth].graph)
         files.append(ModelFile(name=f"{name}.pte", depths=group, content=content))
         if options.pack is Pack.EXTERNAL:
             with temporary_folder("convert") as folder:
@@ -88,7 +86,7 @@ def write_network(network: LoweredNetwork, options: ConvertOptions) -> tuple[Mod
     return tuple(files)
 
 
-def write_transformers(network: LoweredNetwork, options: ConvertOptions) -> tuple[ModelFile, ...]:
+def write_transformers(graphs: Mapping[int, TransformerGraph], options: ConvertOptions) -> tuple[ModelFile, ...]:
     """Write transformers as .pte files of portable integer kernels, one per depth and for one input size.
 
     Raises:
@@ -98,8 +96,8 @@ def write_transformers(network: LoweredNetwork, options: ConvertOptions) -> tupl
     size_px = fixed_size_px(name, options)
     example = torch.zeros(1, 3, *size_px, dtype=torch.uint8).contiguous(memory_format=torch.channels_last)
     files = []
-    for depth, graph in sorted(network.transformers.items()):
-        module = SwinModule(graph).eval()
+    for depth, graph in sorted(graphs.items()):
+        module = SwinModule(graph.swin).eval()
         with quiet_sdk():
             program = export(module, (example,), strict=False)
             edge = to_edge({METHOD: program}, compile_config=EdgeCompileConfig(_check_ir_validity=False))

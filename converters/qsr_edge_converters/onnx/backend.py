@@ -14,6 +14,7 @@ from qsr_edge.conversion.backend import (
     counted,
 )
 from qsr_edge.conversion.request import check_request
+from qsr_edge.graph.integer_graph import ConvolutionalGraph
 from qsr_edge.lowering.network import LoweredNetwork
 from qsr_edge_converters.installed import require, sdk_version
 from qsr_edge_converters.onnx.inspection import inspect_onnx, is_onnx
@@ -68,7 +69,7 @@ class OnnxBackend:
         check_request(self, network, options)
         from qsr_edge_converters.onnx.writer import write_network
 
-        return write_network(network, options)
+        return write_network(network.of_kind(ConvolutionalGraph), options)
 
     def kernel_families(self) -> tuple[str, ...]:
         """ONNX Runtime's CPU provider at four levels of optimization, and onnx's reference evaluator."""

@@ -13,9 +13,9 @@ from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto, checker, ex
 
 from qsr_edge.bundle.layout import Pack, Storage
 from qsr_edge.conversion.backend import ConvertOptions, ModelFile
+from qsr_edge.graph.integer_graph import ConvolutionalGraph
 from qsr_edge.graph.ir import Add, Constants, Conv2d, DepthToSpace, Graph, QuantizeInput, Tensor, TensorId
 from qsr_edge.graph.verify import verify_graph
-from qsr_edge.lowering.network import LoweredNetwork
 from qsr_edge_converters.onnx.encoding import Label, encode_conv, label_of
 from qsr_edge_converters.onnx.format import (
     HEIGHT_NAME,
@@ -33,14 +33,14 @@ _EXTERNAL_BYTES = 64
 """Constants from this size on go into the shared file."""
 
 
-def write_network(network: LoweredNetwork, options: ConvertOptions) -> tuple[ModelFile, ...]:
-    """Write every depth of a network as a model of its own; with ``--pack shared`` the weights into one file for all.
+def write_network(graphs: Mapping[int, ConvolutionalGraph], options: ConvertOptions) -> tuple[ModelFile, ...]:
+    """Write every graph, by depth, as a model of its own; with ``--pack shared`` the weights into one file for all.
 
     Raises:
         GraphError: if a graph is malformed.
         BackendError: naming the node that cannot be expressed exactly.
     """
-    models = {depth: write_model(graph, network.constants, options) for depth, graph in sorted(network.graphs.items())}
+    models = {depth: write_model(whole.graph, whole.constants, options) for depth, whole in sorted(graphs.items())}
     files = []
     if options.pack is Pack.SHARED:
         name = f"{options.metadata.name}{WEIGHTS_SUFFIX}"
@@ -48,7 +48,7 @@ def write_network(network: LoweredNetwork, options: ConvertOptions) -> tuple[Mod
     return (
         *(
             ModelFile(
-                name=f"{network.graphs[depth].name}.onnx",
+                name=f"{graphs[depth].name}.onnx",
                 depths=(depth,),
                 content=model.SerializeToString(deterministic=True),
             )

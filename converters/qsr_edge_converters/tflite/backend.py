@@ -6,14 +6,14 @@ from qsr_edge.bundle.layout import Pack, Storage
 from qsr_edge.conversion.backend import Backend, Capabilities, ConvertOptions, InspectedModel, ModelFile, Runner
 from qsr_edge.conversion.request import check_request
 from qsr_edge.errors import BackendError
+from qsr_edge.graph.integer_graph import ConvolutionalGraph
 from qsr_edge.lowering.network import LoweredNetwork
 from qsr_edge.quant.arithmetic import Profile
 from qsr_edge_converters.identifier import has_identifier
 from qsr_edge_converters.installed import require, sdk_version
+from qsr_edge_converters.tflite.format import IDENTIFIER
 
 SDK = "ai-edge-litert"
-IDENTIFIER = b"TFL3"
-"""At bytes 4 to 7 of every file."""
 
 
 class TfliteBackend:
@@ -52,14 +52,15 @@ class TfliteBackend:
         """
         self.check_available()
         check_request(self, network, options)
-        for graph in network.graphs.values():
-            if options.storage is Storage.COMPACT and graph.profile is Profile.SCALED:
+        graphs = network.of_kind(ConvolutionalGraph)
+        for graph in graphs.values():
+            if options.storage is Storage.COMPACT and graph.graph.profile is Profile.SCALED:
                 raise BackendError(
                     f"graph {graph.name}: compact storage is exact for the profile 'portable' only; use --storage fast"
                 )
         from qsr_edge_converters.tflite.writer import write_network
 
-        return write_network(network, options)
+        return write_network(graphs, options)
 
     def kernel_families(self) -> tuple[str, ...]:
         """XNNPACK (what phones run), LiteRT's own optimized kernels, and its reference kernels."""

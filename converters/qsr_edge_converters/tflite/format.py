@@ -3,7 +3,7 @@
 from enum import IntEnum
 
 IDENTIFIER = b"TFL3"
-"""At bytes 4 to 7 of every file."""
+"""The identifier at bytes 4 to 7 of every file."""
 SCHEMA_VERSION = 3
 BUFFER_ALIGNMENT = 16
 INPUT_NAME = "image"

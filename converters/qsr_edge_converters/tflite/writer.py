@@ -4,16 +4,15 @@ Importing this module imports LiteRT's schema, so only ``TfliteBackend.convert``
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from qsr_edge.bundle.layout import Pack, Storage
 from qsr_edge.conversion.backend import ConvertOptions, ModelFile
 from qsr_edge.errors import BackendError
+from qsr_edge.graph.integer_graph import ConvolutionalGraph
 from qsr_edge.graph.ir import Add, Constants, Conv2d, DepthToSpace, Graph, QuantizeInput, Tensor, TensorId
-from qsr_edge.graph.verify import verify_graph
-from qsr_edge.lowering.network import LoweredNetwork
 from qsr_edge.quant.arithmetic import IMAGE_ZERO
 from qsr_edge_converters.tflite.encoding import (
     INT8_CODES,
@@ -41,47 +40,48 @@ OPERATOR = schema.BuiltinOperator
 OPTIONS = schema.BuiltinOptions
 TYPE = schema.TensorType
 CONV_VERSION = 5
-"""Of CONV_2D and DEPTHWISE_CONV_2D: the first with INT4 filters; also right for int8."""
+"""Version of CONV_2D and DEPTHWISE_CONV_2D: the first with INT4 filters; also right for int8."""
 ADD_VERSION = 2
 QUANTIZE_VERSION = 2
 DEPTH_TO_SPACE_VERSION = 1
 
 
-def write_network(network: LoweredNetwork, options: ConvertOptions) -> tuple[ModelFile, ...]:
-    """Write every depth of a network, one file each or all in one.
+def write_network(graphs: Mapping[int, ConvolutionalGraph], options: ConvertOptions) -> tuple[ModelFile, ...]:
+    """Write graphs by depth, one file each or all in one.
 
     Raises:
         GraphError: if a graph is malformed.
         BackendError: naming the node that cannot be expressed exactly.
     """
-    depths = tuple(sorted(network.graphs))
+    depths = tuple(sorted(graphs))
     if options.pack is Pack.SHARED:
         groups = {f"{options.metadata.name}.tflite": depths}
     else:
-        groups = {f"{network.graphs[depth].name}.tflite": (depth,) for depth in depths}
+        groups = {f"{graphs[depth].name}.tflite": (depth,) for depth in depths}
     return tuple(
         ModelFile(
             name=name,
             depths=group,
-            content=_write_file([network.graphs[depth] for depth in group], network.constants, options),
+            content=_write_file([graphs[depth] for depth in group], options),
         )
         for name, group in groups.items()
     )
 
 
-def _write_file(graphs: Sequence[Graph], constants: Constants, options: ConvertOptions) -> bytes:
+def _write_file(graphs: Sequence[ConvolutionalGraph], options: ConvertOptions) -> bytes:
     file = FileBuilder(description=options.metadata.description)
-    for graph in graphs:
-        verify_graph(graph, constants)
+    for whole in graphs:
+        whole.verify()
+        graph = whole.graph
         subgraph = file.subgraph(signature_key(graph.depth))
-        _GraphWriter(graph, constants, options, subgraph).write()
+        _GraphWriter(graph, whole.constants, options, subgraph).write()
         file.signature(
             signature_key(graph.depth),
             subgraph,
             inputs={INPUT_NAME: subgraph.inputs[0]},
             outputs={OUTPUT_NAME: subgraph.outputs[0]},
         )
-    file.metadata(METADATA_NAME, _metadata_json(graphs, options).encode())
+    file.metadata(METADATA_NAME, _metadata_json([whole.graph for whole in graphs], options).encode())
     file.metadata(MIN_RUNTIME_METADATA_NAME, MIN_RUNTIME_VERSION.encode().ljust(16, b"\0"))
     return file.to_bytes()
 

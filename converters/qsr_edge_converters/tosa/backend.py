@@ -5,6 +5,7 @@ from pathlib import Path
 from qsr_edge.bundle.layout import Pack, Storage
 from qsr_edge.conversion.backend import Backend, Capabilities, ConvertOptions, ModelFile, Runner
 from qsr_edge.conversion.request import check_request, fixed_size_px
+from qsr_edge.graph.integer_graph import ConvolutionalGraph, IntegerGraph, TransformerGraph
 from qsr_edge.lowering.network import LoweredNetwork
 from qsr_edge_converters.installed import require, sdk_version
 
@@ -53,26 +54,9 @@ class TosaBackend:
         self.check_available()
         check_request(self, network, options)
         size_px = fixed_size_px(self.name, options)
-        if network.transformers:
-            from qsr_edge_converters.tosa.swin import write_swin
-
-            return tuple(
-                ModelFile(
-                    name=f"{options.metadata.name}-d{depth}.tosa",
-                    depths=(depth,),
-                    content=write_swin(swin, size_px),
-                )
-                for depth, swin in sorted(network.transformers.items())
-            )
-        from qsr_edge_converters.tosa.writer import write_graph
-
         return tuple(
-            ModelFile(
-                name=f"{options.metadata.name}-d{depth}.tosa",
-                depths=(depth,),
-                content=write_graph(graph, network.constants, size_px),
-            )
-            for depth, graph in sorted(network.graphs.items())
+            ModelFile(name=f"{options.metadata.name}-d{depth}.tosa", depths=(depth,), content=_written(graph, size_px))
+            for depth, graph in network.items()
         )
 
     def kernel_families(self) -> tuple[str, ...]:
@@ -91,6 +75,17 @@ class TosaBackend:
         from qsr_edge_converters.tosa.runner import open_runner
 
         return open_runner(path, kernels=kernels)
+
+
+def _written(graph: IntegerGraph, size_px: tuple[int, int]) -> bytes:
+    from qsr_edge_converters.tosa.swin import write_swin
+    from qsr_edge_converters.tosa.writer import write_graph
+
+    match graph:
+        case ConvolutionalGraph():
+            return write_graph(graph.graph, graph.constants, size_px)
+        case TransformerGraph():
+            return write_swin(graph.swin, size_px)
 
 
 BACKEND: Backend = TosaBackend()

@@ -10,7 +10,7 @@ from qsr_edge_converters.native_messages import native_messages, one_line, witho
 
 KERNELS = "reference model"
 IDENTIFIER = b"TOSA"
-"""At bytes 4 to 7 of every file."""
+"""The identifier at bytes 4 to 7 of every file."""
 
 
 class TosaRunner:

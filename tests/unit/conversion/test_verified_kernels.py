@@ -3,9 +3,7 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from qsr_edge.bundle.manifest import ParityEntry
 from qsr_edge.conversion.backend import Capabilities, ConvertOptions, ModelFile, Runner
@@ -13,17 +11,7 @@ from qsr_edge.conversion.convert import _check_parity
 from qsr_edge.conversion.parity import compare_with_golden
 from qsr_edge.errors import ParityError
 from qsr_edge.lowering.network import LoweredNetwork
-from qsr_edge.quant.arithmetic import Profile
 from tests.support.graph_builders import random_network, sample_images
-
-
-@dataclass
-class Golden:
-    network: LoweredNetwork
-    depth: int
-
-    def run(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        return self.network.run(self.depth, image)
 
 
 @dataclass
@@ -48,7 +36,7 @@ class TwoFamilies:
         return "fast", "slow"
 
     def open_model(self, path: Path, *, depth: int, threads: int = 1, kernels: str | None = None) -> Runner:
-        return Golden(self.network, depth)
+        return self.network[depth]
 
 
 class FixedFamilies(TwoFamilies):
@@ -86,8 +74,8 @@ def _result(kernels: str, depth: int, mismatching: int) -> ParityEntry:
 def test_each_depths_default_must_be_exact() -> None:
     inexact = _result("reference", 2, 1)
     exact = (_result("xnnpack", 2, 0), inexact, _result("portable", 4, 0))
-    _check_parity(exact, Profile.SCALED)
+    _check_parity(exact, exact_everywhere=False)
     with pytest.raises(ParityError, match="depth 2 under reference: 1 of 9 bytes differ"):
-        _check_parity(exact, Profile.PORTABLE)
+        _check_parity(exact, exact_everywhere=True)
     with pytest.raises(ParityError, match="depth 4 under portable: 1 of 9 bytes differ"):
-        _check_parity((*exact[:2], _result("portable", 4, 1)), Profile.SCALED)
+        _check_parity((*exact[:2], _result("portable", 4, 1)), exact_everywhere=False)

@@ -91,7 +91,7 @@ class WideOps(NumpyOps):
 
 @cache
 def program() -> SwinProgram[Int]:
-    return SwinProgram(lowered(random_network(4)).transformers[4], WideOps())
+    return SwinProgram(lowered(random_network(4))[4].swin, WideOps())
 
 
 def test_square_root_is_exact() -> None:
@@ -170,8 +170,8 @@ def test_nothing_leaves_int32_and_wide_integers_give_the_same(bits: int, kind: s
         "noise": lambda: rng.integers(0, 256, (16, 24, 3), np.uint8),
         "extremes": lambda: rng.integers(0, 2, (16, 24, 3), np.uint8) * np.uint8(255),
     }[kind]()
-    for depth, graph in network.transformers.items():
-        np.testing.assert_array_equal(run_swin(graph, image, WideOps()), network.run(depth, image))
+    for graph in network.values():
+        np.testing.assert_array_equal(run_swin(graph.swin, image, WideOps()), graph.run(image))
 
 
 @pytest.mark.parametrize("bits", [2, 3, 4, 8])
@@ -184,7 +184,7 @@ def test_integer_graph_is_near_the_fake_quantized_network(bits: int, scale: int)
     for depth in graphs.depths:
         with torch.no_grad():
             expected = (network(image, depth)[0].numpy().transpose(1, 2, 0) + 128).clip(0, 255)
-        error = np.square(graphs.run(depth, levels) - expected).mean()
+        error = np.square(graphs[depth].run(levels) - expected).mean()
         assert expected.std() > 5
         assert 10 * np.log10(255**2 / error) > DEPLOYED_PSNR_DB[bits], depth
 
@@ -192,7 +192,7 @@ def test_integer_graph_is_near_the_fake_quantized_network(bits: int, scale: int)
 def test_linear_codes_are_those_of_training() -> None:
     network = random_network(4)
     layer = network.group(0).layer(0).mlp.fc1
-    graph = lowered(network).transformers[4]
+    graph = lowered(network)[4].swin
     linear = graph.groups[0].layers[0].fc1
     assert layer.weight_quantizer is not None
     q_weight, step = layer.weight_quantizer.quantize(layer.weight)
@@ -210,11 +210,11 @@ def test_sizes_are_completed_by_reflection() -> None:
     network = lowered(random_network(4))
     image = np.random.default_rng(3).integers(0, 256, (11, 14, 3), np.uint8)
     padded = np.pad(image, ((0, 5), (0, 2), (0, 0)), mode="reflect")
-    np.testing.assert_array_equal(network.run(4, image), network.run(4, padded)[:22, :28])
-    assert network.run(1, image[:1, :1]).shape == (2, 2, 3)
+    np.testing.assert_array_equal(network[4].run(image), network[4].run(padded)[:22, :28])
+    assert network[1].run(image[:1, :1]).shape == (2, 2, 3)
     floats: Any = image.astype(np.float32)
     with pytest.raises(GraphError, match="uint8"):
-        network.run(4, floats)
+        network[4].run(floats)
 
 
 def test_costs() -> None:
@@ -223,14 +223,14 @@ def test_costs() -> None:
     edges = 9 * (3 * 12 + 12 * 12 + 12 * 12)
     group = 9 * 12 * 12
     for depth, layers, groups in ((1, 1, 1), (4, 4, 2)):
-        cost = network.cost(depth)
+        cost = network[depth].cost()
         assert cost.macs_per_pixel == edges + layers * (layer + 2 * 64 * 12) + groups * group
         assert cost.weight_bytes_ideal == edges + (layers * layer + groups * group) // 2
-    assert network.window_px == 8
-    assert network.bits == 4
-    assert network.scale == 2
+    assert network.deepest.window_px == 8
+    assert network.deepest.bits == 4
+    assert network.deepest.scale == 2
     with pytest.raises(LoweringError, match="depth 3"):
-        network.cost(3)
+        network[3].cost()
 
 
 def test_peak_of_activations_is_that_of_the_program() -> None:
@@ -243,7 +243,7 @@ def test_peak_of_activations_is_that_of_the_program() -> None:
     wide = lowered(random_network(4, blocks=1, groups=1, depths=(1,), channels=60))
     stream = 4 * 60
     assert wide.cost(1).peak_activation_bytes_per_pixel == 2 * 9 * stream + 2 * stream + image
-    assert peak_activation_bytes(wide.transformers[1], (16, 16)) == 256 * 20 * stream
+    assert peak_activation_bytes(wide[1].swin, (16, 16)) == 256 * 20 * stream
 
 
 # What a network reaches in tiles, by the layers that a depth keeps of its groups: convolutions one pixel each, windows
@@ -274,29 +274,29 @@ def test_what_lies_beyond_an_edge_reaches_as_far_as_the_halo(window_px: int, dep
             side = np.moveaxis(image.copy(), axis, 0)
             beyond = slice(side.shape[0] - edge_px, None) if backwards else slice(0, edge_px)
             side[beyond] = np.moveaxis(noise, axis, 0)[beyond]
-            changed = network.run(depth, image) != network.run(depth, np.moveaxis(side, 0, axis))
+            changed = network[depth].run(image) != network[depth].run(np.moveaxis(side, 0, axis))
             lines = np.nonzero(np.moveaxis(changed, axis, 0).any((1, 2)))[0] // 2
             reached = side.shape[0] - edge_px - lines.min() if backwards else lines.max() + 1 - edge_px
             assert reached == reach_px, (axis, backwards)
-    grid = network.cost(depth).grid
+    grid = network[depth].cost().grid
     assert grid == TileGrid(step_px=window_px, halo_px=-(-reach_px * 2 // window_px) * window_px // 2)
-    assert network.cost(depth).halo_px == UNTILED_HALO_PX
+    assert network[depth].cost().halo_px == UNTILED_HALO_PX
 
 
 @pytest.mark.parametrize(("window_px", "depth"), REACHES_PX)
 @pytest.mark.parametrize("size_px", [(61, 75), (64, 87)])
 def test_tiles_equal_the_whole_image(window_px: int, depth: int, size_px: tuple[int, int]) -> None:
     network = tiled_network(window_px)
-    grid = network.cost(depth).grid
+    grid = network[depth].cost().grid
     assert grid is not None
     image = np.random.default_rng(depth).integers(0, 256, (*size_px, 3), np.uint8)
     sizes = []
 
     def run(window: NDArray[np.uint8]) -> NDArray[np.uint8]:
         sizes.append(window.shape[:2])
-        return network.run(depth, window)
+        return network[depth].run(window)
 
-    whole = network.run(depth, image)
+    whole = network[depth].run(image)
     window = (grid.least_px, grid.least_px + window_px)
     tiled = upscale_tiled(run, image, scale=2, halo_px=grid.halo_px, grid_px=grid.step_px, window_px=window)
     np.testing.assert_array_equal(tiled, whole)
@@ -340,7 +340,7 @@ def test_scores_that_a_mask_could_not_close_out_are_refused() -> None:
     largest = [
         (group.layers[0].attention.multiplier * 6 * 128**2 + int(np.abs(group.layers[0].attention.bias).max()))
         >> group.layers[0].attention.shift
-        for group in lowered(network).transformers[4].groups
+        for group in lowered(network)[4].swin.groups
     ]
     assert LARGEST_SCORE // 4 < max(largest) <= LARGEST_SCORE
     with torch.no_grad():

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from qsr_edge.graph.ir import Constants, Graph
+from qsr_edge.graph.integer_graph import IntegerGraph
+from qsr_edge.graph.ir import Constants
 
 torch = pytest.importorskip("torch")
 
 from qsr_edge.errors import LoweringError
-from qsr_edge.graph.cost import graph_cost
 from qsr_edge.graph.interpreter import run_graph, run_nodes
 from qsr_edge.graph.ir import Add, Conv2d, DepthToSpace, TensorId
 from qsr_edge.graph.serde import dump_graph, load_graph
@@ -53,20 +53,18 @@ def test_the_integer_graph_is_near_the_network_at_every_depth(scale: int, bits: 
         whole = np.abs(found[Stage.WHOLE] - trained).mean()
         assert body <= BODY_LEVELS[bits], body
         assert whole <= WHOLE_LEVELS, whole
-        assert np.array_equal(
-            found[Stage.WHOLE], run_graph(lower_checkpoint(checkpoint).graphs[depth], _constants(checkpoint), image)
-        )
+        assert np.array_equal(found[Stage.WHOLE], lower_checkpoint(checkpoint)[depth].run(image))
 
 
 def _constants(checkpoint: Checkpoint) -> Constants:
-    return lower_checkpoint(checkpoint).constants
+    return lower_checkpoint(checkpoint).deepest.constants
 
 
 def test_the_body_computes_the_codes_of_training() -> None:
     """Given the same input codes, a block's convolutions give the codes that the float arithmetic gives."""
     checkpoint = calibrated_network(scale=2, bits=4, negative=True)
     network, lowered = quantsr_c_network(checkpoint), lower_checkpoint(checkpoint)
-    graph = lowered.graphs[4]
+    graph = lowered[4].graph
     rng = np.random.default_rng(1)
     nodes = {node.name: node for node in graph.nodes}
     floors = [name for name in nodes if name.endswith(".floor")]
@@ -80,7 +78,7 @@ def test_the_body_computes_the_codes_of_training() -> None:
         assert isinstance(conv1, Conv2d)
         assert isinstance(conv2, Conv2d)
         inner = [node for node in graph.nodes if node.name in (f"body.{i}.conv1", f"body.{i}.floor")]
-        got = run_nodes(graph, lowered.constants, inner, {conv1.input: codes.astype(np.float32)}, conv2.input)
+        got = run_nodes(graph, lowered[4].constants, inner, {conv1.input: codes.astype(np.float32)}, conv2.input)
         with torch.no_grad():
             x = torch.from_numpy(codes.astype(np.float32).transpose(2, 0, 1)[None]) * first.step
             weight = block.conv1.weight_quantizer(block.conv1.weight)
@@ -97,13 +95,13 @@ def test_padding_is_the_mean_of_the_image() -> None:
     """A constant image of the mean's colour, rounded, makes a head without a border: what is padded looks the same."""
     checkpoint = calibrated_network(scale=2, bits=4)
     lowered = lower_checkpoint(checkpoint)
-    graph = lowered.graphs[4]
+    graph = lowered[4].graph
     levels = np.rint(np.array([0.4488, 0.4371, 0.4040]) * 255).astype(np.uint8)
     image = np.broadcast_to(levels, (6, 7, 3))
     nodes = [node for node in graph.nodes[1:] if node.name in ("centre", "head")]
     codes = run_nodes(
         graph,
-        lowered.constants,
+        lowered[4].constants,
         nodes,
         {graph.nodes[0].output: image.astype(np.float32) - 128},
         TensorId("head"),
@@ -115,14 +113,13 @@ def test_padding_is_the_mean_of_the_image() -> None:
 
 
 class _Counting:
-    def __init__(self, graph: Graph, constants: Constants):
+    def __init__(self, graph: IntegerGraph):
         self.graph = graph
-        self.constants = constants
         self.calls = 0
 
     def __call__(self, window: NDArray[np.uint8]) -> NDArray[np.uint8]:
         self.calls += 1
-        return run_graph(self.graph, self.constants, window)
+        return self.graph.run(window)
 
 
 @pytest.mark.parametrize("scale", [2, 3, 4])
@@ -131,11 +128,11 @@ def test_tiles_have_no_seams(scale: int) -> None:
     image = noise((41, 53))[0]
     # Two convolutions for each block; head, conv_after_body, and 1 + 1/2, 1 + 1/3 or 1 + 1/2 + 1/4 after it: up to 4.
     for depth, halo in ((2, 8), (4, 12)):
-        graph = lowered.graphs[depth]
-        cost = graph_cost(graph, lowered.constants)
+        graph = lowered[depth]
+        cost = graph.cost()
         assert cost.halo_px == halo
-        whole = run_graph(graph, lowered.constants, image)
-        run = _Counting(graph, lowered.constants)
+        whole = graph.run(image)
+        run = _Counting(graph)
         tiled = upscale_tiled(run, image, scale=scale, halo_px=cost.halo_px, tile_px=9)
         assert run.calls > 4
         assert np.array_equal(tiled, whole)
@@ -143,21 +140,21 @@ def test_tiles_have_no_seams(scale: int) -> None:
 
 def test_the_graph_survives_its_file() -> None:
     lowered = lower_checkpoint(calibrated_network(scale=4, bits=4, negative=True))
-    for graph in lowered.graphs.values():
-        again, constants = load_graph(dump_graph(graph, lowered.constants))
-        assert again == graph
+    for graph in lowered.values():
+        again, constants = load_graph(dump_graph(graph.graph, graph.constants))
+        assert again == graph.graph
         image = noise((6, 5))[0]
-        assert np.array_equal(run_graph(again, constants, image), run_graph(graph, lowered.constants, image))
+        assert np.array_equal(run_graph(again, constants, image), graph.run(image))
 
 
 def test_nodes_are_those_of_the_network() -> None:
     lowered = lower_checkpoint(calibrated_network(scale=4, bits=4))
     counts = {
-        depth: [sum(isinstance(node, kind) for node in graph.nodes) for kind in (Add, DepthToSpace)]
-        for depth, graph in lowered.graphs.items()
+        depth: [sum(isinstance(node, kind) for node in graph.graph.nodes) for kind in (Add, DepthToSpace)]
+        for depth, graph in lowered.items()
     }
     assert counts == {depth: [depth + 1, 2] for depth in (2, 3, 4)}
-    assert {name.tensors_by_id()[name.output].upscale for name in lowered.graphs.values()} == {4}
+    assert {g.graph.tensors_by_id()[g.graph.output].upscale for g in lowered.values()} == {4}
 
 
 def test_a_checkpoint_survives_its_file(tmp_path: Path) -> None:
@@ -168,7 +165,8 @@ def test_a_checkpoint_survives_its_file(tmp_path: Path) -> None:
     assert isinstance(again.config, QuantsrCConfig)
     assert again.config.signed != ()
     first, second = (
-        {key: array.tobytes() for key, array in lower_checkpoint(c).constants.items()} for c in (checkpoint, again)
+        {key: array.tobytes() for key, array in lower_checkpoint(c).deepest.constants.items()}
+        for c in (checkpoint, again)
     )
     assert first == second
 

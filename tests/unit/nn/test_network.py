@@ -4,7 +4,6 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from qsr_edge.errors import CheckpointError
-from qsr_edge.graph.interpreter import run_graph
 from qsr_edge.graph.ir import Conv2d
 from qsr_edge.lowering.edge import lower_checkpoint
 from qsr_edge.lowering.network import model_name
@@ -73,7 +72,7 @@ def test_evaluation_and_integer_graph_agree_on_every_byte(
             with torch.no_grad():
                 expected = (network.eval()(_codes(image), depth)[0] + IMAGE_ZERO).numpy().transpose(1, 2, 0)
             assert np.array_equal(expected, np.floor(expected))
-            got = run_graph(lowered.graphs[depth], lowered.constants, image)
+            got = lowered[depth].run(image)
             assert np.array_equal(got, expected.astype(np.uint8))
             assert got.std() > 0
 
@@ -131,7 +130,7 @@ def test_a_channel_of_tiny_weights_still_lowers() -> None:
         network.head.weight[0] *= 1e-3
         network.head.bias[0] = 0.3
     network.calibrate(_codes(np.random.default_rng(1).integers(0, 256, (16, 16, 3), np.uint8)))
-    assert lower_checkpoint(checkpoint_from_network(network, network.state_dict(), {})).graphs
+    assert lower_checkpoint(checkpoint_from_network(network, network.state_dict(), {}))
 
 
 def test_depths_are_nested() -> None:
@@ -177,9 +176,9 @@ def test_eight_bit_activations_need_no_requantization() -> None:
     for activation_bits in (None, 8):
         network = _network(2, 4, activation_bits=activation_bits)
         lowered = lower_checkpoint(checkpoint_from_network(network, network.state_dict(), {}))
-        names[activation_bits] = {node.name for node in lowered.graphs[4].nodes}
-        assert {lowered.cost(4).macs_per_pixel} == {
-            sum(lowered.constants[n.weights].size for n in lowered.graphs[4].nodes if isinstance(n, Conv2d))
+        names[activation_bits] = {node.name for node in lowered[4].graph.nodes}
+        assert {lowered[4].cost().macs_per_pixel} == {
+            sum(lowered[4].constants[n.weights].size for n in lowered[4].graph.nodes if isinstance(n, Conv2d))
         }
     assert names[None] - names[8] == {f"body.{i}.quant1" for i in range(4)}
     assert names[8] < names[None]

@@ -186,7 +186,7 @@ def test_depth_biases_are_trained_and_deployed(tmp_path: Path, pairs: TrainingIm
     assert np.abs(biases).min(axis=1).max() > 0
     assert not np.array_equal(biases[0], biases[1])
     lowered = lower_checkpoint(trained)
-    assert {"tail.bias.d1", "tail.bias.d2"} <= {str(key) for key in lowered.constants}
+    assert {"tail.bias.d1", "tail.bias.d2"} <= {str(key) for key in lowered.deepest.constants}
 
 
 def test_the_journal_keeps_curves_and_pictures(tmp_path: Path, pairs: TrainingImages) -> None:

@@ -60,7 +60,7 @@ def test_training_and_quantizing_a_tiny_network(tmp_path: Path) -> None:
         start = trained(f"quantsr_t_tiny_x2_{bits}", tmp_path, start, **TINY)
         assert start.config.order == order
         network = lower_checkpoint(start)
-        assert network.run(1, np.zeros((8, 8, 3), np.uint8)).shape == (16, 16, 3)
+        assert network[1].run(np.zeros((8, 8, 3), np.uint8)).shape == (16, 16, 3)
     with pytest.raises(TrainingError, match="same size"):
         trained("quantsr_t_tiny_x2_w3a3", tmp_path, start, **{**TINY, "heads": 4})
 

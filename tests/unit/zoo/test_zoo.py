@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from qsr_edge.data.dataset import load_dataset
-from qsr_edge.graph.interpreter import run_graph
 from qsr_edge.lowering.edge import lower_checkpoint
 from qsr_edge.metrics import psnr_y
 from qsr_edge.nn.checkpoint import read_checkpoint
@@ -44,11 +43,8 @@ def test_recorded_quality_is_measured_again(standard_images: Path, entry: ZooEnt
     assert isinstance(rows, list)
     lr_folder = standard_images / "test_lr" / "Set5" / f"X{entry.scale}"
     samples = list(load_dataset(standard_images / "test" / "Set5", entry.scale, lr_folder=lr_folder))
-    for depth, graph in network.graphs.items():
-        figures = [
-            psnr_y(run_graph(graph, network.constants, sample.lr), sample.hr, border_px=entry.scale)
-            for sample in samples
-        ]
+    for depth, graph in network.items():
+        figures = [psnr_y(graph.run(sample.lr), sample.hr, border_px=entry.scale) for sample in samples]
         recorded = next(row["psnr_db"] for row in rows if (row["dataset"], row["depth"]) == ("Set5", depth))
         assert np.mean(figures) == pytest.approx(recorded, abs=1e-3)
         assert np.mean(figures) > BICUBIC_SET5_PSNR_DB[entry.scale] + 1

@@ -20,7 +20,6 @@ from qsr_edge.bundle.layout import Pack, Storage
 from qsr_edge.conversion.backend import ConvertOptions, ModelMetadata
 from qsr_edge.errors import BackendError, QsrWarning
 from qsr_edge.extras import how_to_install
-from qsr_edge.graph.interpreter import run_graph
 from qsr_edge.lowering.network import LoweredNetwork
 from qsr_edge.quant.arithmetic import Profile
 from qsr_edge_converters import installed
@@ -133,7 +132,7 @@ def test_options_that_cannot_be_met_are_refused(network: LoweredNetwork) -> None
     with pytest.raises(BackendError, match="expected different ones"):
         convert(input_size_px=(8, 8), more_sizes_px=((8, 8),))
     with pytest.raises(BackendError, match="no graph"):
-        BACKEND.convert(LoweredNetwork(graphs={}, constants=network.constants), ConvertOptions(metadata=METADATA))
+        BACKEND.convert(LoweredNetwork(graphs={}), ConvertOptions(metadata=METADATA))
 
 
 def test_wrong_use_is_named(written: Path) -> None:
@@ -275,7 +274,7 @@ def test_wrong_blob_records_are_refused(written: Path, field: int, value: int) -
 def test_damage_anywhere_gives_an_error_or_an_image(network: LoweredNetwork, package: Path) -> None:
     """Bytes flipped at random, in every file: never another exception, never an image of another shape."""
     rng = np.random.default_rng(5)
-    expected = run_graph(network.graphs[1], network.constants, IMAGE)
+    expected = network[1].run(IMAGE)
     refused = 0
     for name, count in (("Manifest.json", 60), (MODEL, 400), (WEIGHTS, 150)):
         whole = (package / name).read_bytes()
@@ -311,7 +310,7 @@ def test_float16_is_rounded_where_the_program_says_so(network: LoweredNetwork, t
         (tmp_path / package.name / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / package.name / name).write_bytes(content)
     report = inspect_package(tmp_path / package.name)
-    assert report.functions[0].operators["quantize"] == len(network.graphs[1].nodes)
+    assert report.functions[0].operators["quantize"] == len(network[1].graph.nodes)
     got = BACKEND.open_model(tmp_path / package.name, depth=1, kernels="executor").run(IMAGE)
-    difference = np.abs(got.astype(int) - run_graph(network.graphs[1], network.constants, IMAGE))
+    difference = np.abs(got.astype(int) - network[1].run(IMAGE))
     assert 0 < difference.max() <= 8  # levels; random networks spread an early code's error more than trained ones

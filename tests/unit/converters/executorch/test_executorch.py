@@ -55,7 +55,7 @@ def test_the_whole_network_is_one_delegate(network: LoweredNetwork, content: byt
     assert set(method.operators) == {"aten::bitwise_xor.Scalar_out", "dim_order_ops::_to_dim_order_copy.out"}
     assert set(method.tensor_types) == {"uint8", "int8"}
     assert report.first_float is None
-    check_integer_only(report, "forward", network.graphs[1])
+    check_integer_only(report, "forward", network[1].graph)
 
 
 class _FloatAdd(GraphModule):
@@ -129,7 +129,7 @@ def test_what_the_sdk_cannot_do_is_refused(network: LoweredNetwork) -> None:
     with pytest.raises(BackendError, match="use --storage fast"):
         BACKEND.convert(network, ConvertOptions(storage=Storage.COMPACT, metadata=METADATA))
     with pytest.raises(BackendError, match="no graph"):
-        BACKEND.convert(LoweredNetwork(graphs={}, constants=network.constants), ConvertOptions(metadata=METADATA))
+        BACKEND.convert(LoweredNetwork(graphs={}), ConvertOptions(metadata=METADATA))
 
 
 @pytest.mark.parametrize(
@@ -137,10 +137,10 @@ def test_what_the_sdk_cannot_do_is_refused(network: LoweredNetwork) -> None:
     [("weights", 100, "no guard bit"), ("bias", 1 << 23, "accumulators up to"), ("shifts", 40, "multipliers from")],
 )
 def test_constants_beyond_exactness_name_the_node(network: LoweredNetwork, part: str, value: int, message: str) -> None:
-    graph = network.graphs[1]
+    graph = network[1].graph
     node = next(n for n in graph.nodes if isinstance(n, Conv2d) and n.name == "head")
     key = node.requantization.shifts if part == "shifts" else getattr(node, part)  # type: ignore[union-attr]
-    arrays = dict(network.constants)
+    arrays = dict(network[1].constants)
     arrays[key] = np.full_like(arrays[key], value)
     with pytest.raises(BackendError, match=f"node head: .*{message}"):
         encode_conv(node, Constants(arrays), input_range=CodeRange.signed(8))

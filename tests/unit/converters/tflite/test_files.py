@@ -17,8 +17,8 @@ from qsr_edge.bundle.layout import Pack, Storage
 from qsr_edge.conversion.backend import ConvertOptions, ModelMetadata
 from qsr_edge.errors import BackendError, GraphError, QsrError
 from qsr_edge.extras import how_to_install
-from qsr_edge.graph.ir import Add, Constants, QuantizeInput
-from qsr_edge.lowering.network import LoweredNetwork
+from qsr_edge.graph.ir import Add, QuantizeInput
+from qsr_edge.lowering.network import LoweredNetwork, convolutional_network
 from qsr_edge.quant.arithmetic import CodeRange, Profile
 from qsr_edge_converters.tflite import BACKEND, inspect_model
 from qsr_edge_converters.tflite.reading import read_model
@@ -158,18 +158,18 @@ def test_refuses_an_impossible_size(network: LoweredNetwork) -> None:
 
 def test_refuses_no_graphs() -> None:
     with pytest.raises(BackendError, match="no graph"):
-        BACKEND.convert(LoweredNetwork(graphs={}, constants=Constants({})), ConvertOptions(metadata=METADATA))
+        BACKEND.convert(LoweredNetwork(graphs={}), ConvertOptions(metadata=METADATA))
 
 
 def test_refuses_a_malformed_graph(network: LoweredNetwork) -> None:
-    graph = network.graphs[1]
+    graph = network[1].graph
     broken = dataclasses.replace(graph, nodes=graph.nodes[1:])
     with pytest.raises(GraphError):
-        BACKEND.convert(dataclasses.replace(network, graphs={1: broken}), ConvertOptions(metadata=METADATA))
+        BACKEND.convert(convolutional_network({1: broken}, network[1].constants), ConvertOptions(metadata=METADATA))
 
 
 def test_refuses_to_add_narrow_codes(network: LoweredNetwork) -> None:
-    graph = network.graphs[1]
+    graph = network[1].graph
     narrow = next(node.output for node in graph.nodes if isinstance(node, Add))
     tensors = tuple(
         dataclasses.replace(tensor, range=CodeRange.signed(4)) if tensor.id == narrow else tensor
@@ -178,7 +178,7 @@ def test_refuses_to_add_narrow_codes(network: LoweredNetwork) -> None:
     broken = MappingProxyType({1: dataclasses.replace(graph, tensors=tensors)})
     assert isinstance(graph.nodes[0], QuantizeInput)
     with pytest.raises(QsrError, match=r"b0\.add"):
-        BACKEND.convert(dataclasses.replace(network, graphs=broken), ConvertOptions(metadata=METADATA))
+        BACKEND.convert(convolutional_network(broken, network[1].constants), ConvertOptions(metadata=METADATA))
 
 
 def test_runner_arguments(path: Path) -> None:
