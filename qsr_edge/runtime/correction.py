@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from qsr_edge.data.picture import Samples
 
 # In levels of 8 bits: differences up to the first are noise, from the second on they count in full.
-# ``benchmarks/deep_colour.py`` measures both ends: photos lose nothing by it, gradients gain 20 to 30 dB.
+# ``benchmarks/picture_quality.py`` measures both ends.
 _NOISE_LEVELS = 1.5
 _SIGNAL_LEVELS = 3.0
 

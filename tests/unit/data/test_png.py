@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from qsr_edge.data.images import read_picture
-from qsr_edge.data.jpeg_reading import MISSING_END
 from qsr_edge.data.png_reading import chunk
 from qsr_edge.data.png_writing import PngHeader, PngWriter
 from qsr_edge.errors import ImageError, QsrWarning
@@ -93,22 +92,6 @@ class TestReading:
         assert picture.metadata.exif is not None
         assert b"A. Person" in picture.metadata.exif
         assert not picture.metadata.text
-
-
-class TestJpegWithoutItsEnd:
-    def test_is_read(self, tmp_path: Path) -> None:
-        content = encoded(Image.fromarray(smooth(40, 56)), "JPEG")
-        whole = read_picture(in_file(tmp_path, "whole.jpg", content))
-        with pytest.warns(QsrWarning, match=MISSING_END):
-            cut = read_picture(in_file(tmp_path, "cut.jpg", content[:-2]))
-        np.testing.assert_array_equal(cut.rgb, whole.rgb)
-
-    @pytest.mark.parametrize("lost", [3, 4, 10, 200])
-    @pytest.mark.parametrize("progressive", [False, True])
-    def test_is_refused_if_pixels_are_missing(self, tmp_path: Path, lost: int, progressive: bool) -> None:
-        content = encoded(Image.fromarray(noise(40, 56, 3)), "JPEG", progressive=progressive)
-        with pytest.raises(ImageError, match="damaged or cut off"):
-            read_picture(in_file(tmp_path, "cut.jpg", content[:-lost]))
 
 
 class TestWriting:
