@@ -27,6 +27,12 @@ from qsr_edge.selector.policy import Policy
 MANIFEST_NAME = "manifest.json"
 SCHEMA_VERSION = "1.3"
 MANIFEST_LIMIT_BYTES = 1 << 20
+MODEL_CARD_NAME = "MODEL_CARD.md"
+BOM = b"\xef\xbb\xbf"
+CHANGED_TEXT = (
+    "its line ends were changed, or a byte-order mark added, as git's core.autocrlf and editors do; fetch the bundle "
+    "anew as qsr-edge wrote it: write '* -text' into a .gitattributes beside it and check it out again"
+)
 REMEDY = "convert again with 'qsr-edge convert' to another output, or fetch the bundle anew"
 
 _DECODER = Decoder(error=BundleError, ignores_unknown_keys=True)
@@ -295,6 +301,8 @@ def dump_manifest(manifest: Manifest) -> bytes:
 
 
 def _load_json(content: bytes, source: str) -> dict[str, object]:
+    if content.startswith(BOM) or content.startswith(b"{\r\n"):
+        raise BundleError(f"{source}: {CHANGED_TEXT}")
     try:
         table = _DECODER.parse_json(content, source, limit_bytes=MANIFEST_LIMIT_BYTES)
     except BundleError as error:

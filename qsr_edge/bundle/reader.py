@@ -13,8 +13,11 @@ from pathlib import Path, PurePosixPath
 from typing import IO
 
 from qsr_edge.bundle.manifest import (
+    BOM,
+    CHANGED_TEXT,
     MANIFEST_LIMIT_BYTES,
     MANIFEST_NAME,
+    MODEL_CARD_NAME,
     REMEDY,
     FileEntry,
     Manifest,
@@ -103,7 +106,10 @@ def read_bundle(root: Path) -> Bundle:
 def _check_file(root: Path, entry: FileEntry) -> None:
     path = root / entry.path
     if not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(root)):
-        raise BundleError(f"{path}: a link that leaves the bundle; {REMEDY}")
+        raise BundleError(
+            f"{path}: a link that leaves the bundle, as in the cache of a model hub; copy the folder with its files in "
+            f"the links' place (cp -rL {root} COPY) and open that"
+        )
     try:
         if not path.is_file():
             raise BundleError(f"{path}: missing, but listed in {MANIFEST_NAME}; {REMEDY}")
@@ -114,11 +120,21 @@ def _check_file(root: Path, entry: FileEntry) -> None:
 
 
 def _check_content(file: IO[bytes], entry: FileEntry, source: str) -> None:
-    """Compare size and sha256, reading no more than one byte past the listed size."""
+    """Compare size and sha256; of a file that is too large, no more is read than its line ends can make it larger.
+
+    A model card may have had its line ends changed on its way: it is no model.
+    """
     digest, size = hashlib.sha256(), 0
     while chunk := file.read(min(_CHUNK_BYTES, entry.bytes + 1 - size)):
         digest.update(chunk)
         size += len(chunk)
+    if size > entry.bytes and file.seekable():
+        file.seek(0)
+        plain = file.read(2 * entry.bytes + len(BOM) + 1).removeprefix(BOM).replace(b"\r\n", b"\n")
+        if hashlib.sha256(plain).hexdigest() == entry.sha256:
+            if entry.path == MODEL_CARD_NAME:
+                return
+            raise BundleError(f"{source}: {CHANGED_TEXT}")
     if size != entry.bytes:
         got = "more" if size > entry.bytes else str(size)
         raise BundleError(f"{source}: {got} bytes, expected {entry.bytes}: cut or replaced; {REMEDY}")
@@ -131,9 +147,11 @@ def _read_archive(path: Path) -> tuple[Manifest, dict[str, bytes]]:
     contents: dict[str, bytes] = {}
     try:
         with zipfile.ZipFile(path) as archive:
-            members = _members(path, archive)
+            members = _below_one_folder(_members(path, archive))
             if MANIFEST_NAME not in members:
-                raise BundleError(f"{path}: no {MANIFEST_NAME} at the top of the archive, so not a bundle; {REMEDY}")
+                raise BundleError(
+                    f"{path}: no {MANIFEST_NAME} at the top or in its one folder, so not a bundle; {REMEDY}"
+                )
             with archive.open(members[MANIFEST_NAME]) as file:
                 content = file.read(MANIFEST_LIMIT_BYTES + 1)
                 manifest = parse_manifest(content, f"{path}: {MANIFEST_NAME}")
@@ -147,6 +165,17 @@ def _read_archive(path: Path) -> tuple[Manifest, dict[str, bytes]]:
     except _ZIP_ERRORS as error:
         raise BundleError(f"{path}: cannot be read as .zip ({one_line(error)}); {REMEDY}") from error
     return manifest, contents
+
+
+def _below_one_folder(members: dict[str, zipfile.ZipInfo]) -> dict[str, zipfile.ZipInfo]:
+    """The members as they are named below the one folder that was zipped with its content; else all as they are."""
+    # What macOS adds is no part of what was zipped.
+    named = {name: info for name, info in members.items() if not name.startswith("__MACOSX/")}
+    tops = {name.partition("/")[0] for name in named}
+    folder = f"{next(iter(tops))}/" if len(tops) == 1 else ""
+    if MANIFEST_NAME in members or not folder or f"{folder}{MANIFEST_NAME}" not in named:
+        return members
+    return {name.removeprefix(folder): info for name, info in named.items()}
 
 
 def _members(path: Path, archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from qsr_edge.bundle.manifest import (
     MANIFEST_LIMIT_BYTES,
     MANIFEST_NAME,
+    MODEL_CARD_NAME,
     Manifest,
     dump_manifest,
     file_entries,
@@ -19,7 +20,6 @@ from qsr_edge.bundle.model_card import model_card
 from qsr_edge.errors import BundleError, OutputExistsError
 from qsr_edge.files import atomic_write, new_folder, sweep
 
-MODEL_CARD_NAME = "MODEL_CARD.md"
 # The first moment that a .zip can express: equal bundles are to give equal archives.
 _ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)
 _UNIX = 3

@@ -265,7 +265,7 @@ def test_whole_numbers_written_as_fractions_become_integers(complete: Manifest) 
         (b'{"a": 1e999}', "finite"),
         (b'{"a": "\\ud800"}', "JSON"),
         (b'{"a": "\xff"}', "UTF-8"),
-        (b"\xef\xbb\xbf{}", "JSON"),
+        (b"\xef\xbb\xbf{}", "byte-order mark"),
         (b'{"a": ' + b"9" * 5000 + b"}", "JSON"),
         (b"[]", "object"),
         (b'{"schema_version": "1.0"}', "second line"),
