@@ -133,6 +133,15 @@ def temporary_folder(purpose: str) -> Iterator[Path]:
             shutil.rmtree(folder, ignore_errors=True)
 
 
+def cache_folder() -> Path:
+    """Where this system keeps files that can be made again: ``QSR_EDGE_CACHE``, or the user's cache folder."""
+    if chosen := os.environ.get("QSR_EDGE_CACHE"):
+        return Path(chosen)
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Caches" / "qsr-edge"
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "qsr-edge"
+
+
 @contextmanager
 def hold(path: Path, busy: QsrError) -> Iterator[None]:
     """Have ``path`` to oneself among the processes that ask; nothing need exist there.

@@ -88,6 +88,14 @@ def pytest_make_collect_report(
     return report
 
 
+@pytest.fixture(autouse=True, scope="session")
+def _cache_of_the_tests(tmp_path_factory: pytest.TempPathFactory) -> Generator[None, None, None]:
+    """What is kept for the next time is kept for the tests alone."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("QSR_EDGE_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
 @pytest.fixture(autouse=True)
 def _seeded() -> None:
     random.seed(SEED)

@@ -8,6 +8,7 @@ import click
 from qsr_edge.data.dataset import load_dataset
 from qsr_edge.errors import CheckpointError, QsrError
 from qsr_edge.extras import how_to_install
+from qsr_edge.files import cache_folder
 from qsr_edge.recipe.compare import CompareRecipe
 from qsr_edge.recipe.reader import read_recipe
 from qsr_edge.zoo import zoo_path
@@ -88,7 +89,6 @@ def command(
         TimeRemainingColumn,
     )
 
-    from qsr_edge.training.cache import default_cache_folder
     from qsr_edge.training.compare import Job, Result, TestSet, compare
     from qsr_edge.training.comparison_report import markdown, write_report
     from qsr_edge.training.patches import load_pairs
@@ -102,7 +102,7 @@ def command(
     output = output or Path(recipe.name)
     job = Job(
         folders=folders,
-        cache=cache or default_cache_folder(),
+        cache=cache or cache_folder(),
         start=start,
         test_sets=tuple(
             TestSet(name=Path(os.path.abspath(hr)).name, hr=hr, lr=lr)  # "." has a name, too, and a link keeps its own

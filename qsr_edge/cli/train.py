@@ -14,7 +14,7 @@ import click
 
 from qsr_edge.errors import CheckpointError, OutputExistsError, QsrError, RecipeError
 from qsr_edge.extras import how_to_install
-from qsr_edge.files import sweep
+from qsr_edge.files import cache_folder, sweep
 from qsr_edge.nn.checkpoint import Checkpoint, read_checkpoint
 from qsr_edge.nn.state_dict import TORCH_SUFFIXES
 from qsr_edge.recipe.reader import preset_names, read_recipe
@@ -226,7 +226,6 @@ def command(
         import torch
     except ImportError as error:
         raise QsrError(f"training needs torch; {how_to_install('train')}") from error
-    from qsr_edge.training.cache import default_cache_folder
     from qsr_edge.training.distributed import world
     from qsr_edge.training.loop import check_folder, check_output, hold_output, state_path
 
@@ -262,7 +261,7 @@ def command(
         compile_kernels()
     if threads:
         torch.set_num_threads(threads)
-    folder = None if no_cache else cache or default_cache_folder()
+    folder = None if no_cache else cache or cache_folder()
     with world(device) as processes:
         for recipe, path in list(zip(recipes, outputs, strict=True))[first:]:
             if processes.is_first:

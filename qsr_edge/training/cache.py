@@ -8,9 +8,7 @@ resolution, image by image.
 import hashlib
 import json
 import mmap
-import os
 import struct
-import sys
 import tempfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -26,15 +24,6 @@ from qsr_edge.files import new_file, sweep
 _MAGIC = b"QSRPAIR1"
 _PREFIX = struct.Struct("<8sQ")
 _Pair = tuple[NDArray[np.uint8], NDArray[np.uint8]]
-
-
-def default_cache_folder() -> Path:
-    """Where this system keeps files that can be made again: ``QSR_EDGE_CACHE``, or the user's cache folder."""
-    if chosen := os.environ.get("QSR_EDGE_CACHE"):
-        return Path(chosen)
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Caches" / "qsr-edge"
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "qsr-edge"
 
 
 def cache_path(folder: Path, files: Sequence[Path | LmdbImage], settings: str) -> Path:

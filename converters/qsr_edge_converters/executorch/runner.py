@@ -10,6 +10,7 @@ from qsr_edge.errors import BackendError
 from qsr_edge_converters.executorch.inspection import has_own_weights, inspect_pte
 from qsr_edge_converters.executorch.kernels import program_kernels
 from qsr_edge_converters.executorch.program import LoadedProgram
+from qsr_edge_converters.executorch.trial import try_first
 
 CHANNELS = 3
 
@@ -83,5 +84,6 @@ def open_runner(path: Path, *, depth: int, threads: int, kernels: str | None) ->
     if not (own or weights.is_file()):
         # The runtime would crash.
         raise BackendError(f"{path}: its weights lie in {weights.name}, which is not beside it; copy it there")
+    try_first(path, depth, content, None if own else weights)
     program = LoadedProgram(path, content, None if own else weights, depth=depth, threads=threads)
     return ExecutorchRunner(path, program)

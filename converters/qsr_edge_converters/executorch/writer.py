@@ -18,6 +18,7 @@ from qsr_edge.graph.integer_graph import ConvolutionalGraph, TransformerGraph
 from qsr_edge_converters.executorch.inspection import check_integer_only, inspect_pte_content
 from qsr_edge_converters.executorch.module import GraphModule
 from qsr_edge_converters.executorch.swin import SwinModule
+from qsr_edge_converters.executorch.trial import remember
 from qsr_edge_converters.native_messages import quiet_sdk
 
 METHOD = "forward"
@@ -78,11 +79,15 @@ def write_network(graphs: Mapping[int, ConvolutionalGraph], options: ConvertOpti
         for depth in group:
             check_integer_only(report, method_name(depth, options.pack), graphs[depth].graph)
         files.append(ModelFile(name=f"{name}.pte", depths=group, content=content))
+        weights = b""
         if options.pack is Pack.EXTERNAL:
             with temporary_folder("convert") as folder:
                 lowered.write_tensor_data_to_file(str(folder))
                 (data,) = folder.iterdir()
-                files.append(ModelFile(name=f"{name}.ptd", depths=(), content=data.read_bytes()))
+                weights = data.read_bytes()
+            files.append(ModelFile(name=f"{name}.ptd", depths=(), content=weights))
+        for depth in group:
+            remember(depth, content, weights)
     return tuple(files)
 
 
@@ -107,4 +112,5 @@ def write_transformers(graphs: Mapping[int, TransformerGraph], options: ConvertO
         if first_float:
             raise BackendError(f"{file}: {first_float}, expected integers only; report it with ExecuTorch's version")
         files.append(ModelFile(name=file, depths=(depth,), content=content))
+        remember(depth, content)
     return tuple(files)

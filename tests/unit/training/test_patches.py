@@ -11,8 +11,8 @@ from PIL import Image
 
 from qsr_edge.data.degradation import Degradation
 from qsr_edge.errors import DatasetError, TrainingError
+from qsr_edge.files import cache_folder
 from qsr_edge.recipe.train import TrainRecipe
-from qsr_edge.training.cache import default_cache_folder
 from qsr_edge.training.patches import Ahead, TrainingImages, load_pairs, sample_batch
 
 
@@ -110,7 +110,7 @@ def test_nothing_is_left_where_nothing_can_be_written(folder: Path, tmp_path: Pa
 
 def test_the_cache_folder_follows_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("QSR_EDGE_CACHE", os.fspath(tmp_path))
-    assert default_cache_folder() == tmp_path
+    assert cache_folder() == tmp_path
 
 
 def test_what_is_drawn_ahead_depends_on_seed_and_iteration_alone(folder: Path) -> None:
