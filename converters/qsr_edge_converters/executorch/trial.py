@@ -85,6 +85,7 @@ def _main() -> int:
     # Past executorch.runtime, which imports the whole compiler and takes three times as long.
     from executorch.extension.pybindings import _C
 
+    failure: Exception | None = None
     try:
         program = _C._load_program(path, data_path=weights)
         names = [program.get_method_name(i) for i in range(program.num_methods())]
