@@ -19,6 +19,7 @@ import warnings
 from collections.abc import Iterator
 from typing import Any, Literal
 
+from qsr_edge.errors import one_line
 from qsr_edge_converters.sharing import process_lock
 
 _STREAMS: dict[str, int] = {"stdout": 1, "stderr": 2}
@@ -194,6 +195,6 @@ def quiet_sdk() -> Iterator[None]:
             logging.disable(previous)
 
 
-def one_line(error: Exception, messages: list[str]) -> str:
+def with_messages(error: Exception, messages: list[str]) -> str:
     """An error and what native code said before it, on one line."""
-    return "; ".join(" ".join(text.split()) for text in (str(error) or type(error).__name__, *messages))
+    return "; ".join(one_line(text, None) for text in (str(error) or type(error).__name__, *messages))

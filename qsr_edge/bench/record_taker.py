@@ -68,6 +68,8 @@ class RecordTaker:
                     self.error = record.message or "an error without a message"
                 case End():
                     self.end = record
+                case _:
+                    pass  # only the run's log needs the others
 
     def _check_clock(self, record: Record) -> None:
         """Tell when the device's date was set: both of its clocks have the same speed otherwise."""

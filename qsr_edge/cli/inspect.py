@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from qsr_edge.graph.cost import is_tiled
+from qsr_edge.inspection.checkpoint import graph_text
 from qsr_edge.inspection.inspect import inspect_path
 from qsr_edge.inspection.report import Report
 
@@ -20,11 +21,21 @@ EXAMPLE_SIZE_PX = (640, 360)
 @click.command("inspect")
 @click.argument("path", metavar="BUNDLE|MODEL|CHECKPOINT", type=click.Path(path_type=Path, readable=False))
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of a table.")
-def command(path: Path, as_json: bool) -> None:
-    """Show what a bundle, a model, a checkpoint or a .qsrg graph holds and costs.
+@click.option(
+    "--graph",
+    "graph_depth",
+    type=click.IntRange(min=1),
+    metavar="DEPTH",
+    help="Print the integer graph of a checkpoint at this depth instead, a line for each tensor, node and array.",
+)
+def command(path: Path, as_json: bool, graph_depth: int | None) -> None:
+    """Show what a bundle, a model or a checkpoint holds and costs.
 
     MACs are multiply-accumulates; BOPs are MACs times weight bits times activation bits.
     """
+    if graph_depth is not None:
+        click.echo(graph_text(path, graph_depth), nl=False)
+        return
     report = inspect_path(path)
     if as_json:
         click.echo(json.dumps(asdict(report), indent=2))

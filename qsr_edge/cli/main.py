@@ -18,7 +18,7 @@ from typing import TextIO
 import click
 
 from qsr_edge import __version__
-from qsr_edge.errors import QsrError, QsrWarning
+from qsr_edge.errors import QsrError, QsrWarning, one_line
 
 EXIT_OK = 0
 EXIT_ERROR = 1
@@ -200,7 +200,7 @@ def _show_warning(
     line: str | None = None,
 ) -> None:
     if issubclass(category, QsrWarning):
-        click.echo(f"warning: {' '.join(str(message).split())}", err=True)
+        click.echo(f"warning: {one_line(message, None)}", err=True)
     else:
         print(warnings.formatwarning(message, category, filename, lineno, line), end="", file=file or sys.stderr)
 
@@ -214,7 +214,7 @@ def _fail(message: str, exc: BaseException) -> int:
     if _verbose.get():
         traceback.print_exception(exc, file=sys.stderr)
     # One line whatever the message holds: scripts and logs read it by lines.
-    click.echo(f"error: {' '.join(message.split())}", err=True)
+    click.echo(f"error: {one_line(message, None)}", err=True)
     return EXIT_ERROR
 
 

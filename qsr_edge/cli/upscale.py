@@ -16,7 +16,7 @@ import click
 from qsr_edge.bundle.reader import open_bundle
 from qsr_edge.cli.upscale_progress import BatchProgress
 from qsr_edge.data.images import WRITE_SUFFIXES, check_target, output_format, writing
-from qsr_edge.errors import ImageError, QsrError
+from qsr_edge.errors import ImageError, QsrError, one_line
 from qsr_edge.runtime.batch import Job, OutputChoice, check_folder, find_sources, plan
 from qsr_edge.runtime.picture_files import SourceFile, UpscaledFile, WriteOptions, check_output, upscale_file
 from qsr_edge.runtime.tiler import DEFAULT_TILE_PX
@@ -294,7 +294,7 @@ class _Batch:
         if len(self._jobs) == 1:
             raise error
         self.failed[job.source] = str(error)
-        click.echo(f"error: {' '.join(str(error).split())}", err=True)
+        click.echo(f"error: {one_line(error, None)}", err=True)
 
     def tables(self) -> dict[str, object]:
         """For a program."""

@@ -141,6 +141,8 @@ def save_options(picture: Picture, output: OutputFormat, quality: int | None) ->
             options |= {"lossless": True, "exact": True} if quality is None else {"quality": quality, "exact": True}
             options |= {"exif": told.exif} if told.exif else {}
             options |= {"xmp": told.xmp} if told.xmp else {}
+        case _:
+            pass  # Pillow is told nothing of their own
     if told.resolution_ppi and output.kind in (FileKind.JPEG, FileKind.BMP):
         options["dpi"] = told.resolution_ppi
     return options

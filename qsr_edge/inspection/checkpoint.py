@@ -4,6 +4,9 @@ import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from qsr_edge.errors import LoweringError
+from qsr_edge.graph.integer_graph import ConvolutionalGraph, TransformerGraph
+from qsr_edge.graph.text import format_graph
 from qsr_edge.inspection.kind import Kind
 from qsr_edge.inspection.report import DepthReport, Report, depth_report
 from qsr_edge.lowering.checkpoint import lower_checkpoint
@@ -48,6 +51,21 @@ def inspect_checkpoint(path: Path) -> Report:
         depths=depths,
         training=tuple(training_lines(checkpoint.provenance)),
     )
+
+
+def graph_text(path: Path, depth: int) -> str:
+    """The integer graph of a checkpoint at one depth, a line for each tensor, node and array.
+
+    Raises:
+        CheckpointError: if the file is damaged or no checkpoint.
+        LoweringError: if the network is a float one, a transformer, or not offered at this depth.
+    """
+    graph = lower_checkpoint(read_checkpoint(path))[depth]
+    match graph:
+        case ConvolutionalGraph():
+            return format_graph(graph.graph, graph.constants)
+        case TransformerGraph():
+            raise LoweringError(f"{path}: a transformer is no list of nodes, so there is no text of it")
 
 
 def training_lines(provenance: Mapping[str, object]) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""What a bundle, model, checkpoint or graph holds and what running it costs, by looking into the file."""
+"""What a bundle, model or checkpoint holds and what running it costs, by looking into the file."""
 
 from pathlib import Path
 
@@ -7,12 +7,9 @@ from qsr_edge.bundle.manifest import Manifest
 from qsr_edge.bundle.reader import open_bundle
 from qsr_edge.conversion.backend import Backend, InspectsModels
 from qsr_edge.conversion.registry import backend_names, registered_backend
-from qsr_edge.graph.cost import graph_cost
-from qsr_edge.graph.serde import load_graph
-from qsr_edge.graph.verify import verify_graph
 from qsr_edge.inspection.checkpoint import inspect_checkpoint, training_lines
 from qsr_edge.inspection.kind import Kind, model_backend, recognise
-from qsr_edge.inspection.report import DepthReport, Report, depth_report
+from qsr_edge.inspection.report import DepthReport, Report
 
 
 def inspect_path(path: Path) -> Report:
@@ -30,8 +27,6 @@ def inspect_path(path: Path) -> Report:
             return _inspect_bundle(path)
         case Kind.CHECKPOINT:
             return inspect_checkpoint(path)
-        case Kind.GRAPH:
-            return _inspect_graph(path)
 
 
 def _inspect_model(path: Path, backend: Backend, inspector: InspectsModels) -> Report:
@@ -122,22 +117,3 @@ def _integer_only(manifest: Manifest, models: tuple[Path, ...]) -> tuple[bool | 
         if first_float:
             return False, f"{model.name}: {first_float}"
     return True, ""
-
-
-def _inspect_graph(path: Path) -> Report:
-    graph, constants = load_graph(path.read_bytes(), str(path))
-    verify_graph(graph, constants)
-    return Report(
-        path=str(path),
-        kind=Kind.GRAPH.value,
-        bytes=path.stat().st_size,
-        facts={
-            "name": graph.name,
-            "scale": graph.scale,
-            "bits": graph.bits,
-            "profile": graph.profile.value,
-            "nodes": len(graph.nodes),
-        },
-        integer_only=True,
-        depths=(depth_report(graph.depth, graph_cost(graph, constants)),),
-    )

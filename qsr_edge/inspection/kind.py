@@ -1,4 +1,4 @@
-"""What a path is: a bundle, a model of some back end, a checkpoint or a graph, told by its content."""
+"""What a path is: a bundle, a model of some back end, or a checkpoint, told by its content."""
 
 from enum import StrEnum
 from pathlib import Path
@@ -10,7 +10,6 @@ from qsr_edge.errors import QsrError
 from qsr_edge.nn.state_dict import is_torch_file, torch_file_advice
 
 _ZIP_MAGIC = b"PK"
-_GRAPH_MAGIC = b"QSRG"
 
 
 class Kind(StrEnum):
@@ -18,7 +17,6 @@ class Kind(StrEnum):
 
     BUNDLE = "bundle"
     CHECKPOINT = "checkpoint"
-    GRAPH = "integer graph"
 
 
 def model_backend(path: Path) -> tuple[Backend, InspectsModels] | None:
@@ -51,8 +49,6 @@ def recognise(path: Path) -> Kind:
         raise QsrError(f"{path}: {torch_file_advice(path)}")
     if head.startswith(_ZIP_MAGIC):
         return Kind.BUNDLE
-    if head.startswith(_GRAPH_MAGIC):
-        return Kind.GRAPH
     # safetensors: the length of the JSON header as 8 bytes, little-endian, of which the upper ones are zero; then the
     # header.
     if head[5:] == b"\0\0\0{":
@@ -62,4 +58,4 @@ def recognise(path: Path) -> Kind:
 
 def _known() -> str:
     suffixes = [other.capabilities.suffix for other in registered_backends() if isinstance(other, InspectsModels)]
-    return f"give a bundle, a checkpoint, a .qsrg graph, or a model ({', '.join(suffixes)})"
+    return f"give a bundle, a checkpoint, or a model ({', '.join(suffixes)})"

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from qsr_edge.errors import CheckpointError
+from qsr_edge.errors import CheckpointError, one_line
 from qsr_edge.extras import how_to_install
 
 TORCH_SUFFIXES = (".pth", ".pt")
@@ -73,7 +73,7 @@ def read_state_dict(path: Path, *, keys: Sequence[str], remedy: str) -> tuple[di
             "torch.save from tensors alone"
         ) from error
     except Exception as error:  # torch raises many kinds for a damaged file; all mean the same to the user
-        text = " ".join(str(error).split())[:200]
+        text = one_line(error)
         raise CheckpointError(f"{path}: not a torch file of tensors ({text}); {remedy}") from error
     if not isinstance(content, Mapping):
         raise CheckpointError(f"{path}: holds a {type(content).__name__}, expected a table of tensors; {remedy}")

@@ -9,19 +9,10 @@ import pytest
 from safetensors.numpy import save_file
 
 from qsr_edge.graph.cost import GraphCost
-from qsr_edge.graph.serde import dump_graph
 from qsr_edge.inspection.kind import Kind, model_backend, recognise
 from qsr_edge.lowering.edge import lower_checkpoint
 from qsr_edge.nn.checkpoint import Checkpoint, expected_shapes, read_checkpoint, write_checkpoint
 from qsr_edge.nn.config import EdgeConfig
-
-
-@pytest.fixture
-def graph_file(tiny_checkpoint: Path, tmp_path: Path) -> Path:
-    network = lower_checkpoint(read_checkpoint(tiny_checkpoint))
-    path = tmp_path / "depth2.qsrg"
-    path.write_bytes(dump_graph(network[2].graph, network[2].constants))
-    return path
 
 
 @pytest.fixture
@@ -45,14 +36,12 @@ def test_kinds_are_told_by_content(
     tiny_fixed_bundle: Path,
     tiny_checkpoint: Path,
     model_file: Path,
-    graph_file: Path,
     tmp_path: Path,
 ) -> None:
     assert recognise(tiny_bundle) is Kind.BUNDLE
     for source, kind in (
         (tiny_fixed_bundle, Kind.BUNDLE),
         (tiny_checkpoint, Kind.CHECKPOINT),
-        (graph_file, Kind.GRAPH),
     ):
         shutil.copy(source, tmp_path / "renamed.bin")
         assert model_backend(tmp_path / "renamed.bin") is None
@@ -117,11 +106,15 @@ def test_float_checkpoint(run_cli, tmp_path: Path) -> None:
     assert "NO: a float network" in run_cli("inspect", tmp_path / "f.safetensors").stdout
 
 
-def test_graph(run_cli, graph_file: Path, tiny_checkpoint: Path) -> None:
-    report = inspected(run_cli, graph_file)
-    assert (report["kind"], report["integer_only"]) == ("integer graph", True)
-    (entry,) = report["depths"]
-    assert entry["weight_bytes"] == costs(tiny_checkpoint)[2].weight_bytes_ideal
+def test_the_graph_of_a_checkpoint_is_text(run_cli, tiny_checkpoint: Path) -> None:
+    result = run_cli("inspect", tiny_checkpoint, "--graph", "2")
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert result.stdout.startswith("graph ")
+    assert ", depth 2, 4 bits, portable, output " in result.stdout.splitlines()[0]
+    assert "  tail: conv2d " in result.stdout
+    other = run_cli("inspect", tiny_checkpoint, "--graph", "9")
+    assert other.exit_code == 1
+    assert "depth 9 is not offered; choose one of 1, 2" in other.stderr
 
 
 def test_a_float_tensor_is_named(run_cli, tmp_path: Path) -> None:
@@ -177,7 +170,7 @@ def test_a_folder_that_is_no_bundle_and_a_missing_file(run_cli, tmp_path: Path) 
     assert f"{tmp_path / 'gone'}: No such file" in result.stderr
 
 
-@pytest.mark.parametrize("kind", ["tiny_fixed_bundle", "tiny_checkpoint", "model_file", "graph_file"])
+@pytest.mark.parametrize("kind", ["tiny_fixed_bundle", "tiny_checkpoint", "model_file"])
 def test_cut_files(run_cli, request: pytest.FixtureRequest, tmp_path: Path, kind: str) -> None:
     content = request.getfixturevalue(kind).read_bytes()
     for size in (9, len(content) // 2, len(content) - 1):

@@ -67,7 +67,7 @@ def written(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
         path=folder / models[0].name,
         kernels=backend.kernel_families()[0] if request.param == "coreml" else None,
         pictures=pictures,
-        expected=[network.run(1, picture) for picture in pictures],
+        expected=[network[1].run(picture) for picture in pictures],
     )
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from qsr_edge.errors import BackendError
+from qsr_edge.errors import BackendError, one_line
 from qsr_edge_converters.coreml.package import Constant, Function, Operation, TensorType
 
 Array = NDArray[Any]
@@ -378,7 +378,7 @@ class Executor:
         try:
             result = self._operator(operation)(arguments)
         except (ValueError, IndexError, MemoryError) as error:
-            raise arguments.fail(" ".join(str(error).split())) from error
+            raise arguments.fail(one_line(error, None)) from error
         arguments.check_all_asked()
         if not _fits(result, operation.output):
             raise arguments.fail(

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from qsr_edge.errors import BackendError
+from qsr_edge.errors import BackendError, one_line
 from qsr_edge_converters.coreml.blob import (
     BOOL,
     FLOAT16,
@@ -202,7 +202,7 @@ def read_package(path: Path) -> Package:
             for name, function in sorted(model.mlProgram.functions.items())
         }
     except (ValueError, OverflowError, UnicodeDecodeError) as error:
-        raise BackendError(f"{root}: damaged ({' '.join(str(error).split())[:200]}); {_REMEDY}") from error
+        raise BackendError(f"{root}: damaged ({one_line(error)}); {_REMEDY}") from error
     default = description.defaultFunctionName or "main"
     if default not in functions:
         raise BackendError(f"{root}: has no function {default!r}, which is to be the default; {_REMEDY}")

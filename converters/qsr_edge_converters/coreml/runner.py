@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qsr_edge.conversion.backend import Runner
-from qsr_edge.errors import BackendError
+from qsr_edge.errors import BackendError, one_line
 from qsr_edge_converters.coreml.executor import Executor
 from qsr_edge_converters.coreml.package import Function, read_package
 from qsr_edge_converters.native_messages import quiet_sdk
@@ -78,7 +78,7 @@ class CoremlRunner:
             with self._lock:
                 outputs = self._model.predict({self._function.input: Image.fromarray(image)})
         except (RuntimeError, ValueError) as error:
-            text = " ".join(str(error).split())[:300]
+            text = one_line(error, 300)
             raise BackendError(f"{self._source}: Core ML cannot run it: {text}") from error
         return np.asarray(outputs[self._function.output].convert("RGB"), np.uint8)
 
@@ -119,6 +119,6 @@ def open_runner(path: Path, *, depth: int, kernels: str | None) -> Runner:
             several = len(package.functions) > 1
             model = ct.models.MLModel(str(path), compute_units=units, function_name=name if several else None)
     except (RuntimeError, ValueError) as error:
-        text = " ".join(str(error).split())[:300]
+        text = one_line(error, 300)
         raise BackendError(f"{path}: Core ML cannot load it: {text}") from error
     return CoremlRunner(model, function, path)

@@ -15,7 +15,7 @@ from typing import Any
 from qsr_edge.bundle.layout import Deployment, Pack
 from qsr_edge.conversion.backend import ConvertOptions, ModelMetadata, ModelPackage
 from qsr_edge.conversion.request import fixed_size_px
-from qsr_edge.errors import BackendError
+from qsr_edge.errors import BackendError, one_line
 from qsr_edge.files import temporary_folder
 from qsr_edge.graph.integer_graph import ConvolutionalGraph, TransformerGraph
 from qsr_edge.graph.ir import Constants, Graph
@@ -150,7 +150,7 @@ def _save(program: Any, graph: Graph | SwinGraph, options: ConvertOptions, opset
                 skip_model_load=True,
             )
     except (ValueError, RuntimeError, NotImplementedError, AssertionError) as error:
-        text = " ".join(str(error).split())[:300]
+        text = one_line(error, 300)
         raise BackendError(f"graph {graph.name}: coremltools cannot write it: {text}") from error
     spec = model.get_spec()
     _describe(spec.description, options, graph)

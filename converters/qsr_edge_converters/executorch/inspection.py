@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from qsr_edge.conversion.backend import InspectedModel, counted
-from qsr_edge.errors import BackendError
+from qsr_edge.errors import BackendError, one_line
 from qsr_edge.files import temporary_folder
 from qsr_edge.graph.ir import Graph, QuantizeInput
 from qsr_edge_converters.executorch.kernels import XNNPACK_DELEGATE
@@ -134,7 +134,7 @@ def _damage_reported(name: str) -> Iterator[None]:
     except BackendError:
         raise
     except Exception as error:  # the decoder raises many kinds for a damaged file; all mean the same to the user
-        text = " ".join(str(error).split())[:200] or type(error).__name__
+        text = one_line(error) or type(error).__name__
         raise BackendError(f"{name}: this ExecuTorch program is damaged ({text}); convert anew") from error
 
 

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qsr_edge.errors import BackendError, QsrWarning
-from qsr_edge_converters.native_messages import native_messages, one_line
+from qsr_edge_converters.native_messages import native_messages, with_messages
 from qsr_edge_converters.sharing import never_free, process_lock
 
 _lock = process_lock()
@@ -73,7 +73,9 @@ class LoadedProgram:
                     # Not Method.execute: it copies by torch, whose OpenMP hangs in a forked process.
                     (output,) = method._method([tensor], clone_outputs=False)
             except (RuntimeError, ValueError, MemoryError) as error:
-                raise BackendError(f"{self._path}: ExecuTorch cannot run it: {one_line(error, messages)}") from error
+                raise BackendError(
+                    f"{self._path}: ExecuTorch cannot run it: {with_messages(error, messages)}"
+                ) from error
             # A copy: the memory is the method's.
             return np.array(output[0].permute(1, 2, 0).numpy(), order="C")
 
@@ -100,7 +102,7 @@ class LoadedProgram:
                 self.method_name = "forward" if "forward" in program.method_names else f"d{self._depth}"
                 method = program.load_method(self.method_name)
         except (RuntimeError, ValueError, MemoryError) as error:
-            raise BackendError(f"{self._path}: ExecuTorch cannot load it: {one_line(error, messages)}") from error
+            raise BackendError(f"{self._path}: ExecuTorch cannot load it: {with_messages(error, messages)}") from error
         if method is None:
             raise BackendError(f"{self._path}: the method {self.method_name} cannot be loaded; convert anew")
         return method

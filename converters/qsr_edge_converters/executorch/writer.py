@@ -12,7 +12,7 @@ from torch.export import Dim, ExportedProgram, export
 from qsr_edge.bundle.layout import Pack
 from qsr_edge.conversion.backend import ConvertOptions, ModelFile
 from qsr_edge.conversion.request import fixed_size_px
-from qsr_edge.errors import BackendError
+from qsr_edge.errors import BackendError, one_line
 from qsr_edge.files import temporary_folder
 from qsr_edge.graph.integer_graph import ConvolutionalGraph, TransformerGraph
 from qsr_edge_converters.executorch.inspection import check_integer_only, inspect_pte_content
@@ -71,7 +71,7 @@ def write_network(graphs: Mapping[int, ConvolutionalGraph], options: ConvertOpti
             try:
                 lowered = _lowered(programs)
             except (RuntimeError, ValueError, AssertionError, NotImplementedError) as error:
-                text = " ".join(str(error).split())[:300]
+                text = one_line(error, 300)
                 raise BackendError(f"{options.metadata.name}: ExecuTorch cannot lower it: {text}") from error
         name = f"{options.metadata.name}-d{group[0]}" if options.pack is Pack.PER_DEPTH else options.metadata.name
         content = bytes(lowered.buffer)

@@ -7,7 +7,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from qsr_edge.errors import BackendError
+from qsr_edge.errors import BackendError, one_line
 
 _BEGINNING = b"\x08"
 """The key of field 1, a varint."""
@@ -95,7 +95,7 @@ def inspect_onnx(path: Path) -> OnnxReport:
         return _report(onnx.load_model_from_string(content), len(content))
     # RuntimeError and its like: onnx's checks of what it is to infer types from.
     except (DecodeError, InferenceError, RuntimeError, ValueError) as error:
-        text = " ".join(str(error).split())
+        text = one_line(error, None)
         raise BackendError(f"{path}: no sound ONNX model ({text[:_LONGEST_REASON]}); convert anew") from error
 
 

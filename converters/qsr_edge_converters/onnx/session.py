@@ -11,7 +11,7 @@ import onnxruntime
 
 from qsr_edge.conversion.backend import Placement
 from qsr_edge.errors import BackendError
-from qsr_edge_converters.native_messages import one_line
+from qsr_edge_converters.native_messages import with_messages
 from qsr_edge_converters.onnx.format import INPUT_NAME, OUTPUT_NAME
 from qsr_edge_converters.onnx.images import CHANNELS, Image, as_input, from_output
 from qsr_edge_converters.onnx.kernels import KernelFamily
@@ -85,7 +85,7 @@ class SessionRunner:
             with self._shared.use() as session:
                 (upscaled,) = session.run([OUTPUT_NAME], {INPUT_NAME: pixels})
         except RUNTIME_ERRORS as error:
-            raise BackendError(f"{self._path}: ONNX Runtime cannot run it: {one_line(error, [])}") from error
+            raise BackendError(f"{self._path}: ONNX Runtime cannot run it: {with_messages(error, [])}") from error
         return from_output(upscaled)
 
     def placement(self) -> Placement:
@@ -124,7 +124,7 @@ def open_session(path: Path, family: KernelFamily, threads: int) -> SessionRunne
         try:
             return ort.InferenceSession(path, _options(family, threads), providers=["CPUExecutionProvider"])
         except RUNTIME_ERRORS as error:
-            raise BackendError(f"{path}: ONNX Runtime cannot load it: {one_line(error, [])}") from error
+            raise BackendError(f"{path}: ONNX Runtime cannot load it: {with_messages(error, [])}") from error
 
     session = OneInstance(make)
     with session.use() as opened:

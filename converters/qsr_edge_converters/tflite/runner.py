@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from qsr_edge.conversion.backend import Placement
 from qsr_edge.errors import BackendError
-from qsr_edge_converters.native_messages import native_messages, one_line
+from qsr_edge_converters.native_messages import native_messages, with_messages
 from qsr_edge_converters.sharing import InstancePool, useful_instances
 from qsr_edge_converters.tflite.format import INPUT_NAME, OUTPUT_NAME, signature_key
 from qsr_edge_converters.tflite.reading import read_model_file, signature_input_shape
@@ -48,7 +48,7 @@ class _Instance:
                 outputs = self._signature(**{INPUT_NAME: np.ascontiguousarray(image)[np.newaxis]})
         except (RuntimeError, ValueError, MemoryError) as error:
             self.planned_shape, self._has_run = None, False
-            raise BackendError(f"{self._path}: LiteRT cannot run it: {one_line(error, messages)}") from error
+            raise BackendError(f"{self._path}: LiteRT cannot run it: {with_messages(error, messages)}") from error
         self.planned_shape, self._has_run = image.shape, True
         upscaled: NDArray[np.uint8] = outputs[OUTPUT_NAME][0]
         return upscaled
@@ -153,7 +153,7 @@ def open_runner(path: Path, *, depth: int, threads: int, kernels: str | None) ->
                 )
                 signature = interpreter.get_signature_runner(signature_key(depth))
         except (RuntimeError, ValueError, MemoryError) as error:
-            raise BackendError(f"{path}: LiteRT cannot load it: {one_line(error, messages)}") from error
+            raise BackendError(f"{path}: LiteRT cannot load it: {with_messages(error, messages)}") from error
         return _Instance(path, interpreter, signature)
 
     instances = InstancePool(make, limit=useful_instances(threads))

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qsr_edge.errors import BackendError
-from qsr_edge_converters.native_messages import native_messages, one_line, without_native_prints
+from qsr_edge_converters.native_messages import native_messages, with_messages, without_native_prints
 
 KERNELS = "reference model"
 IDENTIFIER = b"TOSA"
@@ -39,7 +39,7 @@ class TosaRunner:
             with native_messages(messages), without_native_prints():
                 outputs, status = tosa_reference_model.run(self._content, [pixels])
         except (ValueError, RuntimeError) as error:
-            text = one_line(error, messages)
+            text = with_messages(error, messages)
             raise BackendError(f"{self._path}: the TOSA reference model cannot run it: {text}") from error
         if status != tosa_reference_model.GraphStatus.TOSA_VALID:
             raise BackendError(f"{self._path}: the TOSA reference model calls it {status.name}")

@@ -14,9 +14,8 @@ from qsr_edge.graph.ir import Constants
 torch = pytest.importorskip("torch")
 
 from qsr_edge.errors import LoweringError
-from qsr_edge.graph.interpreter import run_graph, run_nodes
+from qsr_edge.graph.interpreter import run_nodes
 from qsr_edge.graph.ir import Add, Conv2d, DepthToSpace, TensorId
-from qsr_edge.graph.serde import dump_graph, load_graph
 from qsr_edge.lowering.checkpoint import lower_checkpoint
 from qsr_edge.lowering.network import LoweredNetwork
 from qsr_edge.lowering.official_quantsr_c import import_official
@@ -136,15 +135,6 @@ def test_tiles_have_no_seams(scale: int) -> None:
         tiled = upscale_tiled(run, image, scale=scale, halo_px=cost.halo_px, tile_px=9)
         assert run.calls > 4
         assert np.array_equal(tiled, whole)
-
-
-def test_the_graph_survives_its_file() -> None:
-    lowered = lower_checkpoint(calibrated_network(scale=4, bits=4, negative=True))
-    for graph in lowered.values():
-        again, constants = load_graph(dump_graph(graph.graph, graph.constants))
-        assert again == graph.graph
-        image = noise((6, 5))[0]
-        assert np.array_equal(run_graph(again, constants, image), graph.run(image))
 
 
 def test_nodes_are_those_of_the_network() -> None:
