@@ -15,6 +15,8 @@ PYTHON ?= $(shell for p in python3.11 python3 python3.12 python3.13 python; do \
 
 # Installed before anything that depends on torch, and by exact version: a range may pull a larger build of another release.
 TORCH ?= torch==2.13.0
+# Where pip is to look for it; empty: where it is set to. On Linux that may bring CUDA, see docs/installing.md.
+TORCH_INDEX ?=
 TFLITE_RUNTIME ?= tflite-runtime==2.14.0
 # Without its dependencies: it asks for an older numpy than the rest is developed with, and needs no more of it than both have.
 TOSA ?= tosa-tools==2026.8.0
@@ -99,7 +101,7 @@ $(VENV)/.stamp-demo: $(VENV)/.stamp-venv pyproject.toml
 
 $(VENV)/.stamp-dev: $(VENV)/.stamp-venv pyproject.toml
 	@echo "Installing $(TORCH), $(TOSA) and qsr-edge[coreml,executorch,heif,onnx,report,tflite,train,dev] into $(VENV)"
-	@$(BIN)/python $(PIP_INSTALL) '$(TORCH)'
+	@$(BIN)/python $(PIP_INSTALL) $(if $(TORCH_INDEX),--index-url '$(TORCH_INDEX)') '$(TORCH)'
 	@$(BIN)/python $(PIP_INSTALL) -e '.[coreml,executorch,heif,onnx,report,tflite,train,dev]'
 	@$(BIN)/python $(PIP_INSTALL) --no-deps '$(TOSA)'
 	@touch $@ $(VENV)/.stamp-demo

@@ -67,7 +67,7 @@ def test_figures_pictures_and_the_table_in_the_bundle(run_cli, tiny_bundle: Path
 
 def test_tables_for_people_and_readmes(run_cli, tiny_bundle: Path, tmp_path: Path) -> None:
     options = ("bench", "--bundle", tiny_bundle, "--depth", "1", "--kernels", "xnnpack", "--kernels", "reference",
-               "--quick", "--no-images")  # fmt: skip
+               "--quick", "--size", "40x24", "--no-images")  # fmt: skip
     shown = run_cli(*options, "-o", tmp_path / "a")
     assert shown.exit_code == 0
     assert "equal" in shown.stdout

@@ -193,6 +193,7 @@ def test_the_demo_leaves_other_peoples_files_alone(run_cli: RunCli, tmp_path: Pa
     assert (tmp_path / "demo" / "input.png").read_bytes() == b"mine"
 
 
+@pytest.mark.slow
 def test_executorch_bundles_work_as_tflites_do(
     run_cli: RunCli, tiny_checkpoint: Path, images: Path, tmp_path: Path
 ) -> None:

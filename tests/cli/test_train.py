@@ -120,6 +120,7 @@ def test_an_output_that_cannot_be_written_is_refused_before_training() -> None:
             check_folder(folder / "a.safetensors")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("number", "status"), [(signal.SIGKILL, -signal.SIGKILL), (signal.SIGTERM, 143), (signal.SIGINT, 130)]
 )
@@ -218,6 +219,7 @@ def _losses(folder: Path) -> list[float]:
     return [event.value for event in events.Scalars("loss")]
 
 
+@pytest.mark.slow
 def test_two_processes_follow_the_curve_of_one(tmp_path: Path, photos: Path) -> None:
     pytest.importorskip("tensorboard")
     recipe = _recipe(tmp_path, bits=0, iterations=12)

@@ -108,19 +108,24 @@ def test_coremltools_reads_every_weight_as_the_graph_holds_it(
             np.testing.assert_array_equal(operation.weight.op.materialized_val_inference(), expected)
 
 
-def test_weights_are_packed(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "entry",
+    [
+        pytest.param(entry, id=entry.name, marks=[] if (entry.scale, entry.bits) == (2, 2) else pytest.mark.slow)
+        for entry in zoo_entries()
+        if entry.bits
+    ],
+)
+@pytest.mark.parametrize("flavor", list(CoremlFlavor))
+def test_weights_are_packed(entry: ZooEntry, flavor: CoremlFlavor) -> None:
     """No more than 1.1 times the weights' own bits, and 20 KB for biases, scales and records."""
-    for entry in zoo_entries():
-        if not entry.bits:
-            continue
-        network = lower_checkpoint(read_checkpoint(entry.path))
-        for flavor in CoremlFlavor:
-            for package in BACKEND.convert(network, ConvertOptions(metadata=METADATA, flavor=flavor)):
-                graph = network[package.depths[0]]
-                convolutions = [node for node in graph.graph.nodes if isinstance(node, Conv2d)]
-                ideal = sum(graph.constants[node.weights].size * node.weight_bits / 8 for node in convolutions)
-                stored = len(package.members["Data/com.apple.CoreML/weights/weight.bin"])
-                assert stored <= 1.1 * ideal + 20_000, (entry.name, flavor, package.name)
+    network = lower_checkpoint(read_checkpoint(entry.path))
+    for package in BACKEND.convert(network, ConvertOptions(metadata=METADATA, flavor=flavor)):
+        graph = network[package.depths[0]]
+        convolutions = [node for node in graph.graph.nodes if isinstance(node, Conv2d)]
+        ideal = sum(graph.constants[node.weights].size * node.weight_bits / 8 for node in convolutions)
+        stored = len(package.members["Data/com.apple.CoreML/weights/weight.bin"])
+        assert stored <= 1.1 * ideal + 20_000, package.name
 
 
 def test_the_neural_engines_form_costs_little(tmp_path: Path, photo: Path) -> None:

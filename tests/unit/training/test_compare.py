@@ -58,6 +58,7 @@ def test_every_method_runs_and_differs(job: Job) -> None:
     assert {result.training_images for result in results} == {2}
 
 
+@pytest.mark.slow
 def test_an_interrupted_comparison_does_only_what_is_missing(
     job: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -35,6 +35,7 @@ def test_cards_and_sizes(entry: ZooEntry) -> None:
     assert {(q.dataset, q.depth) for q in entry.quality} == {(d, n) for d in ("Set5", "Set14") for n in entry.depths}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("entry", QUANTIZED, ids=lambda entry: entry.name)
 def test_recorded_quality_is_measured_again(standard_images: Path, entry: ZooEntry) -> None:
     checkpoint = read_checkpoint(entry.path)
