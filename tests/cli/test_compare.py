@@ -53,8 +53,11 @@ def arguments(tmp_path: Path, photo: Path, monkeypatch: pytest.MonkeyPatch) -> l
     return ["compare", "--recipe", tmp_path / "tiny.toml", "--data", images, "--dataset", images]
 
 
-def test_a_comparison_is_run_reported_and_resumed(run_cli: RunCli, tmp_path: Path, arguments: list[str | Path]) -> None:
-    arguments += ["--start", tmp_path / "start.safetensors", "-o", tmp_path / "out", "--jobs", "2"]
+@pytest.mark.parametrize("jobs", ["1", pytest.param("2", marks=pytest.mark.slow)])
+def test_a_comparison_is_run_reported_and_resumed(
+    run_cli: RunCli, tmp_path: Path, arguments: list[str | Path], jobs: str
+) -> None:
+    arguments += ["--start", tmp_path / "start.safetensors", "-o", tmp_path / "out", "--jobs", jobs]
     result = run_cli(*arguments)
     assert result.exit_code == 0, result.stderr
     assert "| iterations | 2 |" in result.stdout

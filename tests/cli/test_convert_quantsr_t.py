@@ -46,7 +46,8 @@ def noise(path: Path, width: int, height: int) -> Path:
     return path
 
 
-@pytest.mark.parametrize("target", ["tosa", pytest.param("executorch", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("target", ["tosa", "executorch"])
 def test_pictures_of_other_sizes_are_upscaled_in_tiles(
     run_cli: RunCli, tmp_path: Path, checkpoint: Path, target: str
 ) -> None:

@@ -1,6 +1,5 @@
 """What the ExecuTorch back end refuses, and what it finds in files."""
 
-import dataclasses
 import re
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("executorch", reason="the extra [executorch] is not installed")
 
 from qsr_edge.bundle.layout import Storage
-from qsr_edge.conversion.backend import ConvertOptions, ModelMetadata
+from qsr_edge.conversion.backend import ConvertOptions, ModelFile, ModelMetadata
 from qsr_edge.errors import BackendError
 from qsr_edge.extras import how_to_install
 from qsr_edge.graph.ir import Constants, Conv2d
@@ -42,8 +41,15 @@ def network() -> LoweredNetwork:
 
 
 @pytest.fixture(scope="module")
-def content(network: LoweredNetwork) -> bytes:
-    return BACKEND.convert(network, ConvertOptions(metadata=METADATA))[0].content
+def file(network: LoweredNetwork) -> ModelFile:
+    [file] = BACKEND.convert(network, ConvertOptions(metadata=METADATA))
+    assert isinstance(file, ModelFile)
+    return file
+
+
+@pytest.fixture(scope="module")
+def content(file: ModelFile) -> bytes:
+    return file.content
 
 
 def test_the_whole_network_is_one_delegate(network: LoweredNetwork, content: bytes) -> None:
@@ -189,6 +195,5 @@ def test_a_missing_sdk_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
         BACKEND.check_available()
 
 
-def test_metadata_is_of_the_options(network: LoweredNetwork) -> None:
-    options = ConvertOptions(metadata=dataclasses.replace(METADATA, name="other"))
-    assert [file.name for file in BACKEND.convert(network, options)] == ["other-d1.pte"]
+def test_the_name_is_of_the_options(file: ModelFile) -> None:
+    assert file.name == f"{METADATA.name}-d1.pte"
