@@ -26,12 +26,13 @@ from qsr_edge.errors import BackendError, ImageError
 from qsr_edge.graph.cost import NOT_TILED, is_tiled
 from qsr_edge.graph.windows import padded_size, reflected_indices
 
-DEFAULT_TILE_PX = 384
+DEFAULT_TILE_PX = 320
 """Side of a tile's core, in input pixels.
 
-Measured with LiteRT and XNNPACK on 1920x1080, depth 8 with a halo of 18 pixels (``benchmarks/upscale.py --tile``): 384
-to 512 pixels are fastest. At 128 halos cost a third more time; the whole image at once takes more than twice the time,
-as its activations leave the caches. The runtime takes about 1.3 KB per pixel of a window, so 384 stays near 230 MB.
+A matter of memory: the runtime takes about 1.3 KB per pixel of a window. CPU time of 1920x1080 with LiteRT and XNNPACK,
+x2, depth 8 with a halo of 18 pixels, median of 3 in turns: 3.77 s at 192, 3.71 s at 320, 3.40 s at 384, 3.26 s at 512
+pixels. At 384 the whole command took 356 MB. The image at once takes more than twice the time, as its activations leave
+the caches.
 """
 
 
