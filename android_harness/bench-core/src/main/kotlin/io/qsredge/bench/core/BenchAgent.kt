@@ -305,7 +305,7 @@ private class Measurement(
             val left = end - milliseconds()
             if (left <= 0) {
                 throw JobException(
-                    "$reason, after ${gate.maxWaitMs / 1000} s of waiting; let it cool, or allow more with --gate",
+                    "$reason, after ${gate.maxWaitMs / 1000} s of waiting; let it cool, or wait longer with --cool-down",
                 )
             }
             file.append("waiting", "reason" to reason)
