@@ -15,6 +15,7 @@ from qsr_edge.bench.device import Device, PartPlan, Phase
 from qsr_edge.bench.host.device import HostDevice
 from qsr_edge.bench.interruption import Interruption
 from qsr_edge.bench.plan import IMAGES_FOLDER, OpenRun, open_run, runs_here, share_done
+from qsr_edge.bench.protocol.fields import MAX_MESSAGE
 from qsr_edge.bench.protocol.job import Done, Effort
 from qsr_edge.bench.protocol.log import RESULTS_NAME, RunLog, done_of, read_log, received_of, run_header
 from qsr_edge.bench.protocol.records import (
@@ -42,8 +43,6 @@ from qsr_edge.runtime.upscale import load_depth
 
 MAX_FRUITLESS_PARTS = 3
 """So many parts in a row that measured nothing end a run: whatever is wrong does not pass by itself."""
-MAX_REASON = 2000
-"""Letters of a message in the log, which takes twice as many."""
 _SHOW_EVERY_S = 1.0
 Progress = Callable[[float, str], None]
 
@@ -102,7 +101,7 @@ def _measure_parts(run: OpenRun, device: Device, sink: "_RunSink") -> None:
         part = 1 + max((begun.part for begun in of_kind(sink.records, Part)), default=0)
         if part > 1 and reason == "first":
             reason = "resumed"
-        sink.append(Part(part=part, reason=one_line(reason, MAX_REASON)))
+        sink.append(Part(part=part, reason=one_line(reason, MAX_MESSAGE)))
         before, known = sink.measured, len(sink.records)
         end = device.run_part(
             PartPlan(
@@ -131,7 +130,7 @@ def _reason(error: BaseException) -> str:
     """Why a run ended early, in a line for people."""
     if isinstance(error, KeyboardInterrupt):
         return "interrupted"
-    told = one_line(error, MAX_REASON) if isinstance(error, QsrError | OSError) else ""
+    told = one_line(error, MAX_MESSAGE) if isinstance(error, QsrError | OSError) else ""
     return told or type(error).__name__
 
 
@@ -161,7 +160,7 @@ def _clean(device: Device, run: str, sink: "_RunSink") -> None:
     try:
         device.clean(run)
     except (QsrError, OSError) as error:
-        sink.fault(Phase.CLEAN, one_line(error, MAX_REASON))
+        sink.fault(Phase.CLEAN, one_line(error, MAX_MESSAGE))
 
 
 class _RunSink:
@@ -228,7 +227,7 @@ class _RunSink:
         self.measured += 1
 
     def fault(self, phase: Phase, message: str) -> None:
-        self.append(Fault(phase=phase.value, message=one_line(message, MAX_REASON)))
+        self.append(Fault(phase=phase.value, message=one_line(message, MAX_MESSAGE)))
         self.show(message)
 
     def status(self, text: str) -> None:

@@ -11,12 +11,10 @@ from rich.table import Table
 
 from qsr_edge.bench.devices import discover
 from qsr_edge.bench.discovery import DeviceOptions, Found
-from qsr_edge.bench.protocol.condition import Condition
+from qsr_edge.bench.protocol.condition import THERMAL_NAMES, Condition
 from qsr_edge.bench.protocol.decoding import encode_device
 from qsr_edge.bench.protocol.header import DeviceInfo
 from qsr_edge.errors import BenchError
-
-_THERMAL = ("none", "light", "moderate", "severe", "critical", "emergency", "shutdown")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +53,7 @@ def _cells(row: _Row) -> tuple[str, ...]:
     battery += " +" if battery and now.plugged_in else ""
     temperature_mc = now.temperature_mc if now.battery_temperature_mc is None else now.battery_temperature_mc
     heat = [] if temperature_mc is None else [f"{temperature_mc / 1000:.1f} °C"]
-    heat += [] if now.thermal_status is None else [f"status {_THERMAL[now.thermal_status]}"]
+    heat += [] if now.thermal_status is None else [f"status {THERMAL_NAMES[now.thermal_status]}"]
     state = f"{row.state}, simulator" if info.simulator else row.state
     return (info.id, info.name, info.processor, info.system, battery, ", ".join(heat), state)
 

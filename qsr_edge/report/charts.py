@@ -9,9 +9,10 @@ from itertools import pairwise
 
 import numpy as np
 
+from qsr_edge.bench.protocol.condition import THERMAL_NAMES
 from qsr_edge.bench.result import VariantResult
 from qsr_edge.bench.sustained import State
-from qsr_edge.report.findings import THERMAL_NAMES, ms
+from qsr_edge.report.findings import ms
 from qsr_edge.report.quality import Panel, Point
 from qsr_edge.report.regression import Comparison, Verdict
 from qsr_edge.report.svg import (

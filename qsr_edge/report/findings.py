@@ -5,13 +5,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 
+from qsr_edge.bench.protocol.condition import THERMAL_NAMES
 from qsr_edge.bench.result import VariantResult
 from qsr_edge.bench.table import average_line
 from qsr_edge.report.quality import Panel
 from qsr_edge.report.run import Run
 
-THERMAL_NAMES = ("none", "light", "moderate", "severe", "critical", "emergency", "shutdown")
-"""Android's names of the thermal statuses 0 to 6."""
 FULL_QUERIES, FULL_STEADY_MS = 1024, 60_000
 """The bench's default effort, MLPerf Mobile's."""
 

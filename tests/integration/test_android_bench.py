@@ -225,7 +225,7 @@ def test_ctrl_c_keeps_what_was_measured_and_cleans_the_phone(
     assert one.app.pid() is None
     assert left_on(one) == []
     kept = read_log(folder)
-    assert kept[-1]["complete"] is False
+    assert [end.complete for end in of_kind(kept, End)][-1] is False
     if at == "measure":
         assert received_of(kept)[1] >= 16
         measure_run(folder, device)

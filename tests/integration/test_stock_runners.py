@@ -168,7 +168,7 @@ def test_what_stock_programs_cannot_do(
     one, device = stock(BENCHMARK_MODEL, BENCHMARK_MODEL_STAND_IN)
     with pytest.raises(BenchError, match="no sustained phase"):
         device.run_part(part(tiny_bundle, Effort(queries=8, steady_ms=0, sustained_ms=1000)), ListSink())
-    with pytest.raises(BenchError, match="runs tflite bundles, got coreml"):
+    with pytest.raises(BenchError, match="runs no coreml bundles; convert for tflite"):
         device.kernel_families("coreml")
     one.thermal.status = 3
     monkeypatch.setattr(gate, "time", SimulatedTime())

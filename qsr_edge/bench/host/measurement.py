@@ -13,6 +13,7 @@ from qsr_edge import __version__
 from qsr_edge.bench.gate import pass_gate
 from qsr_edge.bench.host.worker_process import WorkerProcess
 from qsr_edge.bench.protocol.condition import Condition
+from qsr_edge.bench.protocol.fields import MAX_MESSAGE
 from qsr_edge.bench.protocol.job import PROTOCOL, Job, JobVariant
 from qsr_edge.bench.protocol.log import Recorder
 from qsr_edge.bench.protocol.records import (
@@ -29,8 +30,6 @@ from qsr_edge.bench.protocol.records import (
 )
 from qsr_edge.errors import QsrError, one_line
 
-MAX_REASON = 2000
-"""Letters of a message; the protocol takes twice as many."""
 AGENT = f"qsr-edge-python-agent {__version__}"
 _SUSTAINED_CONDITION_EVERY_S = 10.0
 _SUSTAINED_RECORD_MS = 5000
@@ -56,7 +55,7 @@ def run_job(job: Job, log: Recorder, read_condition: Callable[[], Condition]) ->
     try:
         _Measurement(job, log, read_condition).run()
     except (QsrError, OSError) as error:
-        reason = one_line(error, MAX_REASON)
+        reason = one_line(error, MAX_MESSAGE)
         log.append(Error(message=reason))
         log.append(End(complete=False, reason=reason))
         return False

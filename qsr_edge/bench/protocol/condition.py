@@ -6,6 +6,9 @@ from typing import Annotated
 from qsr_edge.bench.protocol.fields import MAX_COUNT, Checked, Count, Percent, Signed, Status, Within
 from qsr_edge.codec import encode
 
+THERMAL_NAMES = ("none", "light", "moderate", "severe", "critical", "emergency", "shutdown")
+"""Android's names of the thermal statuses 0 to 6."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Condition(Checked):

@@ -60,6 +60,10 @@ MAX_LINE_BYTES = 1 << 28
 _DECODER = Decoder(error=BenchError, ignores_unknown_keys=True, takes_null=True)
 
 
+class _OtherSchemaError(BenchError):
+    """A header of another form, which is not damaged."""
+
+
 def decode_record(line: bytes, source: str) -> Record:
     """A line of a results file.
 
@@ -73,6 +77,8 @@ def decode_record(line: bytes, source: str) -> Record:
     """
     try:
         return _decoded(line)
+    except _OtherSchemaError as error:
+        raise BenchError(f"{source}: {error}; measure anew with this release") from error
     except BenchError as error:
         told = one_line(error).removeprefix(": ")
         raise BenchError(f"{source}: damaged ({told}); delete that line, or measure anew") from error
@@ -104,7 +110,7 @@ def _decoded(line: bytes) -> Record:
         return Unknown(called=table["kind"], received_ms=received_ms if type(received_ms) is int else None)
     if kind is RunHeader:
         if table.get("schema") != SCHEMA:
-            raise BenchError(f"run: has schema {one_line(repr(table.get('schema')), 60)}, this release reads {SCHEMA}")
+            raise _OtherSchemaError(f"has schema {one_line(repr(table.get('schema')), 60)}, expected {SCHEMA}")
         device = table.get("device")
         if isinstance(device, dict):
             table["device"] = _with_more(device)

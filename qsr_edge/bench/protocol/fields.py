@@ -13,6 +13,8 @@ from qsr_edge.errors import BenchError, one_line
 
 MAX_LATENCY_US = 1 << 40
 """Twelve days: what is longer is no latency."""
+MAX_MESSAGE = 2000
+"""Letters of a message that is written; what is read may have twice as many."""
 MAX_COUNT = (1 << 53) - 1
 """What every reader of JSON holds exactly."""
 

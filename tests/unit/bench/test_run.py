@@ -92,7 +92,7 @@ def test_a_lost_picture_is_computed_again(folder: Path) -> None:
     result = evaluate_run(read_log(folder))
     assert result.complete
     assert [image.image for image in result.variants[0].images] == ["grey"]
-    assert result.measured[0].latency.count == 3
+    assert [variant.latency.count for variant in result.measured if variant.latency] == [3]
     assert device.asked == [(), (), ()]
     reasons = [part.reason for part in of_kind(read_log(folder), Part)]
     assert reasons == [
@@ -126,7 +126,7 @@ def test_inferences_that_a_damaged_line_held_are_measured_again(folder: Path, br
     measure_run(folder, Damaging(losses=0))
     result = evaluate_run(read_log(folder))
     assert result.complete
-    assert result.measured[0].latency.count == 3
+    assert [variant.latency.count for variant in result.measured if variant.latency] == [3]
     reasons = [part.reason for part in of_kind(read_log(folder), Part)]
     lost = "1 of the lines did not come over whole, and with them inferences that were asked for"
     assert reasons == ["first", lost][: len(brought)]

@@ -1,14 +1,14 @@
 """Command lines of the stock programs."""
 
 from dataclasses import replace
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 
 from qsr_edge.bench.android.stock import Round, benchmark_model_words, executor_runner_words
 from qsr_edge.bench.protocol.job import JobVariant
 
 VARIANT = JobVariant(
     label="a d4",
-    bundle=Path("a"),
+    bundle="a",
     depth=4,
     kernels="xnnpack",
     threads=2,

@@ -176,7 +176,7 @@ def test_damage_is_named(tmp_path: Path) -> None:
     with pytest.raises(BenchError, match="does not begin with a run record"):
         evaluate_run(())
     for change, words in {
-        ('"schema": 2', '"schema": 1'): r"results\.jsonl:1: .*has schema 1, this release reads 2",
+        ('"schema": 2', '"schema": 1'): r"results\.jsonl:1: has schema 1, expected 2; measure anew with this release$",
         ('"latencies_us": [10, 20, 30]', '"latencies_us": 7'): r"results\.jsonl:7: .*steady: latencies_us: got 7",
         (
             '"load_us": 100',
