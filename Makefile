@@ -24,11 +24,14 @@ TOSA ?= tosa-tools==2026.8.0
 # Options handed on, e.g. make test PYTEST_ARGS="-k tiler -x"
 PYTEST_ARGS ?=
 DEMO_ARGS ?=
+FUZZ_ARGS ?=
+# Only what fuzzing needs: wheels for Linux on x86-64.
+FUZZ ?= atheris==3.0.0
 # Processes that share the tests: one to each core, but one alone where only some tests are asked for.
 PYTEST_WORKERS ?= $(if $(PYTEST_ARGS),0,auto)
 PYTEST = $(BIN)/python -m pytest --numprocesses=$(PYTEST_WORKERS) --dist=worksteal --cpu-seconds=10
 
-.PHONY: help demo test test-all android parity-env htp-env aarch64-root lint format types wheel clean force
+.PHONY: help demo test test-all fuzz android parity-env htp-env aarch64-root lint format types wheel clean force
 
 help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -42,6 +45,9 @@ test: $(VENV)/.stamp-dev ## Run the tests that take no more than a few seconds e
 test-all: $(VENV)/.stamp-dev ## Run all tests, the slow ones too, and see that the others reach every module
 	$(PYTEST) -m "not device" $(or $(PYTEST_ARGS),--cov --cov-report=)
 	$(if $(PYTEST_ARGS),,$(BIN)/python -m tests.support.reach .coverage)
+
+fuzz: $(VENV)/.stamp-fuzz ## Fuzz every reader of files for three minutes; a night: make fuzz FUZZ_ARGS="--seconds 28800"
+	$(BIN)/python -m tests.fuzz $(FUZZ_ARGS)
 
 lint: $(VENV)/.stamp-dev ## Check style and formatting
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/nox --no-venv -s lint
@@ -105,6 +111,11 @@ $(VENV)/.stamp-dev: $(VENV)/.stamp-venv pyproject.toml
 	@$(BIN)/python $(PIP_INSTALL) -e '.[coreml,executorch,heif,onnx,report,tflite,train,dev]'
 	@$(BIN)/python $(PIP_INSTALL) --no-deps '$(TOSA)'
 	@touch $@ $(VENV)/.stamp-demo
+
+$(VENV)/.stamp-fuzz: $(VENV)/.stamp-dev
+	@echo "Installing $(FUZZ) into $(VENV)"
+	@$(BIN)/python $(PIP_INSTALL) '$(FUZZ)'
+	@touch $@
 
 # tflite-runtime 2.14 was built against numpy 1 and cannot share an environment with the rest. Its wheels end at Python 3.11.
 $(PARITY_VENV)/.stamp: $(PARITY_VENV)/.stamp-venv

@@ -15,7 +15,7 @@ from types import MappingProxyType
 
 from qsr_edge.bench.device import DeviceLostError
 from qsr_edge.bench.tool import run_tool
-from qsr_edge.errors import BenchError
+from qsr_edge.errors import BenchError, one_line
 
 COMMAND_S = 20.0
 """For a command that answers at once."""
@@ -320,4 +320,4 @@ def _line(text: str) -> str:
     """One line of a message, without what adb tells of its own start and progress."""
     lines = [line.strip() for line in text.splitlines()]
     told = [line for line in lines if line and not line.startswith("* daemon") and "%]" not in line]
-    return "; ".join(told).removeprefix("adb: ").removeprefix("error: ")[:300]
+    return one_line("; ".join(told).removeprefix("adb: ").removeprefix("error: "), 300)

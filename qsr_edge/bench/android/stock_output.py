@@ -8,7 +8,7 @@ import math
 import re
 from dataclasses import dataclass
 
-from qsr_edge.errors import BenchError
+from qsr_edge.errors import BenchError, one_line
 
 _NUMBER = r"([-+0-9.eE]+)"
 _TIMINGS = re.compile(
@@ -192,4 +192,4 @@ def parse_executor_runner(text: str, *, method: str | None, shape: str | None) -
 def _last_words(text: str) -> str:
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     errors = [line for line in lines if "error" in line.lower() or "fail" in line.lower()]
-    return " / ".join((errors or lines)[-2:])[-200:] or "it printed nothing"
+    return one_line(" / ".join((errors or lines)[-2:]), None)[-200:] or "it printed nothing"
