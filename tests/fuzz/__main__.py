@@ -63,7 +63,7 @@ def _one_process(name: str, finding: Finding, working: Path, artifacts: Path, se
         f"-rss_limit_mb={MEMORY_LIMIT_MB}", "-print_final_stats=1", "-verbosity=1",
     ]  # fmt: skip
     done = subprocess.run(command, capture_output=True, env={**os.environ, "OMP_NUM_THREADS": "1"}, check=False)
-    output = done.stderr.decode(errors="replace")
+    output = (done.stdout + done.stderr).decode(errors="replace")  # Python's exceptions come on the first
     counts = [int(count) for count in (*_EXECUTED.findall(output), *_PROGRESS.findall(output))]
     finding.inputs += max(counts, default=0)
     left = sorted(artifacts.iterdir())

@@ -159,7 +159,9 @@ def parse_devices(text: str) -> tuple[ListedDevice, ...]:
     for line in text.splitlines():
         # The server tells of its own start in lines with an asterisk.
         match = _LISTED.fullmatch(line)
-        if match is None or line.startswith(("List of devices", "*")):
+        # A phone may call itself what a terminal would obey; adb's own lines hold no control characters but tabs.
+        plain = line.replace("\t", " ").isprintable()
+        if match is None or not plain or line.startswith(("List of devices", "*")):
             continue
         values = dict(word.split(":", 1) for word in match["values"].split())
         # What follows "no permissions" is advice, and differs from release to release.
