@@ -1,17 +1,11 @@
 """``qsr-edge evaluate``: quality of what is deployed, by the field's protocol."""
 
 import json
-import math
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from statistics import fmean
-from typing import Protocol
 
 import click
-import numpy as np
-from numpy.typing import NDArray
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
@@ -19,51 +13,11 @@ from rich.table import Table
 from rich.text import Text
 
 from qsr_edge.bundle.reader import open_bundle
-from qsr_edge.data.bicubic import resize_bicubic
-from qsr_edge.data.dataset import load_dataset
-from qsr_edge.errors import CheckpointError, QsrError
-from qsr_edge.extras import how_to_install
-from qsr_edge.lowering.checkpoint import lower_checkpoint
-from qsr_edge.metrics import psnr_y, ssim_y
-from qsr_edge.nn.checkpoint import Checkpoint, read_checkpoint
-from qsr_edge.runtime.upscale import LoadedDepth, load_depth
+from qsr_edge.errors import CheckpointError
+from qsr_edge.nn.checkpoint import read_checkpoint
+from qsr_edge.runtime.evaluation import BICUBIC, Evaluation, Model, Quality, checkpoint_models, evaluate_models
+from qsr_edge.runtime.upscale import load_depth
 from qsr_edge.zoo import zoo_path
-
-BICUBIC = "bicubic"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Quality:
-    """Quality of a picture, or the mean of several: PSNR in dB (infinite for equal pictures) and SSIM, both on luma."""
-
-    psnr_db: float
-    ssim: float
-
-    def table(self) -> dict[str, object]:
-        """For a program; JSON has no infinity, so equal pictures have a null PSNR."""
-        return {"psnr_db": self.psnr_db if math.isfinite(self.psnr_db) else None, "ssim": self.ssim}
-
-
-Scores = dict[str, list[Quality]]
-"""By method ("bicubic", "depth 2", ...), in the order of the pictures."""
-
-
-class Model(Protocol):
-    """One depth of a network, ready to run."""
-
-    @property
-    def depth(self) -> int:
-        """Number of blocks."""
-        ...
-
-    @property
-    def scale(self) -> int:
-        """Upscaling factor r."""
-        ...
-
-    def upscale(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """(H, W, 3) uint8 RGB -> (rH, rW, 3) uint8 RGB."""
-        ...
 
 
 class _DepthType(click.ParamType[int | None]):
@@ -128,12 +82,9 @@ def command(
     if (bundle_path is None) == (checkpoint_path is None):
         raise click.UsageError("give either --bundle or --checkpoint")
     with _models(bundle_path, checkpoint_path, depth, threads) as models:
-        pictures, scores = evaluate_models(models, dataset, lr_folder)
-        scale = models[0].scale
-    means = {
-        method: Quality(psnr_db=fmean(entry.psnr_db for entry in entries), ssim=fmean(entry.ssim for entry in entries))
-        for method, entries in scores.items()
-    }
+        found = _evaluated(models, dataset, lr_folder)
+    pictures, scores = found.pictures, found.scores
+    means = {method: found.mean(method) for method in scores}
     if as_json:
         methods = {
             method: {
@@ -142,10 +93,10 @@ def command(
             }
             for method, entries in scores.items()
         }
-        about = {"model": str(bundle_path or checkpoint_path), "dataset": str(dataset), "scale": scale}
+        about = {"model": str(bundle_path or checkpoint_path), "dataset": str(dataset), "scale": found.scale}
         click.echo(json.dumps({**about, "methods": methods}, indent=2))
     else:
-        Console().print(_as_table(f"{dataset.name} x{scale}: PSNR in dB / SSIM on luma", pictures, scores, means))
+        Console().print(_as_table(f"{dataset.name} x{found.scale}: PSNR in dB / SSIM on luma", found, means))
 
 
 @contextmanager
@@ -164,8 +115,7 @@ def _models(
             raise CheckpointError(
                 f"{checkpoint}: depth {depth} is not offered; choose one of {', '.join(map(str, offered))}"
             )
-        models = _golden_models(read) if read.config.bits else _float_models(read)
-        yield tuple(model for model in models if depth in (None, model.depth))
+        yield tuple(model for model in checkpoint_models(read) if depth in (None, model.depth))
 
 
 def _bundled_or_file(checkpoint: Path) -> Path:
@@ -173,61 +123,23 @@ def _bundled_or_file(checkpoint: Path) -> Path:
     return checkpoint if checkpoint.exists() else zoo_path(str(checkpoint)) or checkpoint
 
 
-def _golden_models(checkpoint: Checkpoint) -> tuple[Model, ...]:
-    return tuple(
-        LoadedDepth(depth=depth, runner=graph, scale=graph.scale, halo_px=graph.cost().halo_px, window_px=None)
-        for depth, graph in lower_checkpoint(checkpoint).items()
-    )
-
-
-def _float_models(checkpoint: Checkpoint) -> tuple[Model, ...]:
-    try:
-        from qsr_edge.training.float_depth import float_depths
-    except ImportError as error:
-        raise QsrError(f"a float network runs in torch; {how_to_install('train')}") from error
-    return float_depths(checkpoint)
-
-
-def evaluate_models(models: tuple[Model, ...], dataset: Path, lr_folder: Path | None) -> tuple[list[str], Scores]:
-    """Quality of bicubic and of every model on every picture of a data set.
-
-    Returns:
-        Names of the pictures, and the scores.
-
-    Raises:
-        DatasetError: if a folder or a picture in it cannot serve.
-        ImageError: if a picture is smaller than the fixed input of a model.
-        BackendError: if a model fails.
-    """
-    scale = models[0].scale
-    samples = load_dataset(dataset, scale, lr_folder=lr_folder)
-    pictures: list[str] = []
-    scores: Scores = {BICUBIC: [], **{f"depth {model.depth}": [] for model in models}}
+def _evaluated(models: tuple[Model, ...], dataset: Path, lr_folder: Path | None) -> Evaluation:
+    """As :func:`evaluate_models`, with a progress bar."""
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("pictures"))
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task("evaluating", total=len(samples))
-        for sample in samples:
-            scores[BICUBIC].append(_quality(resize_bicubic(sample.lr, scale), sample.hr, scale))
-            for model in models:
-                scores[f"depth {model.depth}"].append(_quality(model.upscale(sample.lr), sample.hr, scale))
-            pictures.append(sample.name)
-            bar.advance(task)
-    return pictures, scores
+        task = bar.add_task("evaluating", total=None)
+        return evaluate_models(
+            models, dataset, lr_folder, lambda done, total: bar.update(task, completed=done, total=total)
+        )
 
 
-def _quality(image: NDArray[np.uint8], reference: NDArray[np.uint8], scale: int) -> Quality:
-    return Quality(
-        psnr_db=psnr_y(image, reference, border_px=scale),
-        ssim=ssim_y(image, reference, border_px=scale),
-    )
-
-
-def _as_table(title: str, pictures: list[str], scores: Scores, means: dict[str, Quality]) -> Table:
+def _as_table(title: str, found: Evaluation, means: dict[str, Quality]) -> Table:
     def cell(entry: Quality) -> str:
         return f"{entry.psnr_db:.2f} / {entry.ssim:.4f}"
 
     # Four methods fit into 80 columns, and values are never broken into lines: names of pictures are, if need be.
+    pictures, scores = found.pictures, found.scores
     table = Table("", *scores, title=Text(title), box=SIMPLE_HEAD)
     table.columns[0].overflow = "fold"
     for column in table.columns[1:]:

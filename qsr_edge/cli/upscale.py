@@ -12,9 +12,11 @@ from pathlib import Path
 from typing import IO
 
 import click
+from rich.console import Console
 
 from qsr_edge.bundle.reader import open_bundle
 from qsr_edge.cli.upscale_progress import BatchProgress
+from qsr_edge.conversion.cached import cached_bundle
 from qsr_edge.data.images import WRITE_SUFFIXES, check_target, output_format, writing
 from qsr_edge.errors import ImageError, QsrError, one_line
 from qsr_edge.runtime.batch import Job, OutputChoice, check_folder, find_sources, plan
@@ -23,6 +25,8 @@ from qsr_edge.runtime.tiler import DEFAULT_TILE_PX
 from qsr_edge.runtime.upscale import LoadedDepth, load_depth
 
 _STREAM = "-"
+_TARGET = "tflite"
+"""Of bundled networks that are upscaled with."""
 """As an input or output: standard input or output."""
 
 
@@ -77,9 +81,14 @@ class _Settings:
 @click.option(
     "--bundle",
     "bundle_path",
-    required=True,
     type=click.Path(path_type=Path, readable=False),
     help="Bundle written by 'qsr-edge convert': a folder or a .zip.",
+)
+@click.option(
+    "--network",
+    metavar="NAME",
+    help="Bundled network instead, such as x2_w4a4 ('qsr-edge models' lists them); converted to TFLite when it is "
+    "first used, and kept in the cache folder.",
 )
 @click.argument("inputs", metavar="INPUT...", nargs=-1, required=True, type=click.Path(path_type=Path, readable=False))
 @click.option(
@@ -128,7 +137,8 @@ class _Settings:
 @click.option("--force", is_flag=True, help="Overwrite pictures that exist.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of lines.")
 def command(
-    bundle_path: Path,
+    bundle_path: Path | None,
+    network: str | None,
     inputs: tuple[Path, ...],
     output: str,
     recursive: bool,
@@ -152,6 +162,7 @@ def command(
         raise click.UsageError("--force and --skip-existing contradict each other; give one of them")
     if output == _STREAM and as_json:
         raise click.UsageError("--json and a picture cannot both go to standard output; name a file with -o")
+    bundle_path = _which_bundle(bundle_path, network)
     with open_bundle(bundle_path) as bundle:
         jobs, folder = _jobs(inputs, output, bundle.manifest.scale, OutputChoice(choice), recursive=recursive)
         settings = _Settings(
@@ -174,6 +185,16 @@ def command(
             click.echo(json.dumps({**about, **batch.tables()}, indent=2))
         if batch.failed:
             raise QsrError(f"{len(batch.failed)} of {len(jobs)} pictures failed; the others are in {output}")
+
+
+def _which_bundle(bundle: Path | None, network: str | None) -> Path:
+    """The bundle, or that of the bundled network, converted if it is not yet."""
+    if bundle is not None and network is None:
+        return bundle
+    if network is None or bundle is not None:
+        raise click.UsageError("give either --bundle or --network")
+    with Console(stderr=True).status(f"looking for {network}, or converting it"):
+        return cached_bundle(network, _TARGET)
 
 
 def _jobs(

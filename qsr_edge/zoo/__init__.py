@@ -61,6 +61,11 @@ def _paths() -> dict[str, Path]:
     return {path.stem: path for path in sorted(folder.glob("*.safetensors"))}
 
 
+def zoo_names() -> tuple[str, ...]:
+    """Names of all bundled checkpoints."""
+    return tuple(_paths())
+
+
 def zoo_path(name: str) -> Path | None:
     """Where the bundled checkpoint of this name lies; None if there is none."""
     return _paths().get(name)

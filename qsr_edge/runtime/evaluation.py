@@ -1,0 +1,141 @@
+"""Quality of networks by the field's protocol: luma, as many border pixels cropped as the scale factor, means."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qsr_edge.data.bicubic import resize_bicubic
+from qsr_edge.data.dataset import load_dataset
+from qsr_edge.errors import QsrError
+from qsr_edge.extras import how_to_install
+from qsr_edge.lowering.checkpoint import lower_checkpoint
+from qsr_edge.metrics import psnr_y, ssim_y
+from qsr_edge.nn.checkpoint import Checkpoint
+from qsr_edge.runtime.upscale import LoadedDepth
+
+BICUBIC = "bicubic"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quality:
+    """Quality of a picture, or the mean of several: PSNR in dB (infinite for equal pictures) and SSIM, both on luma."""
+
+    psnr_db: float
+    ssim: float
+
+    def table(self) -> dict[str, object]:
+        """For a program; JSON has no infinity, so equal pictures have a null PSNR."""
+        return {"psnr_db": self.psnr_db if math.isfinite(self.psnr_db) else None, "ssim": self.ssim}
+
+
+Scores = dict[str, list[Quality]]
+"""By method ("bicubic", "depth 2", ...), in the order of the pictures."""
+
+
+class Model(Protocol):
+    """One depth of a network, ready to run."""
+
+    @property
+    def depth(self) -> int:
+        """Number of blocks."""
+        ...
+
+    @property
+    def scale(self) -> int:
+        """Upscaling factor r."""
+        ...
+
+    def upscale(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """(H, W, 3) uint8 RGB -> (rH, rW, 3) uint8 RGB."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evaluation:
+    """What was measured.
+
+    Attributes:
+        scale: upscaling factor.
+        pictures: names, in the order of ``scores``.
+        scores: of each picture by method, ``bicubic`` first, then ``depth 2`` and so on.
+    """
+
+    scale: int
+    pictures: tuple[str, ...]
+    scores: Scores
+
+    def mean(self, method: str) -> Quality:
+        """Mean over all pictures."""
+        entries = self.scores[method]
+        return Quality(psnr_db=fmean(entry.psnr_db for entry in entries), ssim=fmean(entry.ssim for entry in entries))
+
+
+def checkpoint_models(checkpoint: Checkpoint) -> tuple[Model, ...]:
+    """Every depth of a checkpoint: by the golden interpreter if it is quantized, else in torch.
+
+    Raises:
+        QsrError: if torch is missing.
+        LoweringError: if it cannot be lowered.
+    """
+    return _golden_models(checkpoint) if checkpoint.config.bits else _float_models(checkpoint)
+
+
+def evaluate_models(
+    models: tuple[Model, ...],
+    dataset: Path,
+    lr_folder: Path | None,
+    on_picture: Callable[[int, int], None] = lambda done, total: None,
+) -> Evaluation:
+    """Quality of bicubic and of every model on every picture of a data set.
+
+    Args:
+        models: depths of one network.
+        dataset: folder of high-resolution pictures.
+        lr_folder: folder of their low-resolution versions; None to make them by bicubic reduction.
+        on_picture: called with the number of pictures done and of all pictures, first with 0.
+
+    Raises:
+        DatasetError: if a folder or a picture in it cannot serve.
+        ImageError: if a picture is smaller than the fixed input of a model.
+        BackendError: if a model fails.
+    """
+    scale = models[0].scale
+    samples = load_dataset(dataset, scale, lr_folder=lr_folder)
+    scores: Scores = {BICUBIC: [], **{f"depth {model.depth}": [] for model in models}}
+    names = []
+    on_picture(0, len(samples))
+    for sample in samples:
+        scores[BICUBIC].append(_quality(resize_bicubic(sample.lr, scale), sample.hr, scale))
+        for model in models:
+            scores[f"depth {model.depth}"].append(_quality(model.upscale(sample.lr), sample.hr, scale))
+        names.append(sample.name)
+        on_picture(len(names), len(samples))
+    return Evaluation(scale=scale, pictures=tuple(names), scores=scores)
+
+
+def _golden_models(checkpoint: Checkpoint) -> tuple[Model, ...]:
+    return tuple(
+        LoadedDepth(depth=depth, runner=graph, scale=graph.scale, halo_px=graph.cost().halo_px, window_px=None)
+        for depth, graph in lower_checkpoint(checkpoint).items()
+    )
+
+
+def _float_models(checkpoint: Checkpoint) -> tuple[Model, ...]:
+    try:
+        from qsr_edge.training.float_depth import float_depths
+    except ImportError as error:
+        raise QsrError(f"a float network runs in torch; {how_to_install('train')}") from error
+    return float_depths(checkpoint)
+
+
+def _quality(image: NDArray[np.uint8], reference: NDArray[np.uint8], scale: int) -> Quality:
+    return Quality(
+        psnr_db=psnr_y(image, reference, border_px=scale),
+        ssim=ssim_y(image, reference, border_px=scale),
+    )
