@@ -1,4 +1,9 @@
-"""Pictures from files and to files, without silent damage: a file becomes a picture, or there is an ``ImageError``."""
+"""Pictures from files and to files: a file becomes a picture, or there is an ``ImageError``.
+
+Damage is told as far as a format can tell it. PNG has a checksum in every chunk, so a changed byte is found. JPEG,
+WebP, GIF, BMP, PPM, AVIF, HEIF and most TIFF files have none for their pixels: a file that is cut off is refused, but a
+changed byte in the middle can decode to another picture without anybody knowing.
+"""
 
 import errno
 import stat
