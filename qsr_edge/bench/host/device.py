@@ -35,7 +35,8 @@ def host_condition() -> Condition:
     """The state of this machine, as far as the system tells it; the hottest zone stands for all."""
     temperatures = _integers(sorted(_THERMAL.glob("thermal_zone*/temp")))
     online = _integers(sorted(_POWER.glob("*/online")))
-    charge = _integers(sorted(_POWER.glob("BAT*/capacity")))
+    # A worn battery may say more than it can.
+    charge = [min(percent, 100) for percent in _integers(sorted(_POWER.glob("BAT*/capacity"))) if percent >= 0]
     frequencies = _integers(sorted(Path("/sys/devices/system/cpu").glob("cpu[0-9]*/cpufreq/scaling_cur_freq")))
     return Condition(
         temperature_mc=max(temperatures, default=None),

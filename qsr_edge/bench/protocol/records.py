@@ -50,7 +50,7 @@ class VariantRecord(Record):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part(Record):
-    """The run starts its agent, for the so-manieth time."""
+    """The run starts its agent: parts are counted from 1."""
 
     kind: ClassVar[str] = "part"
     part: Count = 0

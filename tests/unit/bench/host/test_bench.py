@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from qsr_edge.bench import gate
-from qsr_edge.bench.host import worker_process
+from qsr_edge.bench.host import device, worker_process
 from qsr_edge.bench.host.device import HostDevice, host_condition
 from qsr_edge.bench.host.measurement import run_job
 from qsr_edge.bench.host.worker_process import WorkerProcess
@@ -58,11 +58,18 @@ def test_a_percentile_covers_its_share(values: list[int], percent: int) -> None:
 
 
 def test_the_host_is_described() -> None:
-    device = HostDevice().describe()
-    assert device.cores
-    assert device.processor
-    assert not device.simulator
+    info = HostDevice().describe()
+    assert info.cores
+    assert info.processor
+    assert not info.simulator
     assert host_condition().load_milli is not None
+
+
+def test_a_battery_that_says_more_than_it_can_is_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "BAT0").mkdir()
+    (tmp_path / "BAT0" / "capacity").write_text("104\n")
+    monkeypatch.setattr(device, "_POWER", tmp_path)
+    assert host_condition().battery_percent == 100
 
 
 @pytest.fixture
