@@ -8,7 +8,7 @@ import struct
 from collections.abc import Iterator
 from enum import StrEnum
 
-from qsr_edge.errors import BackendError
+from qsr_edge.errors import BackendError, one_line
 
 XNNPACK_DELEGATE = "XnnpackBackend"
 _PROGRAM_METHODS = 1
@@ -89,8 +89,9 @@ def program_kernels(content: bytes, depth: int, name: str) -> KernelFamily:
         raise BackendError(f"{name}: this ExecuTorch program is damaged ({error}); convert anew") from error
     delegates = methods.get("forward", methods.get(f"d{depth}"))
     if delegates is None:
-        raise BackendError(f"{name}: holds no depth {depth}; its methods are {', '.join(sorted(methods)) or 'none'}")
+        names = one_line(", ".join(sorted(methods))) or "none"
+        raise BackendError(f"{name}: holds no depth {depth}; its methods are {names}")
     foreign = sorted(delegates - {XNNPACK_DELEGATE})
     if foreign:
-        raise BackendError(f"{name}: a delegate for {foreign[0]}, expected {XNNPACK_DELEGATE}")
+        raise BackendError(f"{name}: a delegate for {one_line(foreign[0], 60)}, expected {XNNPACK_DELEGATE}")
     return KernelFamily.XNNPACK if delegates else KernelFamily.PORTABLE
