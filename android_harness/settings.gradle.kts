@@ -15,5 +15,5 @@ dependencyResolutionManagement {
 }
 
 rootProject.name = "qsr-edge-android"
-include(":runtime-core", ":runtime-android", ":runtime-litert", ":runtime-executorch")
+include(":runtime-core", ":runtime-android", ":runtime-litert", ":runtime-executorch", ":runtime-onnx")
 include(":bench-core", ":bench-jvm", ":bench-app", ":sample")

@@ -54,8 +54,9 @@ echo "compiling bench-core and bench-jvm"
 $KOTLINC $OPT_IN -cp $BUILD/core -d $BUILD/bench bench-core/src/main/kotlin bench-jvm/src/main/kotlin
 echo "compiling the Android libraries, then the apps, against signatures"
 javac --release 11 -Xlint:-options -d $BUILD/stubs $(find stubs -name '*.java')
-$KOTLINC $OPT_IN -Xexplicit-api=strict -cp $BUILD/core:$BUILD/stubs -d $BUILD/android runtime-{android,litert,executorch}/src/main/kotlin \
-    bench-app/src/executorch/kotlin # a flavour of its own; the app below is the other one
+$KOTLINC $OPT_IN -Xexplicit-api=strict -cp $BUILD/core:$BUILD/stubs -d $BUILD/android runtime-{android,litert,executorch,onnx}/src/main/kotlin \
+    bench-app/src/executorch/kotlin # a flavour of its own; the app below is another one
+$KOTLINC -cp $BUILD/core:$BUILD/android:$BUILD/stubs -d $BUILD/flavour bench-app/src/onnx/kotlin
 $KOTLINC -cp $BUILD/core:$BUILD/bench:$BUILD/android:$BUILD/stubs -d $BUILD/apps {bench-app,sample}/src/main/kotlin bench-app/src/litert/kotlin
 echo "compiling and running the tests"
 $KOTLINC $OPT_IN -Xfriend-paths=$BUILD/core,$BUILD/bench -cp "$BUILD/core:$BUILD/bench:$CLASSPATH_JUNIT" -d $BUILD/test \

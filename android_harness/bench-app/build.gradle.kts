@@ -26,6 +26,7 @@ android {
     productFlavors {
         create("litert") { isDefault = true }
         create("executorch")
+        create("onnx")
     }
     compileOptions {
         sourceCompatibility = JavaVersion.VERSION_11
@@ -44,4 +45,5 @@ dependencies {
     implementation(project(":bench-core"))
     "litertImplementation"(project(":runtime-litert"))
     "executorchImplementation"(project(":runtime-executorch"))
+    "onnxImplementation"(project(":runtime-onnx"))
 }

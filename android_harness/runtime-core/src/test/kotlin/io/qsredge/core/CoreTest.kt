@@ -7,6 +7,7 @@ import org.junit.Assert.assertThrows
 import org.junit.Assert.assertTrue
 import org.junit.Test
 import java.io.File
+import java.nio.ByteBuffer
 import java.nio.file.Files
 import java.util.Random
 
@@ -16,6 +17,18 @@ class CoreTest {
     private fun wholeManifest(): ByteArray {
         val first = vectors.resolve("manifests.jsonl").useLines { it.first() }
         return ((Json.parse(first) as Json.Object)["text"] as Json.Text).value.toByteArray()
+    }
+
+    @Test
+    fun pixelsBecomePlanesAndBack() {
+        val interleaved = ByteBuffer.allocateDirect(12).put(byteArrayOf(1, 2, 3, 4, 5, 6, 7, 8, 9, -1, -2, -3))
+        val planes = ByteBuffer.allocateDirect(12)
+        toPlanes(interleaved, planes, 4)
+        assertEquals(ByteBuffer.wrap(byteArrayOf(1, 4, 7, -1, 2, 5, 8, -2, 3, 6, 9, -3)), planes)
+        val again = ByteBuffer.allocateDirect(12)
+        fromPlanes(planes, again, 4)
+        interleaved.rewind()
+        assertEquals(interleaved, again)
     }
 
     @Test

@@ -1,0 +1,4 @@
+package ai.onnxruntime;
+
+/** Signatures only, to compile against; stubs/README.md says where they are from. */
+public enum OnnxJavaType { UINT8 }
