@@ -140,9 +140,7 @@ def test_a_module_is_compiled_for_one_java(module: str) -> None:
 def test_an_app_ships_one_runtime() -> None:
     for module in MODULES:
         runtimes = set(re.findall(r"libs\.(litert|executorch|onnx)\b", build_file(module)))
-        assert runtimes == (
-            {module.removeprefix("runtime-")} if module in RUNTIMES else set()
-        )
+        assert runtimes == ({module.removeprefix("runtime-")} if module in RUNTIMES else set())
     assert re.findall(r'project\(":runtime-(?:litert|executorch|onnx)"\)', build_file("sample")) == [
         'project(":runtime-litert")'
     ]
