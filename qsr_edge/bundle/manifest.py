@@ -25,7 +25,7 @@ from qsr_edge.selector.latency import LatencyTable
 from qsr_edge.selector.policy import Policy
 
 MANIFEST_NAME = "manifest.json"
-SCHEMA_VERSION = "1.3"
+SCHEMA_VERSION = "1.4"
 MANIFEST_LIMIT_BYTES = 1 << 20
 MODEL_CARD_NAME = "MODEL_CARD.md"
 BOM = b"\xef\xbb\xbf"
@@ -143,7 +143,8 @@ class Manifest:
         storage: layout of the weights.
         pack: how depths are spread over files.
         profile: arithmetic of the requantization.
-        bits: bit width of body weights and activations.
+        bits: bit width of body weights, and of body activations unless ``activation_bits`` says otherwise.
+        activation_bits: bit width of body activations where it is another than that of weights; since 1.4.
         scale: upscaling factor.
         runtime: name and version of the SDK it was converted with.
         licence: of the weights, an SPDX expression.
@@ -168,6 +169,7 @@ class Manifest:
     pack: Pack
     profile: Profile
     bits: int
+    activation_bits: int | None = None
     scale: int
     runtime: str
     licence: str
@@ -231,6 +233,11 @@ class Manifest:
                 f"depth {model.depth}: tiles on a grid of {step_px} px, but models take {self.input_size_px}; expected "
                 f"multiples; {REMEDY}"
             )
+
+    @property
+    def widths(self) -> str:
+        """Bit widths of body weights and activations: ``W4A8``."""
+        return f"W{self.bits}A{self.activation_bits or self.bits}"
 
     def model_bytes(self, model: str) -> int:
         """Size of a model: of the file with this path, or of all files in the folder; 0 if none is listed."""

@@ -219,11 +219,17 @@ def _deployment_facts(manifest: Manifest) -> list[tuple[str, str]]:
     ]
 
 
+def _bit_widths(manifest: Manifest) -> str:
+    if manifest.activation_bits is None:
+        return f"{manifest.bits} bits, weights and activations"
+    return f"{manifest.bits} bits, weights; {manifest.activation_bits} bits, activations"
+
+
 def model_card(manifest: Manifest) -> str:
     """The model card of a bundle, Markdown; the same for the same manifest."""
     facts = [
         ("Upscaling", f"×{manifest.scale}"),
-        ("Bit width of the body", f"{manifest.bits} bits, weights and activations"),
+        ("Bit width of the body", _bit_widths(manifest)),
         ("Requantization", manifest.profile.value),
         ("Target", f"{manifest.target} ({manifest.runtime})"),
         ("Storage", manifest.storage.value),

@@ -27,6 +27,7 @@ from qsr_edge.errors import CheckpointError, OutputExistsError, QsrError, QsrWar
 from qsr_edge.extras import how_to_install
 from qsr_edge.lowering.official_quantsr_c import OrderSource
 from qsr_edge.nn.checkpoint import Checkpoint, write_checkpoint
+from qsr_edge.nn.config import NetworkSize
 from qsr_edge.nn.state_dict import TORCH_SUFFIXES
 from qsr_edge.selector.policy import findings
 from qsr_edge.selector.reading import read_policy
@@ -176,7 +177,10 @@ def show_conversion(console: Console, conversion: Conversion, output: Path) -> N
 
 @click.command("convert")
 @click.option("--target", required=True, help=f"Back end to convert to: {', '.join(backend_names())}.")
-@click.option("--bits", type=int, help="Bit width of body weights and activations.  [bundled: 4]")
+@click.option("--bits", type=int, help="Bit width of body weights.  [bundled: 4]")
+@click.option("--activation-bits", type=int, help="Bit width of body activations: 8, or as --bits.  [as --bits]")
+@click.option("--size", type=click.Choice([s.value for s in NetworkSize]), help="nano: for video and old phones. edge. plus: for "
+              "photos.  [bundled: edge]")  # fmt: skip
 @click.option("--scale", type=int, help="Upscaling factor.  [bundled: 2]")
 @click.option(
     "--checkpoint",
@@ -223,6 +227,8 @@ def show_conversion(console: Console, conversion: Conversion, output: Path) -> N
 def command(
     target: str,
     bits: int | None,
+    activation_bits: int | None,
+    size: str | None,
     scale: int | None,
     checkpoint_file: Path | None,
     output: Path | None,
@@ -246,7 +252,14 @@ def command(
         raise click.UsageError("--save-checkpoint keeps what --calibration finds; give both")
     if unverified and verify:
         raise click.UsageError(f"--verify {verify} and --no-verify contradict each other; give one")
-    checkpoint = load_checkpoint(checkpoint_file, scale=scale, bits=bits, block_order=block_order)
+    checkpoint = load_checkpoint(
+        checkpoint_file,
+        scale=scale,
+        bits=bits,
+        activation_bits=activation_bits,
+        size=NetworkSize(size) if size else None,
+        block_order=block_order,
+    )
     if checkpoint.config.bits is None:
         raise CheckpointError(
             f"{checkpoint_file}: a float checkpoint; train a quantized one from it: qsr-edge train --start"

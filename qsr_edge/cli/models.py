@@ -13,13 +13,17 @@ def _size(size_bytes: int) -> str:
     return f"{size_bytes / 1000:,.0f} kB"
 
 
+def _widths(entry: ZooEntry) -> str:
+    return f"W{entry.bits}A{entry.activation_bits}" if entry.bits else "float"
+
+
 def _table(entries: tuple[ZooEntry, ...]) -> Table:
     datasets = list(dict.fromkeys(q.dataset for entry in entries for q in entry.quality))
     table = Table("name", "scale", "bits", "profile", "size", "depth", *(f"{name}, dB / SSIM" for name in datasets))
     for entry in entries:
         for i, depth in enumerate(entry.depths):
             first = (
-                (entry.name, f"x{entry.scale}", str(entry.bits or "float"), entry.profile, _size(entry.bytes))
+                (entry.name, f"x{entry.scale}", _widths(entry), entry.profile, _size(entry.bytes))
                 if i == 0
                 else ("",) * 5
             )

@@ -218,6 +218,7 @@ def convert_checkpoint(
     height_px, width_px = options.input_size_px or GOLDEN_SIZE_PX
     golden = GoldenInput(seed=GOLDEN_SEED, height_px=height_px, width_px=width_px)
     entries = _depth_entries(checkpoint, network, models, options, golden)
+    bits, activation_bits = network.deepest.bits, checkpoint.config.body_activation_bits
     runtime = backend.runtime_version()
     manifest = Manifest(
         name=options.metadata.name,
@@ -225,7 +226,8 @@ def convert_checkpoint(
         storage=options.storage,
         pack=options.pack,
         profile=checkpoint.config.profile,
-        bits=network.deepest.bits,
+        bits=bits,
+        activation_bits=None if activation_bits == bits else activation_bits,
         scale=checkpoint.config.scale,
         runtime=runtime,
         licence=options.metadata.licence,

@@ -26,6 +26,7 @@ def inspect_checkpoint(path: Path) -> Report:
         "architecture": config.architecture.value,
         "scale": config.scale,
         "bits": config.bits or "float",
+        "activation bits": config.body_activation_bits or "float",
         "profile": config.profile.value,
         **{name: getattr(config, name) for name in config.size_fields if name != "blocks"},
         "blocks by importance": ", ".join(map(str, config.order)),

@@ -81,6 +81,7 @@ def _inspect_bundle(path: Path) -> Report:
                 "runtime": manifest.runtime,
                 "scale": manifest.scale,
                 "bits": manifest.bits,
+                "activation bits": manifest.activation_bits or manifest.bits,
                 "profile": manifest.profile.value,
                 "storage": manifest.storage.value,
                 "pack": manifest.pack.value,

@@ -72,5 +72,6 @@ def convolutional_network(graphs: Mapping[int, Graph], constants: Constants) -> 
 
 
 def model_name(config: NetworkConfig) -> str:
-    """Stem of files made from a quantized network: ``qsr-edge-x2-w4a4``."""
-    return f"{ARCHITECTURES.find(config.architecture).model_stem}-x{config.scale}-{config.widths}"
+    """Stem of files made from a quantized network: ``qsr-edge-x2-w4a4``, ``qsr-edge-nano-x2-w4a8``."""
+    member = f"-{config.member}" if config.member else ""
+    return f"{ARCHITECTURES.find(config.architecture).model_stem}{member}-x{config.scale}-{config.widths}"

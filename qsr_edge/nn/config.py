@@ -125,6 +125,11 @@ class NetworkConfig(ABC):
         return self.bits
 
     @property
+    def member(self) -> str:
+        """Name of the family's member in file names, where that is not the usual one."""
+        return ""
+
+    @property
     def widths(self) -> str:
         """Bit widths of the body's weights and activations, as in file names: ``w4a8``, or ``fp32``."""
         return f"w{self.bits}a{self.body_activation_bits}" if self.bits else "fp32"
@@ -184,6 +189,11 @@ class EdgeConfig(NetworkConfig):
     def size(self) -> NetworkSize | None:
         """Member of the family; None for a shape that has no name."""
         return _SIZES.get((self.channels, self.blocks))
+
+    @property
+    def member(self) -> str:
+        """See :class:`NetworkConfig`."""
+        return "" if self.size in (None, NetworkSize.EDGE) else str(self.size)
 
     @property
     def reads_stream_codes(self) -> bool:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from qsr_edge.errors import CheckpointError
 from qsr_edge.nn.checkpoint import read_checkpoint
+from qsr_edge.nn.config import EdgeConfig, NetworkSize
 
 WEIGHTS_AUTHOR = "The qsr-edge authors"
 """Author of every bundled checkpoint."""
@@ -30,7 +31,9 @@ class ZooEntry:
     Attributes:
         name: name of its files, without suffix.
         scale: upscaling factor.
-        bits: width of body weights and activations; 0 for a float network.
+        size: member of the family; "" for a shape that has no name.
+        bits: width of body weights; 0 for a float network.
+        activation_bits: width of body activations; 0 for a float network.
         profile: arithmetic of the requantization.
         depths: residual blocks that it can be run with.
         bytes: size of the file.
@@ -40,7 +43,9 @@ class ZooEntry:
 
     name: str
     scale: int
+    size: str
     bits: int
+    activation_bits: int
     profile: str
     depths: tuple[int, ...]
     bytes: int
@@ -54,6 +59,9 @@ class ZooEntry:
     def table(self) -> dict[str, object]:
         """For a program: JSON values."""
         return {**asdict(self), "path": str(self.path)}
+
+
+_SIZES_IN_ORDER = (NetworkSize.EDGE, NetworkSize.NANO, NetworkSize.PLUS)
 
 
 def _paths() -> dict[str, Path]:
@@ -90,7 +98,9 @@ def zoo_entry(name: str) -> ZooEntry:
     return ZooEntry(
         name=name,
         scale=config.scale,
+        size=(config.size or "") if isinstance(config, EdgeConfig) else "",
         bits=config.bits or 0,
+        activation_bits=config.body_activation_bits or 0,
         profile=config.profile.value if config.bits else "",
         depths=config.depths,
         bytes=path.stat().st_size,
@@ -100,22 +110,36 @@ def zoo_entry(name: str) -> ZooEntry:
 
 
 def zoo_entries() -> tuple[ZooEntry, ...]:
-    """All bundled checkpoints, by scale factor, float first, then from many bits to few."""
-    entries = [zoo_entry(name) for name in _paths()]
-    return tuple(sorted(entries, key=lambda entry: (entry.scale, entry.bits > 0, -entry.bits)))
+    """All bundled checkpoints, by size and scale factor, float first, then from many bits to few."""
+
+    def place(entry: ZooEntry) -> tuple[int, int, bool, int, int]:
+        size = _SIZES_IN_ORDER.index(entry.size) if entry.size in _SIZES_IN_ORDER else len(_SIZES_IN_ORDER)
+        return size, entry.scale, entry.bits > 0, -entry.bits, -entry.activation_bits
+
+    return tuple(sorted((zoo_entry(name) for name in _paths()), key=place))
 
 
-def find_checkpoint(*, scale: int, bits: int) -> Path:
-    """The bundled quantized checkpoint of a scale factor and bit width.
+def find_checkpoint(
+    *, scale: int, bits: int, activation_bits: int | None = None, size: NetworkSize = NetworkSize.EDGE
+) -> Path:
+    """The bundled quantized checkpoint of a size, scale factor and bit widths.
+
+    Args:
+        scale: upscaling factor.
+        bits: of body weights.
+        activation_bits: of body activations; None for as many as of weights.
+        size: member of the family.
 
     Raises:
         CheckpointError: listing what there is, if there is none.
     """
-    path = zoo_path(f"x{scale}_w{bits}a{bits}") if bits else None
+    prefix = "" if size is NetworkSize.EDGE else f"{size}_"
+    wanted = f"{prefix}x{scale}_w{bits}a{activation_bits or bits}"
+    path = zoo_path(wanted) if bits else None
     if path is None:
-        offered = ", ".join(f"x{entry.scale} at {entry.bits} bits" for entry in zoo_entries() if entry.bits)
+        offered = ", ".join(entry.name for entry in zoo_entries() if entry.bits)
         raise CheckpointError(
-            f"no bundled checkpoint is x{scale} at {bits} bits; bundled are {offered or 'none'}. "
+            f"no bundled checkpoint is called {wanted}; bundled are {offered or 'none'}. "
             "Train one with 'qsr-edge train' and pass it by --checkpoint"
         )
     return path

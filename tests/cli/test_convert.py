@@ -14,6 +14,7 @@ from qsr_edge.nn.checkpoint import Checkpoint, expected_shapes, read_checkpoint,
 from qsr_edge.nn.config import EdgeConfig
 from qsr_edge.zoo import find_checkpoint
 from tests.support.paths import IMAGES
+from tests.support.tiny_model import random_tensor
 
 RunCli = Callable[..., Any]
 
@@ -63,10 +64,13 @@ def test_two_conversions_give_equal_bytes(run_cli: RunCli, tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("arguments", "exit_code", "message"),
     [
-        (["--target", "tflite", "--bits", "5"], 1, "no bundled checkpoint is x2 at 5 bits; bundled are"),
-        (["--target", "tflite", "--scale", "7"], 1, "no bundled checkpoint is x7"),
-        (["--target", "tflite", "--scale", "0"], 1, "no bundled checkpoint is x0"),
-        (["--target", "tflite", "--bits", "0"], 1, "at 0 bits"),
+        (["--target", "tflite", "--bits", "5"], 1, "no bundled checkpoint is called x2_w5a5; bundled are x2_w8a8"),
+        (["--target", "tflite", "--scale", "7"], 1, "no bundled checkpoint is called x7_w4a4"),
+        (["--target", "tflite", "--scale", "0"], 1, "no bundled checkpoint is called x0_w4a4"),
+        (["--target", "tflite", "--bits", "0"], 1, "called x2_w0a0"),
+        (["--target", "tflite", "--activation-bits", "3"], 1, "called x2_w4a3"),
+        (["--target", "tflite", "--size", "plus", "--bits", "2"], 1, "called plus_x2_w2a2"),
+        (["--target", "tflite", "--size", "huge"], 2, "'nano', 'edge', 'plus'"),
         (
             ["--target", "tflite", "--checkpoint", str(find_checkpoint(scale=2, bits=4))],
             1,
@@ -93,6 +97,34 @@ def test_a_checkpoint_of_another_width_is_refused(run_cli: RunCli, tmp_path: Pat
     result = run_cli("convert", "--target", "tflite", "--checkpoint", bundled, "--bits", "2", "-o", str(tmp_path / "o"))
     assert result.exit_code == 1
     assert "--bits 2 was asked for, but the checkpoint has 4" in result.stderr
+
+
+@pytest.mark.parametrize(("option", "has"), [("--activation-bits", "4"), ("--size", "edge")])
+def test_a_checkpoint_of_other_activations_or_size_is_refused(
+    run_cli: RunCli, tmp_path: Path, option: str, has: str
+) -> None:
+    bundled, asked = str(find_checkpoint(scale=2, bits=4)), {"--activation-bits": "8", "--size": "nano"}[option]
+    output = str(tmp_path / "o")
+    result = run_cli("convert", "--target", "tflite", "--checkpoint", bundled, option, asked, "-o", output)
+    assert result.exit_code == 1
+    assert f"{option} {asked} was asked for, but the checkpoint has {has}" in result.stderr
+
+
+def test_eight_bit_activations_are_told_everywhere(run_cli: RunCli, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    config = EdgeConfig(scale=2, channels=16, blocks=4, depths=(1, 4), order=(0, 1, 2, 3), bits=4, activation_bits=8)
+    rng = np.random.default_rng(3)
+    tensors = {name: random_tensor(name, shape, rng) for name, shape in expected_shapes(config).items()}
+    write_checkpoint(tmp_path / "nano.safetensors", Checkpoint(config=config, tensors=tensors))
+    asked = ["--activation-bits", "8", "--size", "nano", "--author", "tests", "--licence", "CC0-1.0"]
+    result = run_cli("convert", "--target", "tflite", "--checkpoint", "nano.safetensors", *asked)
+    assert result.exit_code == 0, result.stderr
+    bundle = tmp_path / "qsr-edge-nano-x2-w4a8-tflite"
+    manifest = json.loads((bundle / "manifest.json").read_text())
+    assert (manifest["bits"], manifest["activation_bits"]) == (4, 8)
+    assert "4 bits, weights; 8 bits, activations" in (bundle / "MODEL_CARD.md").read_text()
+    facts = json.loads(run_cli("inspect", bundle, "--json").stdout)["facts"]
+    assert (facts["bits"], facts["activation bits"]) == (4, 8)
 
 
 def test_damaged_and_float_checkpoints_are_refused(run_cli: RunCli, tmp_path: Path) -> None:

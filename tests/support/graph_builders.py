@@ -85,6 +85,7 @@ class _Store:
 def random_network(
     *,
     bits: int,
+    activation_bits: int | None = None,
     scale: int,
     depths: Sequence[int] = (1, 2),
     channels: int = 8,
@@ -94,10 +95,11 @@ def random_network(
 ) -> LoweredNetwork:
     """Every depth keeps the first blocks of the deepest; they share constants.
 
+    ``activation_bits``: 8 for blocks that read the residual stream's codes as they are.
     ``refined``: a convolution and an addition follow at the size of the upscaled image.
     """
     store = _Store(np.random.default_rng(seed), profile)
-    signed, unsigned = CodeRange.signed(bits), CodeRange.unsigned(bits)
+    signed, unsigned = (of(activation_bits or bits) for of in (CodeRange.signed, CodeRange.unsigned))
     outputs = 3 * scale**2
     head = store.conv("head", (channels, 3, 3, 3), weight_bits=EDGE_WEIGHT_BITS, source=INT8, target=INT8)
     blocks = []
@@ -106,7 +108,9 @@ def random_network(
         square = (channels, 3, 3, channels)
         blocks.append(
             (
-                store.conv(
+                None
+                if activation_bits
+                else store.conv(
                     f"b{i}.quant",
                     mantissas.shape,
                     weight_bits=6,
@@ -143,12 +147,12 @@ def random_network(
         nodes.append(head(image, stream))
         for i in range(depth):
             quant, conv1, conv2 = blocks[i]
-            narrow, hidden, branch = (
-                add(f"q{i}", channels, signed),
-                add(f"h{i}", channels, unsigned),
-                add(f"r{i}", channels),
-            )
-            nodes += [quant(stream, narrow), conv1(narrow, hidden), conv2(hidden, branch)]
+            narrow = stream
+            if quant is not None:
+                narrow = add(f"q{i}", channels, signed)
+                nodes.append(quant(stream, narrow))
+            hidden, branch = add(f"h{i}", channels, unsigned), add(f"r{i}", channels)
+            nodes += [conv1(narrow, hidden), conv2(hidden, branch)]
             total = add(f"s{i}", channels)
             nodes.append(Add(name=f"b{i}.add", inputs=(stream, branch), output=total))
             stream = total

@@ -17,7 +17,7 @@ from qsr_edge.graph.ir import Add, Constants, Conv2d, DepthToSpace, Graph, Quant
 from qsr_edge.quant.arithmetic import IMAGE_ZERO, CodeRange
 
 ts: Any = tosa_serializer  # its names appear when its extension is loaded
-INT8 = CodeRange.signed(8)
+INT8, UINT8 = CodeRange.signed(8), CodeRange.unsigned(8)
 _MULTIPLIER_SHIFT = 30
 _LARGEST_SHIFT = 62
 _VERSION = (1, 0, 0)
@@ -74,7 +74,8 @@ class _Writer:
         attribute.ClampAttribute(*bounds, ts.NanPropagationMode.PROPAGATE)
         return self.operator(ts.Op.CLAMP, [source], shape, ts.DType.INT8, attribute)
 
-    def conv2d(self, node: Conv2d, constants: Constants, shape: list[int]) -> str:
+    def conv2d(self, node: Conv2d, constants: Constants, shape: list[int], zero_points: tuple[int, int]) -> str:
+        """``zero_points``: of the input's int8 values and the output's; padding stands for a code of 0."""
         weights = constants[node.weights].astype(np.int8)
         if not isinstance(node.requantization, Shift):
             raise BackendError(
@@ -92,17 +93,16 @@ class _Writer:
             attribute.DepthwiseConv2dAttribute(*arguments)
         else:
             attribute.Conv2dAttribute(*arguments)
-        zero = np.zeros(1, np.int8)
         inputs = [
             self.names[node.input],
             self.constant(ts.DType.INT8, np.ascontiguousarray(weights)),
             self.constant(ts.DType.INT32, constants[node.bias].astype(np.int32)),
-            self.constant(ts.DType.INT8, zero),
-            self.constant(ts.DType.INT8, zero),
+            self.constant(ts.DType.INT8, np.array([zero_points[0]], np.int8)),
+            self.constant(ts.DType.INT8, np.zeros(1, np.int8)),
         ]
         op = ts.Op.DEPTHWISE_CONV2D if node.depthwise else ts.Op.CONV2D
         accumulator = self.operator(op, inputs, shape, ts.DType.INT32, attribute)
-        return self.rescale(accumulator, shape, shifts, (ts.DType.INT32, ts.DType.INT8))
+        return self.rescale(accumulator, shape, shifts, (ts.DType.INT32, ts.DType.INT8), (0, zero_points[1]))
 
     def add(self, node: Add, shape: list[int]) -> str:
         copy = np.zeros(1, np.int32)
@@ -127,6 +127,11 @@ class _Writer:
         moved = [1, height, block, width, block * channels]
         swapped = self.operator(ts.Op.TRANSPOSE, [split], moved, ts.DType.INT8, attribute)
         return self.reshape(swapped, shape)
+
+
+def _zero_point(codes: CodeRange) -> int:
+    """The int8 value that stands for a code of 0: codes of 8 unsigned bits are held less 128."""
+    return INT8.q_min if codes == UINT8 else 0
 
 
 def write_graph(graph: Graph, constants: Constants, size_px: tuple[int, int]) -> bytes:
@@ -159,12 +164,13 @@ def write_graph(graph: Graph, constants: Constants, size_px: tuple[int, int]) ->
                     unsigned=(True, False),
                 )  # fmt: skip
             case Conv2d():
-                name = writer.conv2d(node, constants, shape)
+                source = tensors[node.input]
+                name = writer.conv2d(node, constants, shape, (_zero_point(source.range), _zero_point(output.range)))
             case Add():
                 name = writer.add(node, shape)
             case DepthToSpace():
                 name = writer.depth_to_space(node, shape)
-        if output.range != INT8:
+        if output.range not in (INT8, UINT8):
             name = writer.clamp(name, shape, output.range)
         writer.names[node.output] = name
     output = tensors[graph.output]

@@ -1,0 +1,54 @@
+"""Networks whose blocks read the residual stream's 8-bit codes: every back end gives the golden interpreter's bytes."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from qsr_edge.conversion.backend import ConvertOptions, ModelMetadata, model_contents, model_families
+from qsr_edge.conversion.registry import backend_names, registered_backend
+from qsr_edge.errors import BackendError
+from qsr_edge.graph.ir import Conv2d
+from qsr_edge.quant.arithmetic import Profile
+from tests.support.graph_builders import random_network
+
+SIZE_PX = (11, 14)
+METADATA = ModelMetadata(name="wide", version="1", author="tests", licence="Apache-2.0", description="random")
+
+
+PORTABLE, SCALED = Profile.PORTABLE, Profile.SCALED
+
+
+@pytest.mark.parametrize(("bits", "profile"), [(2, PORTABLE), (4, PORTABLE), (8, SCALED)], ids=["w2a8", "w4a8", "w8a8"])
+@pytest.mark.parametrize("target", backend_names())
+def test_every_back_end_gives_the_golden_bytes(target: str, bits: int, profile: Profile, tmp_path: Path) -> None:
+    backend = registered_backend(target)
+    try:
+        backend.check_available()
+    except BackendError as missing:
+        pytest.skip(str(missing))
+    network = random_network(bits=bits, activation_bits=8, scale=2, channels=16, depths=(1, 2), profile=profile)
+    assert not any(isinstance(node, Conv2d) and node.depthwise for node in network.graphs[2].nodes)
+    options = ConvertOptions(input_size_px=SIZE_PX, metadata=METADATA)
+    if (target, profile) == ("tosa", SCALED):
+        with pytest.raises(BackendError, match="a float multiplier cannot be exact"):
+            backend.convert(network, options)
+        return
+    models = backend.convert(network, options)
+    for name, content in model_contents(models).items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(content)
+    image = np.random.default_rng(7).integers(0, 256, (*SIZE_PX, 3), np.uint8)
+    compared = 0
+    for model in models:
+        for depth in model.depths:
+            golden = network.run(depth, image)
+            assert golden.std() > 10
+            path = tmp_path / model.name
+            families = model_families(backend, path, depth, backend.kernel_families())
+            # In the scaled profile the default kernels round as the golden interpreter does; others need not.
+            for kernels in families if profile is PORTABLE else families[:1]:
+                runner = backend.open_model(path, depth=depth, kernels=kernels)
+                np.testing.assert_array_equal(runner.run(image), golden, err_msg=f"{target} {depth} {kernels}")
+                compared += 1
+    assert compared >= 2
