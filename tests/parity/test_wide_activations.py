@@ -8,6 +8,7 @@ import pytest
 from qsr_edge.conversion.backend import ConvertOptions, ModelMetadata, model_contents, model_families
 from qsr_edge.conversion.registry import backend_names, registered_backend
 from qsr_edge.errors import BackendError
+from qsr_edge.graph.integer_graph import ConvolutionalGraph
 from qsr_edge.graph.ir import Conv2d
 from qsr_edge.quant.arithmetic import Profile
 from tests.support.graph_builders import random_network
@@ -28,7 +29,7 @@ def test_every_back_end_gives_the_golden_bytes(target: str, bits: int, profile: 
     except BackendError as missing:
         pytest.skip(str(missing))
     network = random_network(bits=bits, activation_bits=8, scale=2, channels=16, depths=(1, 2), profile=profile)
-    assert not any(isinstance(node, Conv2d) and node.depthwise for node in network.graphs[2].nodes)
+    assert not any(isinstance(node, Conv2d) and node.depthwise for node in network.of_kind(ConvolutionalGraph)[2].graph.nodes)
     options = ConvertOptions(input_size_px=SIZE_PX, metadata=METADATA)
     if (target, profile) == ("tosa", SCALED):
         with pytest.raises(BackendError, match="a float multiplier cannot be exact"):
@@ -42,7 +43,7 @@ def test_every_back_end_gives_the_golden_bytes(target: str, bits: int, profile: 
     compared = 0
     for model in models:
         for depth in model.depths:
-            golden = network.run(depth, image)
+            golden = network[depth].run(image)
             assert golden.std() > 10
             path = tmp_path / model.name
             families = model_families(backend, path, depth, backend.kernel_families())
