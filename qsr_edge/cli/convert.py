@@ -179,8 +179,11 @@ def show_conversion(console: Console, conversion: Conversion, output: Path) -> N
 @click.option("--target", required=True, help=f"Back end to convert to: {', '.join(backend_names())}.")
 @click.option("--bits", type=int, help="Bit width of body weights.  [bundled: 4]")
 @click.option("--activation-bits", type=int, help="Bit width of body activations: 8, or as --bits.  [as --bits]")
-@click.option("--size", type=click.Choice([s.value for s in NetworkSize]), help="nano: for video and old phones. edge. plus: for "
-              "photos.  [bundled: edge]")  # fmt: skip
+@click.option(
+    "--size",
+    type=click.Choice([s.value for s in NetworkSize]),
+    help="nano: for video and old phones. edge. plus: for photos.  [bundled: edge]",
+)
 @click.option("--scale", type=int, help="Upscaling factor.  [bundled: 2]")
 @click.option(
     "--checkpoint",

@@ -6,7 +6,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from qsr_edge.zoo import ZooEntry, zoo_entries, zoo_entry
+from qsr_edge.zoo import WEIGHTS_LICENCE, ZooEntry, attributions, zoo_entries, zoo_entry
 
 
 def _size(size_bytes: int) -> str:
@@ -33,6 +33,21 @@ def _table(entries: tuple[ZooEntry, ...]) -> Table:
     return table
 
 
+def _terms(entries: tuple[ZooEntry, ...]) -> str:
+    free, other = ([entry.name for entry in entries if entry.may_be_shipped is each] for each in (True, False))
+    lines = []
+    if free:
+        lines.append(
+            f"May be shipped in products ({WEIGHTS_LICENCE}): {', '.join(free)}. Their training photographs, with "
+            f"authors and licences: {attributions()}"
+        )
+    if other:
+        lines.append(
+            f"Trained on images some of which were released for research use only, see the cards: {', '.join(other)}."
+        )
+    return "\n".join(lines)
+
+
 @click.command("models")
 @click.argument("name", required=False)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON: a list, or one object if NAME is given.")
@@ -47,4 +62,7 @@ def command(name: str | None, as_json: bool) -> None:
     elif as_json:
         click.echo(json.dumps([entry.table() for entry in zoo_entries()], indent=2))
     else:
-        Console().print(_table(zoo_entries()))
+        entries = zoo_entries()
+        console = Console()
+        console.print(_table(entries))
+        console.print(_terms(entries), soft_wrap=True, highlight=False)

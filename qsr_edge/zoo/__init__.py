@@ -1,5 +1,6 @@
 """The bundled checkpoints: a safetensors file and a model card each, called ``x2_w4a4`` or ``x2_fp32``."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from importlib import resources
 from pathlib import Path
@@ -37,6 +38,8 @@ class ZooEntry:
         profile: arithmetic of the requantization.
         depths: residual blocks that it can be run with.
         bytes: size of the file.
+        may_be_shipped: whether every stage of its training saw freely licensed images only, those of
+            :data:`ATTRIBUTIONS`; if not, some were released for research use.
         quality: what was measured on the lowered graph, or on the float network.
         path: the file.
     """
@@ -49,6 +52,7 @@ class ZooEntry:
     profile: str
     depths: tuple[int, ...]
     bytes: int
+    may_be_shipped: bool
     quality: tuple[ZooQuality, ...]
     path: Path
 
@@ -61,6 +65,9 @@ class ZooEntry:
         return {**asdict(self), "path": str(self.path)}
 
 
+ATTRIBUTIONS = "SOURCES.csv"
+"""Beside this module: the freely licensed photographs, a row each."""
+
 _SIZES_IN_ORDER = (NetworkSize.EDGE, NetworkSize.NANO, NetworkSize.PLUS)
 
 
@@ -72,6 +79,20 @@ def _paths() -> dict[str, Path]:
 def zoo_names() -> tuple[str, ...]:
     """Names of all bundled checkpoints."""
     return tuple(_paths())
+
+
+def attributions() -> Path:
+    """The table of the training photographs: source, author and licence of each."""
+    return Path(str(resources.files("qsr_edge.zoo"))) / ATTRIBUTIONS
+
+
+def _is_free(provenance: Mapping[str, object]) -> bool:
+    stage: object = provenance
+    while isinstance(stage, Mapping):
+        if ATTRIBUTIONS not in str(stage.get("data", "")):
+            return False
+        stage = stage.get("start")
+    return True
 
 
 def zoo_path(name: str) -> Path | None:
@@ -104,6 +125,7 @@ def zoo_entry(name: str) -> ZooEntry:
         profile=config.profile.value if config.bits else "",
         depths=config.depths,
         bytes=path.stat().st_size,
+        may_be_shipped=_is_free(checkpoint.provenance),
         quality=quality,
         path=path,
     )

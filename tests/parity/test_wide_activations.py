@@ -29,7 +29,9 @@ def test_every_back_end_gives_the_golden_bytes(target: str, bits: int, profile: 
     except BackendError as missing:
         pytest.skip(str(missing))
     network = random_network(bits=bits, activation_bits=8, scale=2, channels=16, depths=(1, 2), profile=profile)
-    assert not any(isinstance(node, Conv2d) and node.depthwise for node in network.of_kind(ConvolutionalGraph)[2].graph.nodes)
+    assert not any(
+        isinstance(node, Conv2d) and node.depthwise for node in network.of_kind(ConvolutionalGraph)[2].graph.nodes
+    )
     options = ConvertOptions(input_size_px=SIZE_PX, metadata=METADATA)
     if (target, profile) == ("tosa", SCALED):
         with pytest.raises(BackendError, match="a float multiplier cannot be exact"):

@@ -1,5 +1,6 @@
 """The shipped checkpoints keep what their cards and the README say."""
 
+import csv
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ from qsr_edge.data.dataset import load_dataset
 from qsr_edge.lowering.edge import lower_checkpoint
 from qsr_edge.metrics import psnr_y
 from qsr_edge.nn.checkpoint import read_checkpoint
-from qsr_edge.zoo import ZooEntry, zoo_entries
+from qsr_edge.zoo import ZooEntry, attributions, zoo_entries
 
 BICUBIC_SET5_PSNR_DB = {2: 33.67, 4: 28.43}
 
@@ -49,3 +50,28 @@ def test_recorded_quality_is_measured_again(standard_images: Path, entry: ZooEnt
         recorded = next(row["psnr_db"] for row in rows if (row["dataset"], row["depth"]) == ("Set5", depth))
         assert np.mean(figures) == pytest.approx(recorded, abs=1e-3)
         assert np.mean(figures) > BICUBIC_SET5_PSNR_DB[entry.scale] + 1
+
+
+def test_every_training_photograph_has_author_and_a_free_licence() -> None:
+    with attributions().open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == len({row["file"] for row in rows}) == 827
+    for row in rows:
+        assert row["source"]
+        free_of_credit = row["licence"].startswith(("CC0", "Public domain", "Unlicense"))
+        assert row["author_or_credit"] or free_of_credit, row
+        assert row["licence"].startswith(("CC0", "CC-BY", "Public domain", "Unlicense", "LGPL", "BSD")), row
+        assert "NC" not in row["licence"]
+        assert "ND" not in row["licence"]
+
+
+@pytest.mark.parametrize("entry", zoo_entries(), ids=lambda entry: entry.name)
+def test_weights_may_be_shipped_if_every_stage_saw_free_images(entry: ZooEntry) -> None:
+    stage: object = read_checkpoint(entry.path).provenance
+    seen = []
+    while isinstance(stage, dict):
+        seen.append(str(stage.get("data", "")))
+        stage = stage.get("start")
+    assert seen
+    assert entry.may_be_shipped == all("SOURCES.csv" in data for data in seen)
+    assert not (entry.may_be_shipped and any("BSDS500" in data for data in seen))
