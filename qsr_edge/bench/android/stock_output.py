@@ -97,7 +97,9 @@ def parse_benchmark_model(text: str) -> StockOutput:
     """
     unknown = _UNKNOWN_FLAG.search(text)
     if unknown is not None:
-        raise BenchError(f"benchmark_model does not know {unknown[1][:80]}, so it is too old; build a newer one")
+        raise BenchError(
+            f"benchmark_model does not know {one_line(unknown[1], 80)}, so it is too old; build a newer one"
+        )
     timings = _TIMINGS.search(text)
     runs = [averages for line in text.splitlines() if (averages := _statistics(line)) is not None]
     if timings is None or not runs:
