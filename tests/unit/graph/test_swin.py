@@ -238,11 +238,11 @@ def test_peak_of_activations_is_that_of_the_program() -> None:
     # Scores, mask and sum, int32, beside the values, the layer's stream, its group's and the shallow features.
     scores, mask = 4 * 64 * 2, 4 * 64
     attention = 2 * scores + mask + 4 * stream + image
-    assert lowered(random_network(4)).cost(4).peak_activation_bytes_per_pixel == attention
+    assert lowered(random_network(4))[4].cost().peak_activation_bytes_per_pixel == attention
     # With more channels to a head the taps of a group's convolution take more: nine parts, and those put together.
     wide = lowered(random_network(4, blocks=1, groups=1, depths=(1,), channels=60))
     stream = 4 * 60
-    assert wide.cost(1).peak_activation_bytes_per_pixel == 2 * 9 * stream + 2 * stream + image
+    assert wide[1].cost().peak_activation_bytes_per_pixel == 2 * 9 * stream + 2 * stream + image
     assert peak_activation_bytes(wide[1].swin, (16, 16)) == 256 * 20 * stream
 
 
@@ -309,7 +309,7 @@ def test_tiles_equal_the_whole_image(window_px: int, depth: int, size_px: tuple[
 
 def test_the_halo_of_the_papers_size() -> None:
     full = lowered(random_network(4, blocks=24, groups=4, depths=(6, 12, 24)))
-    halos = [grid.halo_px for grid in (full.cost(depth).grid for depth in full.depths) if grid]
+    halos = [grid.halo_px for grid in (graph.cost().grid for graph in full.values()) if grid]
     assert halos == [32, 56, 104]
 
 
