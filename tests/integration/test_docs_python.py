@@ -1,4 +1,4 @@
-"""The Python examples of docs/python.md and docs/formats.md run as they are printed."""
+"""The Python examples of docs/python.md, docs/architecture.md and docs/formats.md run as they are printed."""
 
 import importlib.util
 import re
@@ -10,7 +10,9 @@ import pytest
 from PIL import Image
 
 from qsr_edge import zoo
+from qsr_edge.bundle.reader import read_bundle
 from qsr_edge.conversion.backend import ConvertOptions, ModelFile, ModelMetadata
+from qsr_edge.conversion.convert import Conversion
 from qsr_edge.conversion.registry import find_backend
 from tests.support.graph_builders import random_network
 from tests.support.paths import PHOTO, REPOSITORY
@@ -56,6 +58,23 @@ def test_the_python_interface(
     for written in ("photo_x2.png", "photo_pillow.png", "out_1.png"):
         with Image.open(tmp_path / written) as image:
             assert image.size == (120, 80)
+
+
+def test_one_conversion_step_by_step(
+    tiny_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("ai_edge_litert", reason="the extra [tflite] is not installed")
+    monkeypatch.setattr(zoo, "_paths", lambda: {"x2_w4a4": tiny_checkpoint})
+    monkeypatch.chdir(tmp_path)
+    (block,) = python_blocks((REPOSITORY / "docs" / "architecture.md").read_text(encoding="utf-8"))
+    names: dict[str, object] = {}
+    exec(compile(block, "docs/architecture.md", "exec"), names)
+    conversion = names["conversion"]
+    assert isinstance(conversion, Conversion)
+    assert {result.depth for result in conversion.parity} == {1, 2}
+    assert {result.mismatching_bytes for result in conversion.parity} == {0}
+    assert capsys.readouterr().out.count("ParityEntry(") == len(conversion.parity)
+    assert read_bundle(tmp_path / "x2-app").manifest == conversion.manifest
 
 
 @pytest.mark.parametrize(
