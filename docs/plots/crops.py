@@ -3,8 +3,8 @@
     python docs/plots/crops.py PHOTO LEFT TOP WIDTH HEIGHT -o docs/plots/crops.png [--network x2_w4a8]
 
 README's picture shows ``chelsea.png`` of scikit-image's sample data (CC0, photo by Stefan van der Walt), box 130 85 110
-90. The input is the photo reduced by bicubic interpolation; the box is in pixels of the photo. The network is its integer
-graph, computed by the golden interpreter.
+90. The input is the photo reduced by bicubic interpolation; the box is in pixels of the photo. The network is its
+integer graph, computed by the golden interpreter.
 """
 
 from pathlib import Path
