@@ -31,7 +31,7 @@ FUZZ ?= atheris==3.0.0
 PYTEST_WORKERS ?= $(if $(PYTEST_ARGS),0,auto)
 PYTEST = $(BIN)/python -m pytest --numprocesses=$(PYTEST_WORKERS) --dist=worksteal --cpu-seconds=10
 
-.PHONY: help demo test test-all fuzz android parity-env htp-env aarch64-root lint format types wheel clean force
+.PHONY: help demo test test-all fuzz android ios parity-env htp-env aarch64-root swift-root lint format types wheel clean force
 
 help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -78,10 +78,19 @@ aarch64-root: .aarch64-root/.stamp ## Set up LiteRT and ONNX Runtime for AArch64
 	bash tests/support/make_aarch64_root.sh .aarch64-root $(BIN)/python
 	@touch $@
 
+ios: $(VENV)/.stamp-dev ## Compile the Swift package and run its tests (needs Swift 6 on PATH, or `make swift-root`)
+	QSR_EDGE_PYTHON=$(CURDIR)/$(BIN)/python bash ios_harness/toolchain.sh
+
+swift-root: .swift-root/.stamp ## Set up Swift 6 in a Debian 13 of its own, 2.7 GB (Debian; needs root)
+
+.swift-root/.stamp: ios_harness/make_swift_root.sh
+	bash ios_harness/make_swift_root.sh .swift-root
+	@touch $@
+
 parity-env: $(PARITY_VENV)/.stamp ## Set up tflite-runtime 2.14 in its own environment, for the parity tests
 
 clean: ## Remove the environments, builds and caches
-	rm -rf $(VENV) $(PARITY_VENV) .aarch64-root android_harness/.toolchain android_harness/build dist build .nox .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(PARITY_VENV) .aarch64-root .swift-root ios_harness/.build ios_harness/.toolchain android_harness/.toolchain android_harness/build dist build .nox .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The recipe runs every time but touches the stamp only when it made the environment. It does so when there is none, when its

@@ -1,0 +1,73 @@
+"""Writes what the Swift tests compare with: ``python make_fixtures.py FOLDER``, made once.
+
+- ``exact/``, ``exact.zip``, ``stored.zip``, ``shared/``, ``ane/``: the bundled x2 network in 2 bits.
+- ``picture.rgb``: noise, 40 rows of 56 pixels; ``picture-<depth>.rgb``: what the golden interpreter makes of it, whole.
+"""
+
+import shutil
+import sys
+import tempfile
+import zipfile
+from pathlib import Path
+
+import numpy as np
+
+from qsr_edge.bundle.layout import Pack
+from qsr_edge.conversion.backend import ConvertOptions, ModelMetadata
+from qsr_edge.conversion.convert import convert_checkpoint
+from qsr_edge.conversion.registry import find_backend
+from qsr_edge.graph.interpreter import run_graph
+from qsr_edge.lowering.edge import lower_checkpoint
+from qsr_edge.nn.checkpoint import read_checkpoint
+from qsr_edge.zoo import zoo_entries
+from qsr_edge_converters.coreml.flavor import CoremlFlavor
+
+HEIGHT_PX, WIDTH_PX = 40, 56
+
+
+def write_zip(folder: Path, target: Path, compression: int) -> None:
+    """A bundle's folder as an archive."""
+    with zipfile.ZipFile(target, "w", compression) as archive:
+        for path in sorted(folder.rglob("*")):
+            if path.is_file():
+                archive.write(path, path.relative_to(folder).as_posix())
+
+
+def write(folder: Path) -> None:
+    """Write all of them into a folder."""
+    [entry] = [entry for entry in zoo_entries() if entry.name == "x2_w2a2"]
+    checkpoint = read_checkpoint(entry.path)
+    metadata = ModelMetadata(name="x2", version="1", author="tests", licence="CC0-1.0", description="bundled")
+    kinds = {
+        "exact": ConvertOptions(metadata=metadata),
+        "shared": ConvertOptions(metadata=metadata, pack=Pack.SHARED, input_size_px=(40, 48)),
+        "ane": ConvertOptions(metadata=metadata, flavor=CoremlFlavor.ANE),
+    }
+    for name, options in kinds.items():
+        convert_checkpoint(checkpoint, find_backend("coreml"), options, folder / name, natural=None)
+    write_zip(folder / "exact", folder / "exact.zip", zipfile.ZIP_DEFLATED)
+    write_zip(folder / "exact", folder / "stored.zip", zipfile.ZIP_STORED)
+    pixels = np.random.default_rng(0).integers(0, 256, (HEIGHT_PX, WIDTH_PX, 3), np.uint8)
+    (folder / "picture.rgb").write_bytes(pixels.tobytes())
+    network = lower_checkpoint(checkpoint)
+    for depth, graph in network.graphs.items():
+        output = run_graph(graph, network.constants, pixels)
+        (folder / f"picture-{depth}.rgb").write_bytes(np.ascontiguousarray(output).tobytes())
+
+
+def main() -> None:
+    """Write them beside the target, then give them its name."""
+    target = Path(sys.argv[1])
+    if target.is_dir():
+        return
+    target.parent.mkdir(parents=True, exist_ok=True)
+    work = Path(tempfile.mkdtemp(dir=target.parent))
+    try:
+        write(work)
+        work.rename(target)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    main()
