@@ -1,4 +1,4 @@
-"""The Kotlin and the Python reader judge zipped bundles alike: whole ones, harmful ones, damaged ones."""
+"""The Kotlin, the Swift and the Python reader judge zipped bundles alike: whole ones, harmful ones, damaged ones."""
 
 import io
 import random
@@ -9,12 +9,19 @@ import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
 from qsr_edge.bundle.reader import open_bundle
 from qsr_edge.errors import BundleError
 from tests.support.android_build import ANDROID_BUILD, NEEDS_ANDROID_BUILD
+from tests.support.iphone_simulator import HOST, SWIFT
+from tests.support.swift_build import NEEDS_SWIFT_BUILD
 from tests.support.waiting import PATIENCE_S
 
-pytestmark = NEEDS_ANDROID_BUILD
+READERS = [
+    pytest.param("kotlin", marks=NEEDS_ANDROID_BUILD, id="kotlin"),
+    pytest.param("swift", marks=NEEDS_SWIFT_BUILD, id="swift"),
+]
 DAMAGED = 400
 AT_ONCE_ROUNDS = 60
 DIRECTORY_ENTRY = b"PK\1\2"
@@ -79,18 +86,21 @@ def read_by_python(path: Path) -> dict[str, bytes] | str:
         return str(error)
 
 
-def judge(storage: Path) -> list[str | Path]:
+def judge(reader: str, storage: Path) -> list[str | Path]:
     """The command that installs the archives that follow, each in a folder of its own below the storage."""
+    if reader == "swift":
+        return ["bash", SWIFT, HOST, "judge", storage]
     classpath = ":".join(str(ANDROID_BUILD / part) for part in ("core", "bench", "kotlin-stdlib.jar"))
     return ["java", "-XX:TieredStopAtLevel=1", "-cp", classpath, "io.qsredge.jvm.JvmJudgeKt", storage]
 
 
-def test_processes_install_one_bundle_at_once(tiny_bundle: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("reader", READERS)
+def test_processes_install_one_bundle_at_once(reader: str, tiny_bundle: Path, tmp_path: Path) -> None:
     content = zipped({path.name: path.read_bytes() for path in sorted(tiny_bundle.iterdir())})
     archives = [tmp_path / f"{number}.zip" for number in range(AT_ONCE_ROUNDS)]
     for archive in archives:
         archive.write_bytes(content)
-    command = [*judge(tmp_path / "storage"), *archives]
+    command = [*judge(reader, tmp_path / "storage"), *archives]
     processes = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(3)]
     answers = [process.communicate(timeout=PATIENCE_S)[0].splitlines() for process in processes]
     for archive, *lines in zip(archives, *answers, strict=True):
@@ -100,7 +110,8 @@ def test_processes_install_one_bundle_at_once(tiny_bundle: Path, tmp_path: Path)
             assert (installed / path.name).read_bytes() == path.read_bytes()
 
 
-def test_both_readers_judge_alike(tiny_bundle: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("reader", READERS)
+def test_two_readers_judge_alike(reader: str, tiny_bundle: Path, tmp_path: Path) -> None:
     files = {path.name: path.read_bytes() for path in sorted(tiny_bundle.iterdir())}
     archives = list(variants(files))
     rng = random.Random(5)
@@ -116,7 +127,7 @@ def test_both_readers_judge_alike(tiny_bundle: Path, tmp_path: Path) -> None:
         paths.append(tmp_path / f"{number}.zip")
         paths[-1].write_bytes(content)
     lines = subprocess.run(
-        [*judge(tmp_path / "storage"), *paths], capture_output=True, text=True, check=True, timeout=PATIENCE_S
+        [*judge(reader, tmp_path / "storage"), *paths], capture_output=True, text=True, check=True, timeout=PATIENCE_S
     ).stdout.splitlines()
     assert len(lines) == len(archives)
     accepted = stricter = looser = 0
@@ -124,7 +135,7 @@ def test_both_readers_judge_alike(tiny_bundle: Path, tmp_path: Path) -> None:
         theirs = read_by_python(path)
         refused = line.startswith("refused ")
         # One may be stricter than the other about damage, never about whole archives and harmful ones: Python's zipfile
-        # minds checksums and versions, Kotlin takes no archive whose structure is not plain.
+        # minds checksums and versions, the others take no archive whose structure is not plain.
         assert name.startswith("damaged ") or refused == isinstance(theirs, str), f"{name}: {line}; {theirs}"
         if not refused:
             # Whatever was damaged, the files are those that the manifest lists.
@@ -135,7 +146,7 @@ def test_both_readers_judge_alike(tiny_bundle: Path, tmp_path: Path) -> None:
         stricter += refused and not isinstance(theirs, str)
         looser += not refused and isinstance(theirs, str)
     print(
-        f"{len(archives)} archives: {accepted} accepted by both, {stricter} by Python alone, {looser} by Kotlin alone"
+        f"{len(archives)} archives: {accepted} accepted by both, {stricter} by Python alone, {looser} by {reader} alone"
     )
     assert accepted >= 5
     assert stricter + looser < DAMAGED // 4
