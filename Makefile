@@ -43,7 +43,7 @@ test: $(VENV)/.stamp-dev ## Run the tests that take no more than a few seconds e
 	$(PYTEST) $(PYTEST_ARGS)
 
 test-all: $(VENV)/.stamp-dev ## Run all tests, the slow ones too, and see that the others reach every module
-	$(PYTEST) -m "not device" $(or $(PYTEST_ARGS),--cov --cov-report=)
+	$(PYTEST) -m "not device and not swift" $(or $(PYTEST_ARGS),--cov --cov-report=)
 	$(if $(PYTEST_ARGS),,$(BIN)/python -m tests.support.reach .coverage)
 
 fuzz: $(VENV)/.stamp-fuzz ## Fuzz every reader of files for three minutes; a night: make fuzz FUZZ_ARGS="--seconds 28800"
@@ -80,6 +80,7 @@ aarch64-root: .aarch64-root/.stamp ## Set up LiteRT and ONNX Runtime for AArch64
 
 ios: $(VENV)/.stamp-dev ## Compile the Swift package and run its tests (needs Swift 6 on PATH, or `make swift-root`)
 	QSR_EDGE_PYTHON=$(CURDIR)/$(BIN)/python bash ios_harness/toolchain.sh
+	QSR_EDGE_REQUIRE_ALL=1 $(PYTEST) -m swift tests/unit/ios tests/integration
 
 swift-root: .swift-root/.stamp ## Set up Swift 6 in a Debian 13 of its own, 2.7 GB (Debian; needs root)
 

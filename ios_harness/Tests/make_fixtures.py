@@ -1,4 +1,4 @@
-"""Writes what the Swift tests compare with: ``python make_fixtures.py FOLDER``, made once.
+"""Writes what the Swift tests compare with: ``python make_fixtures.py FOLDER``.
 
 - ``exact/``, ``exact.zip``, ``stored.zip``, ``shared/``, ``ane/``: the bundled x2 network in 2 bits.
 - ``picture.rgb``: noise, 40 rows of 56 pixels; ``picture-<depth>.rgb``: what the golden interpreter makes of it, whole.
@@ -16,7 +16,6 @@ from qsr_edge.bundle.layout import Pack
 from qsr_edge.conversion.backend import ConvertOptions, ModelMetadata
 from qsr_edge.conversion.convert import convert_checkpoint
 from qsr_edge.conversion.registry import find_backend
-from qsr_edge.graph.interpreter import run_graph
 from qsr_edge.lowering.edge import lower_checkpoint
 from qsr_edge.nn.checkpoint import read_checkpoint
 from qsr_edge.zoo import zoo_entries
@@ -51,19 +50,18 @@ def write(folder: Path) -> None:
     (folder / "picture.rgb").write_bytes(pixels.tobytes())
     network = lower_checkpoint(checkpoint)
     for depth, graph in network.graphs.items():
-        output = run_graph(graph, network.constants, pixels)
+        output = graph.run(pixels)
         (folder / f"picture-{depth}.rgb").write_bytes(np.ascontiguousarray(output).tobytes())
 
 
 def main() -> None:
-    """Write them beside the target, then give them its name."""
+    """Write them beside the target, then give them its name: every time, as converter and networks may be others now."""
     target = Path(sys.argv[1])
-    if target.is_dir():
-        return
     target.parent.mkdir(parents=True, exist_ok=True)
     work = Path(tempfile.mkdtemp(dir=target.parent))
     try:
         write(work)
+        shutil.rmtree(target, ignore_errors=True)
         work.rename(target)
     finally:
         shutil.rmtree(work, ignore_errors=True)

@@ -70,9 +70,7 @@ def begin(photo_96x64: Path, tmp_path: Path) -> Callable[..., Path]:
             gate=None,
             originals=(photo_96x64,),
         )
-        header = new_header(request, device)
-        add_images(header, request.originals, folder)
-        RunLog(folder / RESULTS_NAME).append("run", **header)
+        RunLog(folder / RESULTS_NAME).append(add_images(new_header(request, device), request.originals, folder))
         return folder
 
     return make
@@ -105,7 +103,7 @@ def test_the_command_measures_the_app(
 ) -> None:
     folder = tmp_path / "run"
     done = run_cli(
-        "bench", "--device", "Ada's iPhone", "--bundle", FIXTURES / "exact", "--depth", 2, "--depth", 4,
+        "bench", "--device", "Ada's iPhone", "--bundle", FIXTURES / "exact", "--depth", "2", "--depth", "4",
         "--quick", "--json", "--size", "16x12", "--sustained", "1s", "--image", photo_96x64, "-o", folder,
     )  # fmt: skip
     assert done.exit_code == 0, done.stderr
@@ -120,7 +118,7 @@ def test_the_command_measures_the_app(
     assert kinds >= {"start", "warm-up", "image", "condition", "steady", "sustained", "end"}
     assert [record.equal for record in of_kind(records, Quality)] == [True, True]
     # What the phone tells of itself is in the protocol's units.
-    condition = of_kind(records, ConditionRecord)[0].condition
+    condition = next(of_kind(records, ConditionRecord)).condition
     assert condition == Condition(thermal_status=0, battery_percent=100, plugged_in=False, power_save=False)
     assert faults(folder) == []
     assert iphone.left() == []
@@ -150,7 +148,7 @@ def test_a_run_outlives(
     measure_run(folder, device)
     records = check_measured(folder, LONG)
     assert any(words in message for _, message in faults(folder)), faults(folder)
-    assert len(of_kind(records, Part)) == (1 if fault is Fault.CABLE else 2)
+    assert len(list(of_kind(records, Part))) == (1 if fault is Fault.CABLE else 2)
     assert iphone.left() == []
 
 

@@ -50,7 +50,7 @@ class CpuTimes:
         if report.when == "teardown":
             for name, value in report.user_properties:
                 if name == _PROPERTY and isinstance(value, float):
-                    default = not {"slow", "device"} & set(report.keywords)
+                    default = not {"slow", "device", "swift"} & set(report.keywords)
                     self._taken.append(_Taken(test=report.nodeid, cpu_s=value, default=default))
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:

@@ -157,6 +157,8 @@ def _start_app(phone: Path, arguments: Sequence[str]) -> int:
             stderr=log,
             start_new_session=True,
             preexec_fn=fill,
+            # A phone keeps its own compiled models, where Python reaches them, too.
+            env={**os.environ, "XDG_CACHE_HOME": str(phone / "Caches")},
         )
     (phone / "pid").write_text(str(process.pid))
     return process.pid

@@ -18,12 +18,12 @@ struct YuvWeights: Equatable {
         let (lumaGain, chromaGain) = fullRange ? (1.0, 1.0) : (255.0 / 219, 255.0 / 224)
         func fixed(_ value: Double) -> Int32 { Int32((value * 65536).rounded()) }
         let (ofV, ofU) = (2 * (1 - kr), 2 * (1 - kb))
-        // With six decimals, as the standards and the Android library have them.
-        func chroma(_ value: Double) -> Int32 { fixed((value * 1e6).rounded() / 1e6 * chromaGain) }
+        func chroma(_ value: Double) -> Int32 { fixed(value * chromaGain) }
         black = fullRange ? 0 : 16
         luma = fixed(lumaGain)
         redOfV = chroma(ofV)
-        greenOfU = chroma(kb * ofU / (1 - kr - kb))
+        // Rounded down, as the Android library has it: both give the same bytes.
+        greenOfU = Int32(kb * ofU / (1 - kr - kb) * chromaGain * 65536)
         greenOfV = chroma(kr * ofV / (1 - kr - kb))
         blueOfU = chroma(ofU)
     }

@@ -39,6 +39,7 @@ final class ZipArchive: BundleSource {
             throw QsrError.storage("\(file.path): cannot be read (\(oneLine(error))); check its permissions")
         }
         try readDirectory()
+        nameBelowOneFolder()
     }
 
     deinit {
@@ -93,6 +94,18 @@ final class ZipArchive: BundleSource {
         if total > Self.mostContentBytes {
             throw damaged("unpacks to \(total) bytes, expected at most \(Self.mostContentBytes)")
         }
+    }
+
+    /// Names members by their paths in the one folder that was zipped with its content, if they lie in one; what macOS
+    /// adds is no part of it.
+    private func nameBelowOneFolder() {
+        let named = members.filter { !$0.key.hasPrefix("__MACOSX/") }
+        let tops = Set(named.keys.map { $0.prefix { $0 != "/" } })
+        guard members[BundleManifest.fileName] == nil, tops.count == 1, let folder = tops.first,
+            named["\(folder)/\(BundleManifest.fileName)"] != nil
+        else { return }
+        members = [:]
+        for (name, member) in named { members[String(name.dropFirst(folder.count + 1))] = member }
     }
 
     /// Its size, unpacked.

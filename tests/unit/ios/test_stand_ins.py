@@ -23,7 +23,7 @@ MODULES = ["CoreFoundation", "CoreGraphics", "CoreML", "CoreVideo", "Darwin", "F
 LEFT_OUT = {"url", "completionhandler", "error", "name", "features", "init", "with", "featurevalue"}
 
 pytestmark = [
-    pytest.mark.slow,  # only because CI runs `make ios` after the other tests, and where it ran a skip is a failure
+    pytest.mark.swift,
     pytest.mark.skipif(not TYPES.is_dir(), reason="run `make ios` first"),
 ]
 
