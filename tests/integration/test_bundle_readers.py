@@ -14,8 +14,7 @@ import pytest
 from qsr_edge.bundle.reader import open_bundle
 from qsr_edge.errors import BundleError
 from tests.support.android_build import ANDROID_BUILD, NEEDS_ANDROID_BUILD
-from tests.support.iphone_simulator import HOST, SWIFT
-from tests.support.swift_build import NEEDS_SWIFT_BUILD
+from tests.support.swift_build import HOST, NEEDS_SWIFT_BUILD, SWIFT
 from tests.support.waiting import PATIENCE_S
 
 READERS = [

@@ -4,9 +4,8 @@ import re
 import subprocess
 from pathlib import Path
 
-from tests.support.iphone_simulator import SWIFT
 from tests.support.paths import IOS_HARNESS, REPOSITORY
-from tests.support.swift_build import NEEDS_SWIFT_BUILD
+from tests.support.swift_build import NEEDS_SWIFT_BUILD, SWIFT
 from tests.support.waiting import PATIENCE_S
 
 pytestmark = NEEDS_SWIFT_BUILD

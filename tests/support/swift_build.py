@@ -2,9 +2,10 @@
 
 import pytest
 
-from tests.support.iphone_simulator import HOST
 from tests.support.paths import IOS_HARNESS
 
+SWIFT = IOS_HARNESS / "swift.sh"
+HOST = IOS_HARNESS / ".build" / "debug" / "qsr-host"
 FIXTURES = IOS_HARNESS / ".build" / "fixtures"
 
 NEEDS_SWIFT_BUILD = [
