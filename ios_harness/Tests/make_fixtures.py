@@ -55,7 +55,7 @@ def write(folder: Path) -> None:
 
 
 def main() -> None:
-    """Write them beside the target, then give them its name: every time, as converter and networks may be others now."""
+    """Write them beside the target, then give them its name: each time, as converter and networks may be others now."""
     target = Path(sys.argv[1])
     target.parent.mkdir(parents=True, exist_ok=True)
     work = Path(tempfile.mkdtemp(dir=target.parent))
