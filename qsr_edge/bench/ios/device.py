@@ -5,7 +5,9 @@ Never run on an iPhone so far; see :mod:`qsr_edge.bench.ios.tools`. Paths of the
 
 import shutil
 import time
+from collections.abc import Callable
 from pathlib import Path, PurePosixPath
+from typing import TypeVar
 
 from qsr_edge.bench.device import PartEnd, PartPlan, Phase, Sink
 from qsr_edge.bench.device_kernels import app_kernels
@@ -18,8 +20,12 @@ from qsr_edge.bundle.manifest import MANIFEST_NAME, parse_manifest
 from qsr_edge.errors import BenchError
 from qsr_edge.files import temporary_folder
 
+Answer = TypeVar("Answer")
+
 KIND = "ios"
 POLL_S = 3.0
+LOST_S = 600.0
+"""How long a phone that was measured may be out of reach: a pulled cable, a reboot that waits for its passcode."""
 SILENT_S = 300.0
 
 
@@ -30,12 +36,16 @@ class IphoneDevice:
         tool: the program that reaches it.
         listed: what the tool says of it.
         poll_s: how often results are asked for.
+        lost_s: how long it may be out of reach while it is measured.
     """
 
-    def __init__(self, tool: IphoneTool, listed: IphoneListed, *, poll_s: float = POLL_S) -> None:
+    def __init__(
+        self, tool: IphoneTool, listed: IphoneListed, *, poll_s: float = POLL_S, lost_s: float = LOST_S
+    ) -> None:
         self._tool = tool
         self._listed = listed
         self._poll_s = poll_s
+        self._lost_s = lost_s
         # Whether the phone may hold results that were not fetched.
         self._unread = False
 
@@ -72,9 +82,15 @@ class IphoneDevice:
         with temporary_folder("iphone") as scratch:
             job = _stage(plan, scratch / _folder(plan.run).name)
             sink.status("pushing")
-            self._tool.push(self.id, scratch / _folder(plan.run).name)
+            folder, arguments = scratch / _folder(plan.run).name, ["--job", str(job)]
             results = _Results(plan.run, plan.part, self._taker(plan.run, plan.part, sink, scratch))
-            pid = self._tool.launch(self.id, ["--job", str(job)])
+            if plan.part == 1:
+                # What fails here is rarely mended by waiting: the app is missing, the computer not trusted.
+                self._tool.push(self.id, folder)
+                pid = self._tool.launch(self.id, arguments)
+            else:
+                self._patiently(sink, Phase.PUSH, lambda: self._tool.push(self.id, folder))
+                pid = self._patiently(sink, Phase.START, lambda: self._tool.launch(self.id, arguments))
             self._unread = True
             try:
                 end = self._follow(results, sink, pid, scratch)
@@ -126,10 +142,25 @@ class IphoneDevice:
         results.taker.hand_on()
         return whole > begin
 
+    def _patiently(self, sink: Sink, phase: Phase, work: Callable[[], Answer]) -> Answer:
+        """Do what needs the phone; one that worked before and cannot be reached now is waited for, but not for ever."""
+        lost: float | None = None
+        while True:
+            try:
+                return work()
+            except BenchError as error:
+                if lost is None:
+                    lost = time.monotonic()
+                    sink.fault(phase, str(error))
+                elif time.monotonic() - lost > self._lost_s:
+                    raise
+                sink.status("waiting for the phone")
+                time.sleep(self._poll_s)
+
     def _follow(self, results: "_Results", sink: Sink, pid: int, scratch: Path) -> PartEnd:
         taker, news = results.taker, time.monotonic()
         while True:
-            running = self._tool.is_running(self.id, pid)
+            running = self._patiently(sink, Phase.MEASURE, lambda: self._tool.is_running(self.id, pid))
             any_new = self._poll(results, scratch)
             if taker.end is not None:
                 return PartEnd(complete=taker.end.complete, reason=taker.end.reason or "")
