@@ -357,7 +357,8 @@ def parse_manifest(content: bytes, source: str) -> Manifest:
     from jsonschema import Draft202012Validator
     from jsonschema.exceptions import best_match
 
-    error = best_match(Draft202012Validator(schema()).iter_errors(table))
+    instance: Any = table  # JSON, whose recursive type the validator spells otherwise
+    error = best_match(Draft202012Validator(schema()).iter_errors(instance))
     if error is not None:
         raise BundleError(f"{source}: at {error.json_path}: {one_line(error.message)}; {REMEDY}")
     return _DECODER.decode(Manifest, table, source)

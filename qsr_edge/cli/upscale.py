@@ -205,14 +205,15 @@ def _jobs(
     Raises:
         QsrError: if the output cannot be meant, or a folder of the input holds no picture.
     """
-    batch = len(inputs) > 1 or inputs[0].is_dir()
+    first, *others = inputs
+    batch = bool(others) or first.is_dir()
     if output == _STREAM:
         if batch:
             raise QsrError(f"standard output takes one picture, not {len(inputs)} inputs; name a folder with -o")
-        return (Job(source=inputs[0], target=Path(_STREAM)),), False
+        return (Job(source=first, target=Path(_STREAM)),), False
     folder = batch or output.endswith(("/", os.sep)) or Path(output).is_dir()
     if not folder:
-        return (Job(source=inputs[0], target=Path(output)),), False
+        return (Job(source=first, target=Path(output)),), False
     check_folder(Path(output), len(inputs), WRITE_SUFFIXES)
     return plan(find_sources(inputs, recursive=recursive, output=Path(output)), Path(output), scale, choice), True
 

@@ -71,7 +71,7 @@ def blurred(image: NDArray[np.uint8], sigma_px: float) -> NDArray[np.uint8]:
 def noisy(image: NDArray[np.uint8], sigma_levels: float, rng: np.random.Generator) -> NDArray[np.uint8]:
     """Gaussian noise, each channel its own: (H, W, 3) uint8 -> (H, W, 3) uint8."""
     noise = rng.standard_normal(image.shape, np.float32) * np.float32(sigma_levels)
-    return _levels(image + noise)
+    return _levels(np.add(image, noise, dtype=np.float32))
 
 
 def compressed(image: NDArray[np.uint8], quality: int, *, subsampled: bool) -> NDArray[np.uint8]:

@@ -37,12 +37,13 @@ def corrected(
     Returns:
         Samples on the scale of ``interpolated``, not yet rounded.
     """
-    difference = network.astype(np.float32) - coarse.astype(np.float32) / np.float32(level)
-    share = np.clip((np.abs(difference) - _NOISE_LEVELS) / (_SIGNAL_LEVELS - _NOISE_LEVELS), 0, 1)
-    difference *= share
-    difference *= level
-    difference += interpolated
-    return difference
+    corrected = np.empty(interpolated.shape, np.float32)
+    np.subtract(network.astype(np.float32), coarse.astype(np.float32) / np.float32(level), out=corrected)
+    share = np.clip((np.abs(corrected) - _NOISE_LEVELS) / (_SIGNAL_LEVELS - _NOISE_LEVELS), 0, 1)
+    np.multiply(corrected, share, out=corrected)
+    np.multiply(corrected, level, out=corrected)
+    np.add(corrected, interpolated, out=corrected)
+    return corrected
 
 
 def flat_pixels(samples: Samples) -> NDArray[np.bool_]:

@@ -63,7 +63,8 @@ class SourceFile:
     @property
     def size_px(self) -> tuple[int, int]:
         """(width, height), upright."""
-        return self._opened.size_px
+        width, height = self._opened.size_px
+        return width, height
 
     @property
     def sequence(self) -> Sequence | None:

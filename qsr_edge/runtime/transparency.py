@@ -51,7 +51,7 @@ def _filled(colour: NDArray[np.float32], weight: NDArray[np.float32], hidden: ND
     filled = np.where(hidden[:, :, np.newaxis], _doubled(coarse)[:height, :width], colour)
     for _ in range(_SMOOTHING_ROUNDS):
         around = np.pad(filled, ((1, 1), (1, 1), (0, 0)), mode="edge")
-        mean = (around[:-2, 1:-1] + around[2:, 1:-1] + around[1:-1, :-2] + around[1:-1, 2:]) / 4
+        mean = (around[:-2, 1:-1] + around[2:, 1:-1] + around[1:-1, :-2] + around[1:-1, 2:]) / np.float32(4)
         filled = np.where(hidden[:, :, np.newaxis], mean, filled)
     return filled
 
@@ -60,8 +60,8 @@ def _sums(values: NDArray[np.float32]) -> NDArray[np.float32]:
     """Sums of 2x2; odd sides are completed by zeros."""
     height, width = values.shape[:2]
     even = np.pad(values, ((0, height % 2), (0, width % 2), *[(0, 0)] * (values.ndim - 2)))
-    rows = even[0::2] + even[1::2]
-    return rows[:, 0::2] + rows[:, 1::2]
+    rows = np.add(even[0::2], even[1::2], dtype=np.float32)
+    return np.add(rows[:, 0::2], rows[:, 1::2], dtype=np.float32)
 
 
 def _doubled(values: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -42,7 +42,7 @@ def check_emulator() -> None:
             f"{platform.machine()} with {name or 'another C library'} {version}; leave out --verify htp"
         )
     try:
-        import onnxruntime_qnn  # noqa: F401
+        import onnxruntime_qnn  # noqa: F401  # pyright: ignore[reportMissingImports]
     except ImportError as error:
         raise BackendError(f"htp needs onnxruntime_qnn ({error}); {how_to_install(EXTRA)}") from error
 

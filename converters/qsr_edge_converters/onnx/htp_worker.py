@@ -18,7 +18,7 @@ from qsr_edge_converters.onnx.format import HEIGHT_NAME, INPUT_NAME, OUTPUT_NAME
 
 def _open(model: str, height: int, width: int) -> Any:
     import onnxruntime as ort
-    import onnxruntime_qnn
+    import onnxruntime_qnn  # pyright: ignore[reportMissingImports]
 
     ort.register_execution_provider_library("qnn", onnxruntime_qnn.get_library_path())
     devices = [device for device in ort.get_ep_devices() if device.ep_name == "qnn"]
