@@ -62,4 +62,4 @@ echo "compiling and running the tests"
 $KOTLINC $OPT_IN -Xfriend-paths=$BUILD/core,$BUILD/bench -cp "$BUILD/core:$BUILD/bench:$CLASSPATH_JUNIT" -d $BUILD/test \
     runtime-core/src/{test,testFixtures}/kotlin bench-core/src/test/kotlin
 java -cp "$BUILD/core:$BUILD/bench:$BUILD/test:$BUILD/kotlin-stdlib.jar:$CLASSPATH_JUNIT" -Dqsr.vectors="${QSR_VECTORS:-../tests/vectors}" \
-    org.junit.runner.JUnitCore io.qsredge.core.{Vector,Core,Bundle,Yuv,Upscaler}Test io.qsredge.bench.core.{Bench,AgentHost}Test
+    org.junit.runner.JUnitCore io.qsredge.core.{Vector,Core,Bundle,Yuv,Upscaler,Picture}Test io.qsredge.bench.core.{Bench,AgentHost}Test

@@ -9,6 +9,9 @@
 - ``tiles.jsonl``: ``[[height, width], tile, halo, grid, [window height, window width], rows, columns]``; rows and
   columns are lists of ``[window start, window stop, core start, core stop]``, and tiles are their product, row by row.
 - ``manifests.jsonl``: ``{"accept", "why", "text"}``, or ``"base64"`` for what is not UTF-8.
+- ``pictures.jsonl``: ``{"why", "size": [height, width], "argb"}``, pixels of four bytes A, R, G, B in base64.
+  ``"seen"`` are the colours that the network is shown, three bytes a pixel. ``"upscaled"``, if there, is the output of
+  :class:`Sharpener` with ``"scale"``, ``"halo"`` and ``"grid"``, in tiles of ``"tile"``.
 """
 
 import base64
@@ -16,10 +19,13 @@ import hashlib
 import json
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from qsr_edge.bundle.layout import Pack, Storage
 from qsr_edge.bundle.manifest import (
@@ -33,10 +39,13 @@ from qsr_edge.bundle.manifest import (
     parse_manifest,
 )
 from qsr_edge.codec import Decoder, encode
+from qsr_edge.data.picture import Picture
 from qsr_edge.errors import BundleError, PolicyError
 from qsr_edge.graph.cost import TileGrid
 from qsr_edge.quant.arithmetic import Profile
 from qsr_edge.runtime.tiler import plan_spans, window_size_px
+from qsr_edge.runtime.transparency import bled_colours
+from qsr_edge.runtime.upscale import upscale_picture
 from qsr_edge.selector import (
     LatencyEntry,
     LatencyTable,
@@ -399,6 +408,102 @@ def manifests() -> str:
     return "".join(lines)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sharpener:
+    """A network that is easily written in every language; zero padding, a pixel of receptive field, and a tint.
+
+    Each of the ``scale`` x ``scale`` output pixels of a pixel v is v plus a share of 4 v minus its four neighbours.
+    """
+
+    scale: int
+
+    def run(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """(H, W, 3) -> (rH, rW, 3)."""
+        levels = image.astype(np.int64)
+        around = np.pad(levels, ((1, 1), (1, 1), (0, 0)))
+        detail = 4 * levels - around[:-2, 1:-1] - around[2:, 1:-1] - around[1:-1, :-2] - around[1:-1, 2:]
+        height, width, channels = image.shape
+        upscaled = np.empty((height * self.scale, width * self.scale, channels), np.uint8)
+        for y in range(self.scale):
+            for x in range(self.scale):
+                for channel in range(channels):
+                    share = 1 + (y * self.scale + x + channel) % 3
+                    level = levels[:, :, channel] + (detail[:, :, channel] * share >> 4) + channel - 1
+                    upscaled[y :: self.scale, x :: self.scale, channel] = level.clip(0, 255)
+        return upscaled
+
+
+def _alphas(random: Random, height: int, width: int) -> dict[str, NDArray[np.uint8]]:
+    """Kinds of transparency, computed in integers alone."""
+    y, x = np.mgrid[0:height, 0:width]
+    distance = (y - height * 2 // 5) ** 2 + (x - width * 4 // 9) ** 2
+    radius = max(1, height // 3)
+    noise = bytes(random.choices([0, 0, 1, 90, 200, 255], k=height * width))
+    dots = np.zeros((height, width), np.uint8)
+    dots[height // 3, width // 2], dots[-1, 0] = 1, 255
+    return {
+        "opaque": np.full((height, width), 255, np.uint8),
+        "a soft disc": (255 * (radius**2 - distance) // radius).clip(0, 255).astype(np.uint8),
+        "a shadow": (255 * radius**2 // (radius**2 + distance)).astype(np.uint8),
+        "a hard edge": np.where(x + y > (height + width) // 2, 255, 0).astype(np.uint8),
+        "noise": np.frombuffer(noise, np.uint8).reshape(height, width),
+        "two dots": dots,
+        "nothing to see": np.zeros((height, width), np.uint8),
+        "half transparent": np.full((height, width), 128, np.uint8),
+    }
+
+
+def pictures() -> str:
+    """Pictures with every kind of alpha, in colour and grey, of sizes that a pyramid and a grid do not divide."""
+    random = Random("pictures")
+    lines = []
+
+    def case(why: str, colour: NDArray[np.uint8], alpha: NDArray[np.uint8], **network: int) -> None:
+        height, width = alpha.shape
+        seen = bled_colours(colour, alpha)
+        entry: dict[str, Any] = {"why": why, "size": [height, width]}
+        entry["argb"] = _base64(np.dstack([alpha, colour]))
+        entry["seen"] = _base64(seen)
+        if network:
+            upscaled = upscale_picture(
+                Sharpener(scale=network["scale"]),
+                Picture(rgb=colour, alpha=None if (alpha == 255).all() else alpha, grey=False),
+                scale=network["scale"],
+                halo_px=network["halo"],
+                grid_px=network["grid"],
+                tile_px=network["tile"],
+            )
+            opacity = np.full(upscaled.rgb.shape[:2], 255, np.uint8) if upscaled.alpha is None else upscaled.alpha
+            entry |= network | {"upscaled": _base64(np.dstack([opacity, upscaled.rgb]))}
+        lines.append(_line(entry))
+
+    networks = [
+        {"scale": 2, "halo": 1, "grid": 1, "tile": 7},
+        {"scale": 3, "halo": 1, "grid": 1, "tile": 5},
+        {"scale": 4, "halo": 4, "grid": 4, "tile": 4},
+        {"scale": 2, "halo": 4, "grid": 8, "tile": 100},
+    ]
+    for index, (height, width) in enumerate([(1, 1), (1, 9), (13, 17), (18, 11), (9, 2), (16, 16)]):
+        noise = np.frombuffer(random.randbytes(height * width * 3), np.uint8).reshape(height, width, 3)
+        for number, (kind, alpha) in enumerate(_alphas(random, height, width).items()):
+            network = networks[(index + number) % len(networks)]
+            grey = np.repeat(noise[:, :, :1], 3, axis=2)
+            on_magenta = np.where(alpha[:, :, np.newaxis] == 0, np.array([255, 0, 255], np.uint8), grey)
+            for name, colour in {"colour": noise, "grey": grey, "grey on hidden magenta": on_magenta}.items():
+                if index == 2 or (index + number + len(name)) % 3 == 0:
+                    case(f"{name}, {kind}", colour, alpha, **network)
+    height, width = 83, 121
+    smooth = np.add.outer(np.arange(height) * 2, np.arange(width))[:, :, np.newaxis] * np.array([1, 2, 3]) % 256
+    for kind, alpha in _alphas(random, height, width).items():
+        if kind in ("a soft disc", "noise", "two dots"):
+            case(f"large, {kind}", smooth.astype(np.uint8), alpha)
+    return "".join(lines)
+
+
+def _base64(samples: NDArray[np.uint8]) -> str:
+    return base64.b64encode(np.ascontiguousarray(samples).tobytes()).decode()
+
+
 def vectors() -> dict[str, str]:
     """Every file's text, by its path."""
     return {
@@ -406,6 +511,7 @@ def vectors() -> dict[str, str]:
         "tracker.jsonl": tracker_trace(),
         "tiles.jsonl": tiles(),
         "manifests.jsonl": manifests(),
+        "pictures.jsonl": pictures(),
     }
 
 

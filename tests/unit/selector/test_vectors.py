@@ -1,10 +1,13 @@
 """The committed vectors are what the reference computes now, and hold what they promise."""
 
+import base64
 import importlib.util
 import json
+import sys
 from collections import Counter
 from types import ModuleType
 
+import numpy as np
 import pytest
 
 from tests.support.paths import REPOSITORY
@@ -21,6 +24,8 @@ def lines(name: str) -> list[str]:
 def make() -> ModuleType:
     spec = importlib.util.spec_from_file_location("make_vectors", FOLDER / "make.py")
     module = importlib.util.module_from_spec(spec)
+    # Its dataclasses look for their module there.
+    sys.modules[spec.name] = module
     spec.loader.exec_module(module)
     return module
 
@@ -65,3 +70,23 @@ def test_there_are_enough_and_they_reach_every_branch() -> None:
     assert verdicts[False] >= 150
     assert verdicts[True] >= 5
     assert len(lines("tiles.jsonl")) == 1000
+
+
+def test_the_pictures_hold_every_kind() -> None:
+    entries = [json.loads(line) for line in lines("pictures.jsonl")]
+    kinds = Counter(entry["why"].split(", ")[0] for entry in entries if "upscaled" in entry)
+    assert kinds.keys() == {"colour", "grey", "grey on hidden magenta"}
+    assert min(kinds.values()) >= 10
+    assert {(entry["scale"], entry["grid"]) for entry in entries if "scale" in entry} == {
+        (2, 1),
+        (3, 1),
+        (4, 4),
+        (2, 8),
+    }
+    refilled = 0
+    for entry in entries:
+        argb = np.frombuffer(base64.b64decode(entry["argb"]), np.uint8).reshape(*entry["size"], 4)
+        seen = np.frombuffer(base64.b64decode(entry["seen"]), np.uint8).reshape(*entry["size"], 3)
+        np.testing.assert_array_equal(seen[argb[:, :, 0] > 0], argb[argb[:, :, 0] > 0, 1:])
+        refilled += bool((seen != argb[:, :, 1:]).any())
+    assert refilled >= 30

@@ -17,9 +17,9 @@ import io.qsredge.core.YuvRange
 import java.io.File
 
 /**
- * Upscale a bitmap of any configuration; the result is ARGB_8888 and has the alpha of the original. Reads and writes the
- * bitmaps row by row: nothing of the size of an image is allocated in the heap. Not for the main thread. Parameters and
- * errors as [QsrUpscaler.upscale].
+ * Upscale a bitmap of any configuration; the result is ARGB_8888. Alpha, hidden colours and grey are treated as by
+ * [QsrUpscaler.upscalePicture], whose parameters and errors these are. Reads and writes the bitmaps row by row: nothing of
+ * the size of an image is allocated in the heap. Not for the main thread.
  */
 public fun QsrUpscaler.upscale(
     bitmap: Bitmap,
@@ -31,9 +31,7 @@ public fun QsrUpscaler.upscale(
     val source = BitmapRows(readable ?: throw PixelException("no memory to copy the bitmap; decode it as ARGB_8888"))
     val size = outputSize(source.size)
     val output = Bitmap.createBitmap(size.widthPx, size.heightPx, Bitmap.Config.ARGB_8888)
-    val sink = BitmapRows(output)
-    upscale(source, sink, cancel, progress)
-    if (readable.hasAlpha()) sink.copyAlpha(source)
+    upscalePicture(source, BitmapRows(output), cancel, progress)
     return output
 }
 

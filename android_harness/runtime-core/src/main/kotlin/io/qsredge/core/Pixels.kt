@@ -97,8 +97,9 @@ public class RgbImage(
 }
 
 /**
- * An image of ints of 0xAARRGGBB, not premultiplied, as `Bitmap.getPixels` gives and `Bitmap.setPixels` takes them. What is
- * read is the colour, whatever the alpha; what is written is opaque. For one thread at a time.
+ * An image of ints of 0xAARRGGBB, not premultiplied, as `Bitmap.getPixels` gives and `Bitmap.setPixels` takes them. As source
+ * and sink of [QsrUpscaler.upscale] they are colours alone: what is read is the colour, whatever the alpha, and what is
+ * written is opaque. [QsrUpscaler.upscalePicture] heeds the alpha. For one thread at a time.
  */
 public abstract class ArgbRows(
     final override val size: Size,
@@ -156,25 +157,21 @@ public abstract class ArgbRows(
         set(row, column, count, pixels)
     }
 
-    /**
-     * Give an upscaled image the alpha of what it was made of: each pixel's, unchanged, for all that came of it.
-     *
-     * @param original the image before it was upscaled, by a whole factor.
-     */
-    public fun copyAlpha(original: ArgbRows) {
-        val scale = size.widthPx / original.size.widthPx
-        if (size != original.size.times(scale)) throw PixelException("$size is no multiple of ${original.size}")
-        val alphas = IntArray(original.size.widthPx)
-        val pixels = line(size.widthPx)
-        for (row in 0 until size.heightPx) {
-            if (row % scale == 0) original.get(row / scale, 0, alphas.size, alphas)
-            get(row, 0, size.widthPx, pixels)
-            for (i in 0 until size.widthPx) {
-                pixels[i] = (pixels[i] and OPAQUE.inv()) or (alphas[i / scale] and OPAQUE)
-            }
-            set(row, 0, size.widthPx, pixels)
-        }
-    }
+    /** Put part of a row, with its alpha, at the beginning of [into]. */
+    internal fun pixels(
+        row: Int,
+        column: Int,
+        count: Int,
+        into: IntArray,
+    ): Unit = get(row, column, count, into)
+
+    /** Set part of a row, with its alpha, to the beginning of [from]. */
+    internal fun setPixels(
+        row: Int,
+        column: Int,
+        count: Int,
+        from: IntArray,
+    ): Unit = set(row, column, count, from)
 
     private fun line(count: Int): IntArray {
         if (line.size < count) line = IntArray(count)

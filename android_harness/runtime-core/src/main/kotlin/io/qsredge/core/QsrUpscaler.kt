@@ -116,7 +116,8 @@ public class QsrUpscaler(
     public fun outputSize(input: Size): Size = input.times(scale)
 
     /**
-     * Upscale an image or frame.
+     * Upscale an image or frame: the network's own bytes, colours alone. For a picture with alpha, or a grey one that is to
+     * stay grey, there is [upscalePicture].
      *
      * @param source the image.
      * @param sink takes scale times as many rows and columns.
@@ -134,16 +135,57 @@ public class QsrUpscaler(
         cancel: CancelSignal? = null,
         progress: Progress? = null,
     ) {
-        checkSize(source.size)
-        if (sink is PixelSource && sink.size != outputSize(source.size)) {
-            throw PixelException("the output is ${sink.size}, expected ${outputSize(source.size)}")
+        if (sink is PixelSource) checkOutput(source.size, sink.size)
+        inTurn(source.size) { tiles ->
+            val start = System.nanoTime()
+            tiles.run(source, sink, options.tilePx, progress) { checkRunning(cancel) }
+            System.nanoTime() - start
         }
+    }
+
+    /**
+     * Upscale a picture as the Python package does, byte for byte. Colours under fully transparent pixels are replaced by
+     * visible ones nearby, so that soft edges get no fringe. Alpha goes through the network, which takes a second run
+     * wherever it is not flat; opaque stays opaque. If R = G = B in every visible pixel, it is so in the output.
+     *
+     * Memory grows with the picture by half a byte a pixel, and only if some pixels are hidden. Errors as [upscale].
+     *
+     * @param source the picture.
+     * @param sink scale times as large; opaque until its colours are complete, and left so if the work is cut short.
+     * @param cancel ends it between two tiles.
+     * @param progress told after each tile; tiles of alpha count as well.
+     */
+    public fun upscalePicture(
+        source: ArgbRows,
+        sink: ArgbRows,
+        cancel: CancelSignal? = null,
+        progress: Progress? = null,
+    ) {
+        checkOutput(source.size, sink.size)
+        inTurn(source.size) { tiles ->
+            PictureUpscaling(tiles).run(source, sink, options.tilePx, progress) { checkRunning(cancel) }
+        }
+    }
+
+    private fun checkOutput(
+        input: Size,
+        output: Size,
+    ) {
+        if (output != outputSize(input)) throw PixelException("the output is $output, expected ${outputSize(input)}")
+    }
+
+    /** Do [work] when the image before is done, with the model that is due; it tells how many nanoseconds one run took. */
+    private fun inTurn(
+        input: Size,
+        work: (TiledUpscaling) -> Long,
+    ) {
+        checkSize(input)
         if (frame.isHeldByCurrentThread) {
             throw BusyException("upscale was called by what it calls itself; call it when the running one has returned")
         }
         frame.withLock {
             try {
-                upscaleNow(source, sink, cancel, progress)
+                upscaleNow(input, work)
             } finally {
                 // Closed by one of the callbacks.
                 if (closed) models.close()
@@ -152,22 +194,15 @@ public class QsrUpscaler(
     }
 
     private fun upscaleNow(
-        source: PixelSource,
-        sink: PixelSink,
-        cancel: CancelSignal?,
-        progress: Progress?,
+        input: Size,
+        work: (TiledUpscaling) -> Long,
     ) {
         checkOpen()
         // Beyond the selector's limit all images are equally large to it.
-        val pixels = (source.size.heightPx.toLong() * source.size.widthPx).coerceAtMost(MAX_PIXELS)
+        val pixels = (input.heightPx.toLong() * input.widthPx).coerceAtMost(MAX_PIXELS)
         adapt(pixels)
         val model = models.current(reasons)
-        val start = System.nanoTime()
-        model.tiles.run(source, sink, options.tilePx, progress) {
-            checkRunning()
-            if (cancel?.isCancelled == true) throw CancelledException("cancelled")
-        }
-        observe(model.depth, pixels, (System.nanoTime() - start) / NS_PER_US)
+        observe(model.depth, pixels, work(model.tiles) / NS_PER_US)
     }
 
     /** [upscale] bytes to bytes; the parameters of [RgbImage]. */
@@ -177,17 +212,12 @@ public class QsrUpscaler(
         progress: Progress? = null,
     ): RgbImage = RgbImage(outputSize(image.size)).also { upscale(image, it, cancel, progress) }
 
-    /** [upscale] ints to ints; alpha is copied. The parameters of [ArgbImage]. */
+    /** [upscalePicture] ints to ints. The parameters of [ArgbImage]. */
     public fun upscale(
         image: ArgbImage,
         cancel: CancelSignal? = null,
         progress: Progress? = null,
-    ): ArgbImage {
-        val output = ArgbImage(outputSize(image.size))
-        upscale(image, output, cancel, progress)
-        output.copyAlpha(image)
-        return output
-    }
+    ): ArgbImage = ArgbImage(outputSize(image.size)).also { upscalePicture(image, it, cancel, progress) }
 
     /**
      * Ask for another depth. Its model is loaded beside the running one, and takes over between two frames; a later
@@ -235,8 +265,9 @@ public class QsrUpscaler(
         if (closed) throw ClosedException("this upscaler was closed; make a new one")
     }
 
-    private fun checkRunning() {
+    private fun checkRunning(cancel: CancelSignal? = null) {
         if (closed) throw CancelledException("the upscaler was closed")
+        if (cancel?.isCancelled == true) throw CancelledException("cancelled")
     }
 
     private fun makeSelector(): Selector {

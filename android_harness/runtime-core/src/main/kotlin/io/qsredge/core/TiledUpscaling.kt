@@ -37,13 +37,13 @@ public class CancelSignal {
 @InternalQsrApi
 public class TiledUpscaling(
     private val model: LoadedModel,
-    private val scale: Int,
+    internal val scale: Int,
     entry: DepthEntry,
     private val window: Size?,
     private val largestSidePx: Int?,
 ) {
     private val haloPx = entry.grid?.haloPx ?: entry.haloPx
-    private val gridPx = entry.grid?.stepPx ?: 1
+    internal val gridPx = entry.grid?.stepPx ?: 1
     private var size = Size(0, 0)
     private var input: ByteBuffer = ByteBuffer.allocate(0)
     private var output: ByteBuffer = input
@@ -57,6 +57,7 @@ public class TiledUpscaling(
      * Upscale.
      *
      * @param tilePx longest distance from one tile's start to the next one's; not used if the model takes one size only.
+     * @param settled asked before every tile; the network does not run, and nothing is written, where it says yes.
      * @param check called before every tile; what it throws ends the work.
      * @throws TileException if the image cannot be covered.
      * @throws BackendException if the runtime fails.
@@ -66,6 +67,7 @@ public class TiledUpscaling(
         sink: PixelSink,
         tilePx: Int,
         progress: Progress? = null,
+        settled: (Tile) -> Boolean = { false },
         check: () -> Unit = {},
     ) {
         val image = source.size
@@ -76,19 +78,29 @@ public class TiledUpscaling(
         imageSize = image
         for ((done, tile) in tiles.withIndex()) {
             check()
-            input.clear()
-            val columns = tile.columns
-            for (row in tile.rows.windowStart until tile.rows.windowStop) {
-                val inside = TilePlanner.reflected(row, image.heightPx)
-                val stop = minOf(columns.windowStop, image.widthPx)
-                source.read(inside, columns.windowStart, stop - columns.windowStart, input)
-                for (column in stop until columns.windowStop) {
-                    source.read(inside, TilePlanner.reflected(column, image.widthPx), 1, input)
-                }
+            if (!settled(tile)) {
+                read(tile, source)
+                runWindow()
+                write(tile, sink)
             }
-            runWindow()
-            write(tile, sink)
             progress?.onTile(done + 1, tiles.size)
+        }
+    }
+
+    private fun read(
+        tile: Tile,
+        source: PixelSource,
+    ) {
+        val image = source.size
+        val columns = tile.columns
+        val stop = minOf(columns.windowStop, image.widthPx)
+        input.clear()
+        for (row in tile.rows.windowStart until tile.rows.windowStop) {
+            val inside = TilePlanner.reflected(row, image.heightPx)
+            source.read(inside, columns.windowStart, stop - columns.windowStart, input)
+            for (column in stop until columns.windowStop) {
+                source.read(inside, TilePlanner.reflected(column, image.widthPx), 1, input)
+            }
         }
     }
 
