@@ -135,6 +135,18 @@ internal class ZipArchive(
                 number(directory, position + 32, 2).toInt()
         }
         if (total > CONTENT_LIMIT_BYTES) refuse("unpacks to $total bytes, expected at most $CONTENT_LIMIT_BYTES")
+        nameBelowOneFolder()
+    }
+
+    /** A folder that was zipped with its content: its members are named as if the content alone had been. */
+    private fun nameBelowOneFolder() {
+        // What macOS adds is no part of what was zipped.
+        val named = members.filterKeys { !it.startsWith("__MACOSX/") }
+        val tops = named.keys.map { it.substringBefore('/') }.toSet()
+        val folder = "${tops.singleOrNull() ?: return}/"
+        if (Manifest.FILE_NAME in members || "$folder${Manifest.FILE_NAME}" !in named) return
+        members.clear()
+        named.forEach { (name, member) -> members[name.removePrefix(folder)] = member }
     }
 
     private inner class Slice(
