@@ -39,8 +39,8 @@ class Finding:
     told: list[str] = field(default_factory=list)
 
 
-def fuzzed(name: str, seconds: float) -> Finding:
-    """Fuzz a reader for so long."""
+def fuzzed(name: str, seconds: float, runs: int | None = None) -> Finding:
+    """Fuzz a reader for so long; or with so many inputs, the same ones each time."""
     finding, deadline = Finding(), time.monotonic() + seconds
     with tempfile.TemporaryDirectory(prefix=f"fuzz-{name}-") as folder:
         working, artifacts = Path(folder) / "inputs", Path(folder) / "artifacts"
@@ -49,6 +49,9 @@ def fuzzed(name: str, seconds: float) -> Finding:
         known = [path.read_bytes() for path in sorted((CORPUS / name).glob("*"))]
         for content in (*READERS[name].seeds(), *known):
             (working / hashlib.sha256(content).hexdigest()).write_bytes(content)
+        if runs is not None:
+            _one_process(name, finding, working, artifacts, seconds, f"-runs={runs}", "-seed=1")
+            return finding
         while (left := deadline - time.monotonic()) > _LEAST_S:
             _one_process(name, finding, working, artifacts, left)
             if not finding.inputs and finding.failures:
@@ -56,11 +59,11 @@ def fuzzed(name: str, seconds: float) -> Finding:
     return finding
 
 
-def _one_process(name: str, finding: Finding, working: Path, artifacts: Path, seconds: float) -> None:
+def _one_process(name: str, finding: Finding, working: Path, artifacts: Path, seconds: float, *more: str) -> None:
     command = [
         sys.executable, "-m", "tests.fuzz.one_reader", name, str(working), f"-artifact_prefix={artifacts}/",
         f"-max_total_time={max(1, int(seconds))}", f"-timeout={HANG_S}", f"-max_len={LARGEST_BYTES}",
-        f"-rss_limit_mb={MEMORY_LIMIT_MB}", "-print_final_stats=1", "-verbosity=1",
+        f"-rss_limit_mb={MEMORY_LIMIT_MB}", "-print_final_stats=1", "-verbosity=1", *more,
     ]  # fmt: skip
     done = subprocess.run(command, capture_output=True, env={**os.environ, "OMP_NUM_THREADS": "1"}, check=False)
     output = (done.stdout + done.stderr).decode(errors="replace")  # Python's exceptions come on the first
@@ -88,6 +91,7 @@ def main() -> int:
     parser.add_argument("readers", nargs="*", metavar="READER", help=f"some of {', '.join(READERS)}; all by default")
     parser.add_argument("--seconds", type=float, default=170, help="for all readers together")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="readers at once")
+    parser.add_argument("--runs", type=int, help="inputs for each reader, the same each time: for CI")
     options = parser.parse_args()
     names = options.readers or list(READERS)
     if unknown := sorted(set(names) - READERS.keys()):
@@ -97,7 +101,7 @@ def main() -> int:
     print(f"{'reader':12} {'inputs':>10} {'crashes':>8} {'hangs':>6} {'silent':>7}", flush=True)
     total, failures = 0, Counter[str]()
     with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
-        for name, finding in zip(names, pool.map(lambda name: fuzzed(name, share_s), names), strict=True):
+        for name, finding in zip(names, pool.map(lambda name: fuzzed(name, share_s, options.runs), names), strict=True):
             counts = finding.failures
             print(
                 f"{name:12} {finding.inputs:>10,} {counts['crash']:>8} {counts['hang']:>6} {counts['silent']:>7}",

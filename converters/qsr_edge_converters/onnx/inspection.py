@@ -146,7 +146,7 @@ def _shape(values: Sequence[Any]) -> str:
         return "none"
     dimensions = values[0].type.tensor_type.shape.dim
     return " x ".join(
-        str(side.dim_value) if side.HasField("dim_value") else side.dim_param or "?" for side in dimensions
+        str(side.dim_value) if side.HasField("dim_value") else _text(side.dim_param) or "?" for side in dimensions
     )
 
 
