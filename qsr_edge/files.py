@@ -30,7 +30,7 @@ _KEPT_NAME_LENGTH = 40
 _RANDOM_BYTES = 8
 _TEMPORARY_NAME = re.compile(r"\..+\.[0-9a-f]{16}\.tmp|qsr-edge-[a-z]+-[0-9a-f]{16}", re.DOTALL)
 _ASIDE_NAME = re.compile(r"\.(.+)\.(?:[0-9a-f]{16}|[a-z0-9_]{8})\.old", re.DOTALL)
-"""Of a folder that holds what was moved out of the way, and nothing else; in release 0.1 with eight characters."""
+"""Names of folders that hold what was moved out of the way; release 0.1 wrote eight characters."""
 _WITHOUT_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL, errno.EBADF, errno.ENOSYS)
 _NOT_POSSIBLE = (errno.ENOSYS, errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP)
 

@@ -74,12 +74,12 @@ class _ThreadsOwn(io.TextIOBase):
 
     @property
     def encoding(self) -> str:  # type: ignore[override]
-        """Of the stream that this one stands for."""
+        """That of the stream that this one stands for."""
         return str(self._stream.encoding)
 
     @property
     def errors(self) -> str | None:  # type: ignore[override]
-        """Of the stream that this one stands for."""
+        """That of the stream that this one stands for."""
         errors: str | None = self._stream.errors
         return errors
 

@@ -139,7 +139,7 @@ def _bundle_variants(request: RunRequest, device: Device, path: Path, bundle: Bu
 
 
 def bundle_sha256(manifest: Manifest) -> str:
-    """Of paths and contents, the manifest itself left out: a latency table that is written into it changes nothing."""
+    """The SHA-256 of a bundle's paths and contents, without its manifest, which a bench may write into."""
     lines = sorted(f"{entry.sha256} {entry.path}\n" for entry in manifest.files)
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 

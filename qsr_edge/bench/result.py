@@ -32,9 +32,10 @@ from qsr_edge.bench.statistics import LatencySummary, summarize
 from qsr_edge.bench.sustained import Minute, State, minutes_of, states_of
 
 MAX_TEMPERATURE_RISE_MC = 15_000
-"""Of the hottest zone in the steady state; beyond it early and late figures are not of one state."""
+"""The most that the hottest zone may warm in the steady state, in thousandths of a degree; beyond, early and late
+figures are not of one state."""
 MAX_BATTERY_RISE_MC = 5_000
-"""Of the battery, which follows the heat slowly."""
+"""The most that the battery may warm, in thousandths of a degree; it follows the heat slowly."""
 
 
 def bits_name(bits: int | None) -> str:
@@ -110,7 +111,7 @@ class VariantResult(Variant):
 
     @property
     def energy_mj(self) -> float | None:
-        """As ``energy_uj``."""
+        """``energy_uj`` in millijoules."""
         return None if self.energy_uj is None else self.energy_uj / 1000
 
     @property

@@ -40,7 +40,7 @@ class Minute:
 
 
 def sustained_parts(label: str, records: Sequence[Record]) -> int:
-    """In how many parts a variant's sustained phase was measured."""
+    """The number of parts in which a variant's sustained phase was measured."""
     return len({part for part, _ in _sustained(label, records)})
 
 
@@ -129,7 +129,7 @@ _ZONE, _BATTERY = "zone", "battery"
 
 
 def _temperatures(condition: Condition) -> dict[str, int]:
-    """By the name of the sensor."""
+    """Temperatures in thousandths of a degree, by the name of the sensor."""
     told = {_ZONE: condition.temperature_mc, _BATTERY: condition.battery_temperature_mc}
     return {name: value for name, value in told.items() if value is not None}
 

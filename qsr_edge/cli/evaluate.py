@@ -124,7 +124,7 @@ def _bundled_or_file(checkpoint: Path) -> Path:
 
 
 def _evaluated(models: tuple[Model, ...], dataset: Path, lr_folder: Path | None) -> Evaluation:
-    """As :func:`evaluate_models`, with a progress bar."""
+    """The same as :func:`evaluate_models`, with a progress bar."""
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("pictures"))
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:

@@ -25,9 +25,9 @@ from qsr_edge.runtime.tiler import DEFAULT_TILE_PX
 from qsr_edge.runtime.upscale import LoadedDepth, load_depth
 
 _STREAM = "-"
+"""What stands for standard input as an input, and for standard output as an output."""
 _TARGET = "tflite"
-"""Of bundled networks that are upscaled with."""
-"""As an input or output: standard input or output."""
+"""The target that bundled networks are converted to before they upscale."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -55,7 +55,7 @@ class BatchProgress:
         self._bar.update(self._task, description=f"{count}{source.name}")
 
     def advance(self, tile: int, tiles: int) -> None:
-        """Of the file that was begun, some tiles are done."""
+        """Show that ``tile`` of ``tiles`` are done of the file that was begun."""
         size_px = self._sizes_px[self._begun - 1]
         self._bar.update(self._task, completed=self._before_px + size_px * tile / tiles)
 

@@ -165,7 +165,7 @@ class _Differences(TypedDict):
 
 
 def _differences(outputs: Sequence[Image], golden: Sequence[Image]) -> _Differences:
-    """In levels, over all images; an image of another shape counts as wrong by the whole range."""
+    """How far outputs are from the golden ones, in levels over all images; another shape counts as the whole range."""
     levels = np.concatenate(
         [
             np.abs(got.astype(np.int16) - expected).reshape(-1)

@@ -58,7 +58,7 @@ class ConvolutionalGraph:
         return graph_cost(self.graph, self.constants)
 
     def run(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """By the golden interpreter: (H, W, 3) uint8 RGB -> (rH, rW, 3) uint8 RGB."""
+        """Upscale by the golden interpreter: (H, W, 3) uint8 RGB -> (rH, rW, 3) uint8 RGB."""
         return run_graph(self.graph, self.constants, image)
 
     def verify(self) -> None:
@@ -110,7 +110,7 @@ class TransformerGraph:
         return swin_cost(self.swin)
 
     def run(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """By the golden interpreter: (H, W, 3) uint8 RGB -> (rH, rW, 3) uint8 RGB."""
+        """Upscale by the golden interpreter: (H, W, 3) uint8 RGB -> (rH, rW, 3) uint8 RGB."""
         return run_swin(self.swin, image)
 
     def verify(self) -> None:

@@ -117,7 +117,7 @@ class SwinProgram(Generic[V]):
         return self.linear(self.taps(x, *size, zeros), layer)
 
     def convolved_wide(self, x: V, layer: IntegerLinear, size: tuple[int, int]) -> V:
-        """As :meth:`convolved` for codes of 13 bits: as two matrix products, of the upper and the lower bits."""
+        """The same as :meth:`convolved` for codes of 13 bits, by two matrix products: upper and lower bits."""
         ops = self.ops
         upper = ops.shift_right(x, np.full((1, 1, 1), _SPLIT_BITS))
         lower = ops.subtract(x, ops.multiply(upper, self.scalar(1 << _SPLIT_BITS, x)))

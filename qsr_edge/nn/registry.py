@@ -70,7 +70,7 @@ class ArchitectureRegistry:
         return self._by_name[ArchitectureName(name)]
 
     def __iter__(self) -> Iterator[Architecture]:
-        """In order of registration."""
+        """The architectures, in order of registration."""
         return iter(self._by_name.values())
 
 

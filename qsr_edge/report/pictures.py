@@ -21,7 +21,7 @@ from qsr_edge.errors import BenchError, ImageError
 from qsr_edge.report.run import Run, headings
 
 BUDGET_BYTES = 3_000_000
-"""Of all pictures of a page, as base64: with the rest, a page that mail and chat still take."""
+"""The most that all pictures of a page take, as base64: with the rest, a page that mail and chat still accept."""
 MIN_SIDE_PX = 96
 """A crop is never smaller, even if the budget is exceeded."""
 MAX_SIDE_PX = 1024

@@ -22,7 +22,7 @@ from qsr_edge.report.run import Run
 RESAMPLES = 2000
 CONFIDENCE_PERCENT = 95
 FEW_ROUNDS = 20
-"""With fewer rounds on a side the bootstrap's interval is too narrow."""
+"""Fewer rounds than this on a side make the bootstrap's interval too narrow."""
 METHOD = (
     f"{CONFIDENCE_PERCENT} % interval of the ratio of medians: bootstrap with {RESAMPLES:,} resamples of whole rounds "
     "on both sides, percentile method"

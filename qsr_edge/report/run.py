@@ -41,7 +41,7 @@ class Run(RunResult):
 
     @property
     def id(self) -> str:
-        """Of the run."""
+        """The run's name, which its folder and results carry."""
         return self.header.run
 
     @property

@@ -58,7 +58,7 @@ class LatencyTable:
         return tuple(entry.depth for entry in self.entries)
 
     def us_per_megapixel(self, depth: int) -> int:
-        """Of one depth; KeyError for another."""
+        """The latency measured at a depth of the table, in microseconds per megapixel; KeyError for another depth."""
         return {entry.depth: entry.us_per_megapixel for entry in self.entries}[depth]
 
 

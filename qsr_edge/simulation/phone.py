@@ -63,7 +63,7 @@ class Phone:
 
     @property
     def battery_percent(self) -> int:
-        """As systems show it: whole percent, rounded down."""
+        """The charge as systems show it: whole percent, rounded down."""
         return int(100 * self.battery_wh / BATTERY_WH)
 
     @property

@@ -20,7 +20,7 @@ from qsr_edge.training.distributed import World
 from qsr_edge.training.patches import Ahead, ImagePair, PatchDraw, draw_patches, sample_batch, turned
 
 _RESIDENT_SHARE = 0.5
-"""Of a device's free memory that its images may take; the network's activations need the rest."""
+"""The share of a device's free memory that its images may take; the network's activations need the rest."""
 
 Batch = tuple[Tensor, Tensor, np.random.Generator]
 """Low- and high-resolution codes, (N, 3, P, P) channels last and (N, 3, rP, rP) float32; what else is drawn from."""

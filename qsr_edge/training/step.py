@@ -40,12 +40,12 @@ class Step(Protocol):
 
 
 def learning_rate_factor(iteration: int, iterations: int) -> float:
-    """Of the first learning rate, after ``iteration`` steps: a cosine from 1 to 0.01."""
+    """The share of the first learning rate after ``iteration`` steps: a cosine from 1 to 0.01."""
     return 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * iteration / iterations))
 
 
 def _decay(recipe: TrainRecipe, iteration: int) -> float:
-    """Of the running average, after ``iteration`` steps: less at first, so that the start is forgotten."""
+    """The running average's decay after ``iteration`` steps: less at first, so that the start is forgotten."""
     return min(recipe.ema_decay, iteration / (iteration + 10))
 
 

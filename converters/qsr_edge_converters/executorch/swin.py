@@ -2,7 +2,7 @@
 
 XNNPACK has no integer softmax, layer normalization, division or table, and its int8 matrix products round by a float
 multiplier; a program that went through it would be float in these parts, or not exact. Portable kernels have everything
-that the graph asks for, at the price of speed (docs/quantsr_t.md has figures).
+that the graph asks for, at the price of speed (docs/results/quantsr_t.md has figures).
 """
 
 from collections.abc import Sequence

@@ -27,7 +27,7 @@ _LEVELS = {
     KernelFamily.CPU_UNOPTIMIZED: ort.GraphOptimizationLevel.ORT_DISABLE_ALL,
 }
 _PROFILED_SIDE_PX = 16
-"""Of the image that a model for any size is profiled with: where a node runs does not depend on the size."""
+"""The side of the image that a model for any size is profiled with; where a node runs does not depend on it."""
 RUNTIME_ERRORS: tuple[type[Exception], ...] = (
     RuntimeError,
     ValueError,
@@ -67,7 +67,7 @@ class SessionRunner:
 
     @property
     def depth(self) -> int:
-        """Of the network, as the file says; 0 if it does not."""
+        """The network's depth, as the file says; 0 if it does not."""
         return self._depth
 
     def run(self, image: Image) -> Image:

@@ -20,7 +20,7 @@ from qsr_edge.errors import BenchError, one_line
 COMMAND_S = 20.0
 """For a command that answers at once."""
 SLOWEST_BYTES_PER_S = 200_000
-"""Of a link that is still worth waiting for."""
+"""The slowest link that is still worth waiting for."""
 READY = "device"
 """The state in which a device takes commands."""
 

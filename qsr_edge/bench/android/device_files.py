@@ -70,7 +70,7 @@ class DeviceFiles:
         self.outputs = self.app_folder / "outputs"
 
     def results(self, part: int) -> PurePosixPath:
-        """Of a part."""
+        """The file that part number ``part`` of the bench writes."""
         return self.app_folder / f"results-{part}.jsonl"
 
     def push(self, plan: PartPlan, on_status: Callable[[str], None]) -> PurePosixPath:

@@ -117,7 +117,7 @@ def parse_benchmark_model(text: str) -> StockOutput:
 
 
 def _statistics(line: str) -> Averages | None:
-    """Of a line such as ``count=50 first=9 curr=8 min=7 max=9 avg=8.1 std=1``; newer releases add percentiles."""
+    """Figures of a line like ``count=50 first=9 curr=8 min=7 max=9 avg=8.1 std=1``; newer releases add percentiles."""
     match = _STATISTICS.search(line)
     if match is None:
         return None
@@ -138,7 +138,7 @@ def _statistics(line: str) -> Averages | None:
 
 
 def _placement(text: str) -> StockPlacement | None:
-    """By the runtime's own lines. With several graphs it does not tell which of them the inferences ran."""
+    """Where the graph ran, by the runtime's own lines; of several graphs they do not tell which one was run."""
     replaced = [(int(taken), int(of), name) for taken, of, name in _REPLACED.findall(text)]
     if len(replaced) == 1 and replaced[0][0] <= replaced[0][1]:
         taken, of, name = replaced[0]

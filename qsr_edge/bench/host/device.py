@@ -76,7 +76,7 @@ class HostDevice:
         return host_condition()
 
     def kernel_families(self, target: str) -> tuple[str, ...]:
-        """Of the installed runtime; raises ``BackendError`` naming the extra to install."""
+        """The installed runtime's families of kernels; raises ``BackendError`` naming the extra to install."""
         return find_backend(target).kernel_families()
 
     def run_part(self, plan: PartPlan, sink: Sink) -> PartEnd:

@@ -115,12 +115,12 @@ class Devicectl:
         return parse_devicectl(self._json("list devices", ["--timeout", "10"]))
 
     def push(self, udid: str, folder: Path) -> None:
-        """By ``device copy to``."""
+        """Copy to the device, by ``device copy to``."""
         places = ["--source", str(folder), "--destination", str(DOCUMENTS / folder.name)]
         self._json("device copy to", [*self._container(udid), *places], _COPY_S)
 
     def pull(self, udid: str, path: PurePosixPath, target: Path) -> bool:
-        """By ``device copy from``; a file that is not there and another failure look alike."""
+        """Copy from the device, by ``device copy from``; a file that is not there and another failure look alike."""
         places = ["--source", str(DOCUMENTS / path), "--destination", str(target)]
         try:
             self._json("device copy from", [*self._container(udid), *places], _COPY_S)
@@ -129,18 +129,18 @@ class Devicectl:
         return target.is_file()
 
     def launch(self, udid: str, arguments: Sequence[str]) -> int:
-        """By ``device process launch``."""
+        """Start the app, by ``device process launch``."""
         options = ["--device", udid, "--terminate-existing", BUNDLE_ID, *arguments]
         return process_id(self._json("device process launch", options))
 
     def is_running(self, udid: str, pid: int) -> bool:
-        """By ``device info processes``."""
+        """List what runs, by ``device info processes``."""
         table = self._json("device info processes", ["--device", udid])
         processes = _table(table, "result").get("runningProcesses", [])
         return any(isinstance(one, dict) and one.get("processIdentifier") == pid for one in processes)
 
     def stop(self, udid: str, pid: int) -> None:
-        """By ``device process terminate``."""
+        """End a process, by ``device process terminate``."""
         self._json("device process terminate", ["--device", udid, "--pid", str(pid)])
 
     @staticmethod
@@ -166,11 +166,11 @@ class Pymobiledevice3:
         return parse_pymobiledevice3(_run([self._program, "usbmux", "list"], _COMMAND_S))
 
     def push(self, udid: str, folder: Path) -> None:
-        """By ``apps push``, which puts a folder below the place it is given."""
+        """Copy to the device, by ``apps push``, which puts a folder below the place it is given."""
         _run([self._program, "apps", "push", "--udid", udid, BUNDLE_ID, str(folder), f"/{DOCUMENTS}"], _COPY_S)
 
     def pull(self, udid: str, path: PurePosixPath, target: Path) -> bool:
-        """By ``apps pull``; a file that is not there and another failure look alike."""
+        """Copy from the device, by ``apps pull``; a file that is not there and another failure look alike."""
         words = [self._program, "apps", "pull", "--udid", udid, BUNDLE_ID, f"/{DOCUMENTS / path}", str(target)]
         try:
             _run(words, _COPY_S)
@@ -179,7 +179,7 @@ class Pymobiledevice3:
         return target.is_file()
 
     def launch(self, udid: str, arguments: Sequence[str]) -> int:
-        """By ``developer dvt launch``, which takes one word and splits it."""
+        """Start the app, by ``developer dvt launch``, which takes one word and splits it."""
         command = " ".join([BUNDLE_ID, *arguments])
         out = _run([*self._dvt("launch", udid), command], _COMMAND_S)
         pid = out.rpartition("pid ")[2].strip()
@@ -188,11 +188,11 @@ class Pymobiledevice3:
         return int(pid)
 
     def is_running(self, udid: str, pid: int) -> bool:
-        """By ``process-id-for-bundle-id``."""
+        """List what runs, by ``process-id-for-bundle-id``."""
         return _run([*self._dvt("process-id-for-bundle-id", udid), BUNDLE_ID], _COMMAND_S).strip() == str(pid)
 
     def stop(self, udid: str, pid: int) -> None:
-        """By ``kill``."""
+        """End a process, by ``kill``."""
         _run([*self._dvt("kill", udid), str(pid)], _COMMAND_S)
 
     def _dvt(self, verb: str, udid: str) -> list[str]:
@@ -213,7 +213,7 @@ def _table(values: Mapping[str, Any], key: str) -> dict[str, Any]:
 
 
 def process_id(table: Mapping[str, Any]) -> int:
-    """Of what ``device process launch`` wrote; raises ``BenchError`` if there is none."""
+    """The process id in what ``device process launch`` wrote; raises ``BenchError`` if there is none."""
     pid = _table(_table(table, "result"), "process").get("processIdentifier")
     if not isinstance(pid, int):
         raise BenchError("devicectl told no process id; unlock the phone, and start again")

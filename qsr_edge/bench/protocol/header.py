@@ -150,7 +150,7 @@ class RunEffort(Checked):
         )
 
     def effort(self) -> Effort:
-        """To measure by; raises ``BenchError`` if the header does not tell all of it."""
+        """How much is measured; raises ``BenchError`` if the header does not tell all of it."""
         if self.queries is None or self.steady_ms is None:
             raise BenchError("the run's header is damaged (job: missing queries or steady_ms); measure anew")
         given = {"sustained_ms": self.sustained_ms, "round_ms": self.round_ms, "warm_up_ms": self.warm_up_ms}

@@ -14,7 +14,7 @@ DEFAULT_ROUND_MS = 500
 """A variant's turn: long against switching processes, short against warming up."""
 DEFAULT_WARM_UP_MS = 1000
 NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,79}")
-"""Of pictures; a file name on every system."""
+"""What a picture may be called: a file name on every system."""
 RUN_ID = re.compile(r"[A-Za-z0-9_-]{1,40}")
 _MAX_PX = 8192
 _MAX_MS = 7 * 24 * 3600 * 1000

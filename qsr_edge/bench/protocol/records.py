@@ -21,7 +21,7 @@ from qsr_edge.bench.protocol.fields import (
 )
 
 AS_NULL = {"as null": True}
-"""Of a field that is written as null where it is None; others are left out, unless their kind always has them."""
+"""Marks a field that is written as null where it is None; others are left out, unless their kind always has them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
