@@ -5,6 +5,7 @@
 The figures are those that ``benchmarks/record_quality.py`` measured and recorded in each checkpoint.
 """
 
+import csv
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -12,8 +13,10 @@ from qsr_edge.nn.checkpoint import read_checkpoint
 from qsr_edge.zoo import ZooEntry, zoo_entries
 
 PAGE = Path(__file__).parent.parent / "docs" / "results" / "quality.md"
+PUBLISHED = PAGE.with_name("published.csv")
+"""Figures of other networks, each with its source."""
 BICUBIC_DB = {("Set5", 2): 33.67, ("Set14", 2): 30.32, ("Set5", 4): 28.43, ("Set14", 4): 26.09}
-"""Of the standard low-resolution inputs."""
+"""PSNR of bicubic interpolation of the standard low-resolution inputs, by data set and scale."""
 HEAD = """\
 # Quality of the bundled networks
 
@@ -31,8 +34,20 @@ PSNR in dB and SSIM of what is deployed, with the training that it took. Depths 
   photographs, some of them released for research use only; look at the card before you ship such weights.
 
 Every setting of every stage stands in the model cards: `qsr-edge models x2_w4a8`. The networks were trained for
-hours on one CPU core each, not for days on a GPU; longer training is expected to gain. Figures of other
-networks are not on this page yet.
+hours on one CPU core each, not for days on a GPU; longer training is expected to gain.
+[Other networks](#other-networks-as-published) stand at the end.
+"""
+OTHERS = """\
+## Other networks, as published
+
+PSNR in dB as their authors give it, from [published.csv](published.csv). It is not all comparable with the rows above:
+
+- their training had more images and far more iterations than ours, and its images are for research only;
+- MACs are for an output of 1280x720 pixels; ours at x2 take 35.0 G at depth 8, with 8-bit products;
+- DDTB's EDSR has 1.4 M parameters and SRResNet 1.5 M; their first and last layers, which are not in the bit width,
+  stay in float, while ours are integers throughout.
+
+ECBSR-M6C40, ABPN-M6C40, 2DQuant, CondiQuant and QuantSR+ are missing: their tables were not at hand.
 """
 COLUMNS = (
     "network", "Set5, PSNR", "Set5, SSIM", "Set14, PSNR", "Set14, SSIM", "iterations of its own", "in all", "batch",
@@ -74,6 +89,31 @@ def row(entry: ZooEntry) -> list[str]:
     ]
 
 
+def _published() -> Iterator[str]:
+    columns = (
+        "network",
+        "scale",
+        "bits",
+        "Set5",
+        "Set14",
+        "B100",
+        "Urban100",
+        "parameters",
+        "MACs",
+        "training",
+        "source",
+    )
+    yield f"| {' | '.join(columns)} |"
+    yield "|---" * len(columns) + "|"
+    with PUBLISHED.open(encoding="utf-8", newline="") as file:
+        for line in csv.DictReader(file):
+            parameters = f"{line['parameters_k']} K" if line["parameters_k"] else ""
+            macs = f"{line['macs_g']} G" if line["macs_g"] else ""
+            figures = [line[key] for key in ("set5_db", "set14_db", "b100_db", "urban100_db")]
+            cells = [line["network"], f"x{line['scale']}", line["bits"], *figures, parameters, macs]
+            yield f"| {' | '.join([*cells, line['training'], line['source']])} |"
+
+
 def main() -> None:
     """Write the page."""
     lines = [HEAD]
@@ -94,7 +134,8 @@ def main() -> None:
         members = (entry for entry in entries if (entry.size, entry.scale) == (size, scale))
         lines += [f"| {' | '.join(row(entry))} |" for entry in members]
         lines.append("")
-    PAGE.write_text("\n".join(lines[:-1]) + "\n", encoding="utf-8")
+    lines += [OTHERS, *_published()]
+    PAGE.write_text("\n".join(lines) + "\n", encoding="utf-8")
     print(f"wrote {PAGE}")
 
 
