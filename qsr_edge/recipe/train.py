@@ -46,6 +46,7 @@ class TrainRecipe:
         batch: patches per step.
         patch_px: side of a low-resolution patch.
         permute_colours: whether each patch's colour channels are put in a random order (48 views of a patch, not 8).
+        plain_colours: whether pictures of one colour are trained on too, so that borders of plain areas stay plain.
         degradation: what the inputs have been through besides reduction; held-out images are reduced only.
         learning_rate: Adam's first learning rate; falls to 1 % of it by a cosine.
         shallow_weight: weight of the loss of the one shallower depth that is drawn in each step; the deepest has 1.
@@ -80,6 +81,7 @@ class TrainRecipe:
     batch: int = 8
     patch_px: int = 40
     permute_colours: bool = False
+    plain_colours: bool = False
     degradation: Degradation = Degradation.NONE
     learning_rate: float = 5e-4
     shallow_weight: float = 0.5

@@ -17,7 +17,7 @@ from qsr_edge.data.degradation import Degradation
 from qsr_edge.quant.arithmetic import IMAGE_ZERO
 from qsr_edge.recipe.train import TrainRecipe
 from qsr_edge.training.distributed import World
-from qsr_edge.training.patches import Ahead, ImagePair, PatchDraw, draw_patches, sample_batch, turned
+from qsr_edge.training.patches import Ahead, ImagePair, PatchDraw, draw_patches, plain_pairs, sample_batch, turned
 
 _RESIDENT_SHARE = 0.5
 """The share of a device's free memory that its images may take; the network's activations need the rest."""
@@ -126,6 +126,8 @@ def feed(recipe: TrainRecipe, images: Sequence[ImagePair], world: World, *, firs
     On a GPU whose memory holds the images they are cut there; degraded inputs are always made on the CPU.
     """
     device = world.device
+    if recipe.plain_colours:
+        images = [*images, *plain_pairs(recipe.patch_px, recipe.scale)]
     if device.type == "cuda" and recipe.degradation is Degradation.NONE and _fits(images, device):
         resident = ResidentImages(images, patch_px=recipe.patch_px, scale=recipe.scale, device=device)
         draw = partial(

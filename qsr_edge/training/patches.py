@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import groupby, product
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar, overload
@@ -30,6 +30,16 @@ class ImagePair:
 
     hr: NDArray[np.uint8]
     lr: NDArray[np.uint8]
+
+
+PLAIN_LEVELS = (0, 85, 170, 255)
+"""Levels of each channel in pictures of one colour: 64 colours, dull and saturated."""
+
+
+def plain_pairs(side_px: int, scale: int) -> list[ImagePair]:
+    """Pictures of one colour, one for each choice of three :data:`PLAIN_LEVELS`; their reductions have that colour."""
+    colours = [np.array(levels, np.uint8) for levels in product(PLAIN_LEVELS, repeat=3)]
+    return [ImagePair(*(np.tile(colour, (side, side, 1)) for side in (side_px * scale, side_px))) for colour in colours]
 
 
 class TrainingImages(Sequence[ImagePair]):

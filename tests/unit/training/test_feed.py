@@ -56,6 +56,20 @@ def test_processes_share_a_batch_by_rows(images: list[ImagePair]) -> None:
     assert torch.equal(torch.cat([part[1] for part in parts]), high)
 
 
+def test_plain_colours_are_drawn_beside_the_images(images: list[ImagePair]) -> None:
+    recipe = dataclasses.replace(RECIPE, plain_colours=True)
+    plain = 0
+    with feed(recipe, images, ALONE, first=0) as batches:
+        for _ in range(4):
+            low, high, _ = batches.take()
+            for small, large in zip(low, high, strict=True):
+                if torch.equal(small, small[:, :1, :1].expand_as(small)):
+                    assert torch.equal(large, small[:, :1, :1].expand_as(large))
+                    plain += 1
+    # 64 plain pictures stand beside three images of noise.
+    assert 3 * BATCH < plain <= 4 * BATCH
+
+
 def test_degraded_inputs_have_the_same_originals(images: list[ImagePair]) -> None:
     recipe = dataclasses.replace(RECIPE, degradation=Degradation.PHOTO)
     with feed(RECIPE, images, ALONE, first=0) as clean, feed(recipe, images, ALONE, first=0) as degraded:
