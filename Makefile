@@ -31,7 +31,7 @@ FUZZ ?= atheris==3.0.0
 PYTEST_WORKERS ?= $(if $(PYTEST_ARGS),0,auto)
 PYTEST = $(BIN)/python -m pytest --numprocesses=$(PYTEST_WORKERS) --dist=worksteal --cpu-seconds=10
 
-.PHONY: help demo test test-all reach fuzz android ios parity-env htp-env aarch64-root swift-root lint format types wheel clean force
+.PHONY: help demo test test-all reach fuzz android ios parity-env litert-js htp-env aarch64-root swift-root lint format types wheel clean force
 
 help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -68,6 +68,13 @@ wheel: $(VENV)/.stamp-dev ## Build dist/*.whl and dist/*.tar.gz
 android: ## Compile the Android library and run its tests on the JVM (needs a JDK, JUnit 4, npm)
 	bash android_harness/toolchain.sh
 
+litert-js: .litert-js/.stamp ## Fetch LiteRT.js from npm, for the tests in a browser
+
+.litert-js/.stamp: qsr_edge/web/litert_js.py | $(VENV)/.stamp-dev
+	@echo "Fetching LiteRT.js into .litert-js"
+	@QSR_EDGE_CACHE=.litert-js $(BIN)/python -c 'from qsr_edge.web.litert_js import litert_js_files; litert_js_files()'
+	@touch $@
+
 htp-env: $(VENV)/.stamp-htp ## Set up Qualcomm's NPU emulator, for the slow parity tests (Linux x86-64, glibc 2.35)
 
 # Apart from the rest: 98 MB, and its wheel does not install on older systems.
@@ -94,7 +101,7 @@ swift-root: .swift-root/.stamp ## Set up Swift 6 in a Debian 13 of its own, 2.7 
 parity-env: $(PARITY_VENV)/.stamp ## Set up tflite-runtime 2.14 in its own environment, for the parity tests
 
 clean: ## Remove the environments, builds and caches
-	rm -rf $(VENV) $(PARITY_VENV) .aarch64-root .swift-root ios_harness/.build ios_harness/.toolchain android_harness/.toolchain android_harness/build dist build .nox .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(PARITY_VENV) .aarch64-root .litert-js .swift-root ios_harness/.build ios_harness/.toolchain android_harness/.toolchain android_harness/build dist build .nox .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The recipe runs every time but touches the stamp only when it made the environment. It does so when there is none, when its

@@ -74,3 +74,7 @@ class DatasetError(QsrError):
 
 class OutputExistsError(QsrError):
     """The output exists already and overwriting was not asked for."""
+
+
+class WebError(QsrError):
+    """A site for browsers cannot be made or served."""

@@ -21,7 +21,9 @@ import hypothesis
 import numpy as np
 import pytest
 
+from tests.support.chromium import chromium
 from tests.support.cpu_times import CpuTimes, add_cpu_option
+from tests.support.litert_js import litert_js_archives
 from tests.support.paths import IMAGES, PHOTO, REPOSITORY
 from tests.support.reach import Contexts
 from tests.support.tiny_model import tiny_bundle, tiny_checkpoint, tiny_fixed_bundle
@@ -31,7 +33,7 @@ if TYPE_CHECKING:
     from tests.support.phone_simulator.adb_server import AdbServer
     from tests.support.phone_simulator.phone import Phone
 
-__all__ = ["tiny_bundle", "tiny_checkpoint", "tiny_fixed_bundle"]
+__all__ = ["chromium", "litert_js_archives", "tiny_bundle", "tiny_checkpoint", "tiny_fixed_bundle"]
 
 SEED = 20240229
 

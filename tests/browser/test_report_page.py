@@ -1,13 +1,8 @@
-"""The page of `qsr-edge report` in a real Chromium: it renders, asks for nothing, and works by mouse and keyboard.
-
-Chromium is the system's (Debian: `chromium`); Playwright drives it and fetches none of its own.
-"""
+"""The page of `qsr-edge report` in a real Chromium: it renders, asks for nothing, and works by mouse and keyboard."""
 
 import base64
 import io
-import os
 import re
-import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,42 +13,23 @@ from numpy.typing import NDArray
 from PIL import Image
 
 pytest.importorskip("jinja2", reason="the extra [report] is not installed")
-playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 
-from playwright.sync_api import Browser, ConsoleMessage, Page, Route, expect, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, Route, expect
 
 from qsr_edge.report.page import render_page
 from qsr_edge.report.reading import read_run
 from qsr_edge.report.regression import compare
+from tests.support.chromium import WAIT_MS
 from tests.support.run_folders import GALAXY, SIMULATOR, Plan, photo, variants, write_run
 from tests.support.waiting import PATIENCE_S
 
-FLAGS = (
-    "--no-sandbox",  # CI runs as root
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--no-first-run",
-)
 DESKTOP, PHONE = {"width": 1200, "height": 900}, {"width": 390, "height": 844}
 # Of canvas pixels: a different picture differs in far more, resampling of the divider's shadow in fewer.
 CHANGED_SHARE = 0.01
 # The page decodes pictures in the background; no wait is for a time, all are for what is to be seen.
 # `Page.wait_for_function` cannot wait: from the second look on it evaluates in the page, whose policy forbids that.
-WAIT_MS = 1000 * PATIENCE_S
 expect.set_options(timeout=WAIT_MS)
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    executable = os.environ.get("QSR_EDGE_CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
-    if executable is None:
-        pytest.skip("no chromium: install it (Debian: apt-get install chromium), or set QSR_EDGE_CHROMIUM")
-    with sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=executable, args=list(FLAGS), timeout=WAIT_MS)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")

@@ -5,6 +5,7 @@ from pathlib import Path
 from qsr_edge.bundle.layout import Pack, Storage
 from qsr_edge.conversion.backend import Backend, Capabilities, ConvertOptions, InspectedModel, ModelFile, Runner
 from qsr_edge.conversion.request import check_request
+from qsr_edge.conversion.resizable import ResizableModel
 from qsr_edge.errors import BackendError
 from qsr_edge.graph.integer_graph import ConvolutionalGraph
 from qsr_edge.lowering.network import LoweredNetwork
@@ -25,7 +26,11 @@ class TfliteBackend:
         suffix=".tflite",
         packages=("ai_edge_litert", "flatbuffers"),
         lacks={Pack.EXTERNAL: "weights cannot lie in a file apart"},
-        kernels_on={"android": ("xnnpack", "builtin"), "benchmark_model": ("xnnpack", "builtin")},
+        kernels_on={
+            "android": ("xnnpack", "builtin"),
+            "benchmark_model": ("xnnpack", "builtin"),
+            "browser": ("xnnpack",),  # LiteRT.js has no switch for others
+        },
     )
 
     def check_available(self) -> None:
@@ -84,6 +89,17 @@ class TfliteBackend:
         from qsr_edge_converters.tflite.runner import open_runner
 
         return open_runner(path, depth=depth, threads=threads, kernels=kernels)
+
+    def resizable(self, path: Path, depth: int, size_px: tuple[int, int]) -> ResizableModel:
+        """One depth of a file as a file of its own whose input size can be set, as LiteRT.js needs it.
+
+        Raises:
+            BackendError: if the file is damaged or has no such depth, or LiteRT is not installed.
+        """
+        self.check_available()
+        from qsr_edge_converters.tflite.resizing import resizable_model
+
+        return resizable_model(path, depth, size_px)
 
     def recognises(self, path: Path) -> bool:
         """Whether a file has TFLite's identifier."""

@@ -1,0 +1,85 @@
+"""LiteRT.js in a real Chromium: a bundle's models, set to a size by JavaScript, compute the golden bytes."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+pytest.importorskip("ai_edge_litert", reason="the extra [tflite] is not installed")
+
+from playwright.sync_api import Browser, Page
+
+from qsr_edge.bundle.golden import golden_image, image_sha256
+from qsr_edge.bundle.reader import open_bundle
+from qsr_edge.runtime.upscale import load_depth
+from qsr_edge.web.server import WebServer
+from qsr_edge.web.site import site_files
+from tests.support.chromium import WAIT_MS
+
+# Run in a classic worker, as on the page.
+WORKER = """
+const modules = ['network', 'models', 'golden', 'sha256'].map((name) => import(`./${name}.mjs`));
+self.onmessage = async ({data}) => {
+  try {
+    const [{load, loadedBuild}, {fetchModel, sizedModel}, {goldenImage}, {sha256}] = await Promise.all(modules);
+    const base = new URL('.', self.location);
+    const site = await (await fetch(new URL('site.json', base))).json();
+    const digests = [];
+    for (const entry of site.models) {
+      const bytes = await fetchModel(entry, base);
+      for (const [height, width] of data.sizes) {
+        const network = await load(sizedModel(bytes, entry.places, height, width), {threads: data.threads});
+        digests.push([entry.depth, height, width, sha256(await network.run(goldenImage(data.seed, height, width)))]);
+        network.close();
+      }
+    }
+    self.postMessage({build: loadedBuild(), digests});
+  } catch (error) {
+    self.postMessage({error: String(error)});
+  }
+};
+"""
+ASK = """(job) => new Promise((resolve, reject) => {
+  const worker = new Worker('test-worker.js');
+  worker.onmessage = (event) => { worker.terminate(); resolve(event.data); };
+  worker.onerror = (event) => reject(new Error(event.message));
+  worker.postMessage(job);
+})"""
+SEED = 7
+
+
+@pytest.fixture(scope="module")
+def server(tiny_bundle: Path, litert_js_archives: Path) -> Iterator[WebServer]:
+    with open_bundle(tiny_bundle) as bundle:
+        files = site_files(bundle)
+    with WebServer(
+        {**files, "test-worker.js": WORKER.encode(), "blank.html": b"<!doctype html><link rel=icon href=sample.png>"}
+    ) as running:
+        yield running
+
+
+@pytest.fixture
+def page(chromium: Browser, server: WebServer) -> Iterator[Page]:
+    context = chromium.new_context()
+    context.set_default_timeout(WAIT_MS)
+    opened = context.new_page()
+    complaints: list[str] = []
+    opened.on("console", lambda message: complaints.append(message.text))
+    opened.on("request", lambda request: request.url.startswith(server.url) or complaints.append(request.url))
+    opened.goto(f"{server.url}blank.html")
+    yield opened
+    context.close()
+    assert complaints == []
+
+
+@pytest.mark.parametrize(("threads", "build"), [(1, "plain"), (2, "threaded")])
+def test_every_depth_and_size_gives_python_s_bytes(page: Page, tiny_bundle: Path, threads: int, build: str) -> None:
+    sizes = [(48, 64), (1, 1), (5, 37)]
+    expected = []
+    with open_bundle(tiny_bundle) as bundle:
+        for entry in bundle.manifest.depths:
+            native = load_depth(bundle, depth=entry.depth).runner
+            expected += [[entry.depth, *size, image_sha256(native.run(golden_image(SEED, *size)))] for size in sizes]
+    found = page.evaluate(ASK, {"sizes": sizes, "threads": threads, "seed": SEED})
+    assert found == {"build": build, "digests": expected}
