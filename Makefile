@@ -20,6 +20,8 @@ TORCH_INDEX ?=
 TFLITE_RUNTIME ?= tflite-runtime==2.14.0
 # Without its dependencies: it asks for an older numpy than the rest is developed with, and needs no more of it than both have.
 TOSA ?= tosa-tools==2026.8.0
+# Another reader of ONNX models, to compare with.
+OPENVINO ?= openvino==2026.4.1
 
 # Options handed on, e.g. make test PYTEST_ARGS="-k tiler -x"
 PYTEST_ARGS ?=
@@ -75,11 +77,12 @@ litert-js: .litert-js/.stamp ## Fetch LiteRT.js from npm, for the tests in a bro
 	@QSR_EDGE_CACHE=.litert-js $(BIN)/python -c 'from qsr_edge.web.litert_js import litert_js_files; litert_js_files()'
 	@touch $@
 
-htp-env: $(VENV)/.stamp-htp ## Set up Qualcomm's NPU emulator, for the slow parity tests (Linux x86-64, glibc 2.35)
+htp-env: $(VENV)/.stamp-htp ## Set up Qualcomm's NPU emulator and OpenVINO, for the slow parity tests (Linux x86-64, glibc 2.35)
 
-# Apart from the rest: 98 MB, and its wheel does not install on older systems.
+# Apart from the rest: 98 and 59 MB, and the emulator's wheel does not install on older systems.
 $(VENV)/.stamp-htp: $(VENV)/.stamp-dev
-	@$(BIN)/python $(PIP_INSTALL) -e '.[qnn]'
+	@echo "Installing qsr-edge[qnn] and $(OPENVINO) into $(VENV)"
+	@$(BIN)/python $(PIP_INSTALL) -e '.[qnn]' '$(OPENVINO)'
 	@touch $@
 
 aarch64-root: .aarch64-root/.stamp ## Set up LiteRT and ONNX Runtime for AArch64 under qemu, for the slow parity tests (Debian; needs root)
