@@ -20,7 +20,7 @@ from qsr_edge.bench.protocol.log import done_of
 from qsr_edge.bench.protocol.records import Record
 from qsr_edge.bundle.manifest import Manifest
 from qsr_edge.bundle.reader import Bundle, open_bundle
-from qsr_edge.conversion.backend import model_families
+from qsr_edge.conversion.backend import model_families, optional_families
 from qsr_edge.conversion.registry import find_backend, registered_backend
 from qsr_edge.data.bicubic import resize_bicubic
 from qsr_edge.data.images import read_picture, write_picture
@@ -108,10 +108,13 @@ def _bundle_variants(request: RunRequest, device: Device, path: Path, bundle: Bu
         families = model_families(backend, bundle.root / entry.file, depth, offered)
         for family in request.kernels or families[:1]:
             if family not in families:
-                raise BenchError(
-                    f"{path}: no family of kernels is called {family!r} at depth {depth}; on this device it has "
-                    f"{', '.join(families)}"
+                only = family in optional_families(backend)
+                wrong = (
+                    f"the kernels {family} check bytes (qsr-edge convert --verify {family}), their time tells nothing"
+                    if only
+                    else f"no family of kernels is called {family!r} at depth {depth}"
                 )
+                raise BenchError(f"{path}: {wrong}; on this device it has {', '.join(families)}")
             variants.append(
                 Variant(
                     label=f"{path.name or path} d{depth} {family}",
@@ -127,7 +130,7 @@ def _bundle_variants(request: RunRequest, device: Device, path: Path, bundle: Bu
                     height_px=height_px,
                     width_px=width_px,
                     check_golden=exact,
-                    model_bytes=manifest.model_bytes(entry.file),
+                    model_bytes=manifest.run_bytes(depth),
                     macs_per_pixel=entry.macs_per_pixel,
                     quality=tuple(
                         RecordedQuality(dataset=each.dataset, psnr_db=each.psnr_db, ssim=each.ssim, images=each.images)

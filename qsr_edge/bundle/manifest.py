@@ -243,6 +243,20 @@ class Manifest:
         """Size of a model: of the file with this path, or of all files in the folder; 0 if none is listed."""
         return sum(entry.bytes for entry in self.files if entry.path == model or entry.path.startswith(f"{model}/"))
 
+    def run_bytes(self, depth: int) -> int:
+        """Size of what running a depth needs: its model, and the weights that models share in a file apart.
+
+        Raises:
+            BundleError: if the bundle does not offer it.
+        """
+        models = {entry.file for entry in self.depths}
+        apart = (
+            entry.bytes
+            for entry in self.files
+            if entry.path != MODEL_CARD_NAME and entry.path not in models and entry.path.split("/")[0] not in models
+        )
+        return self.model_bytes(self.depth_entry(depth).file) + sum(apart)
+
     def depth_entry(self, depth: int) -> DepthEntry:
         """The entry of a depth.
 

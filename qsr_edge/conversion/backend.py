@@ -12,6 +12,7 @@ from qsr_edge.bundle.layout import Deployment, Pack, Storage
 from qsr_edge.errors import BackendError
 from qsr_edge.graph.cost import GraphCost
 from qsr_edge.lowering.network import LoweredNetwork
+from qsr_edge.quant.arithmetic import Profile
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -266,9 +267,18 @@ class HasOptionalKernels(Protocol):
         """Their names."""
         ...
 
-    def check_kernels(self, kernels: str) -> None:
-        """Raise ``BackendError`` naming what is missing if one of them cannot run here."""
+    def check_kernels(self, kernels: str, profile: Profile) -> None:
+        """See that one of them can run here, and computes a profile's bytes.
+
+        Raises:
+            BackendError: naming what is missing, or what to use instead.
+        """
         ...
+
+
+def optional_families(backend: Backend) -> tuple[str, ...]:
+    """The further families of a back end; none for most."""
+    return backend.optional_kernels() if isinstance(backend, HasOptionalKernels) else ()
 
 
 def model_families(backend: Backend, path: Path, depth: int, offered: tuple[str, ...]) -> tuple[str, ...]:

@@ -191,7 +191,7 @@ def convert_checkpoint(
         raise BundleError(f"{output}: there is no folder {output.parent}; make it first")
     check_options(backend, options)
     for kernels in also:
-        check_kernels(backend, kernels)
+        check_kernels(backend, kernels, checkpoint.config.profile)
     network = lower_checkpoint(checkpoint)
     depths = list(network.depths)
     policy = policy or default_policy(depths)

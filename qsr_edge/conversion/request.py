@@ -1,26 +1,32 @@
 """Whether a back end can do what it is asked to, by what it says of itself; told before any work."""
 
 from qsr_edge.bundle.layout import Pack, Storage
-from qsr_edge.conversion.backend import Backend, ConvertOptions, HasOptionalKernels
+from qsr_edge.conversion.backend import Backend, ConvertOptions, HasOptionalKernels, optional_families
 from qsr_edge.conversion.registry import targets_that
 from qsr_edge.errors import BackendError
 from qsr_edge.lowering.network import LoweredNetwork
+from qsr_edge.quant.arithmetic import Profile
 
 MAX_FIXED_PIXELS = 1 << 20
 """Largest fixed input: the golden interpreter takes about 1 kB a pixel, and larger images are tiled anyway."""
 
 
-def check_kernels(backend: Backend, kernels: str) -> None:
-    """Refuse a family of kernels to be verified besides, if there is none of this name or it cannot run here.
+def check_kernels(backend: Backend, kernels: str, profile: Profile) -> None:
+    """Refuse a family of kernels to be verified besides.
+
+    Args:
+        backend: the target.
+        kernels: name of the family.
+        profile: the network's.
 
     Raises:
-        BackendError: naming what is missing, or the families that there are.
+        BackendError: if there is none of this name, it cannot run here, or it does not compute such networks' bytes.
     """
-    offered = backend.optional_kernels() if isinstance(backend, HasOptionalKernels) else ()
+    offered = optional_families(backend)
     if not isinstance(backend, HasOptionalKernels) or kernels not in offered:
         known = f"--verify or --verify {' or '.join(offered)}" if offered else "--verify alone"
         raise BackendError(f"{backend.name}: no optional family of kernels is called {kernels!r}; use {known}")
-    backend.check_kernels(kernels)
+    backend.check_kernels(kernels, profile)
 
 
 def check_options(backend: Backend, options: ConvertOptions) -> None:

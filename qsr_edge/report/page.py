@@ -58,7 +58,8 @@ GLOSSARY = (
     ("peak", "Most memory of the measuring process, its runtime included."),
     (
         "model, GMAC",
-        "Size of the model's file, and billions of multiply-accumulates of one inference at the timed size.",
+        "Size of the model with weights that it shares, and billions of multiply-accumulates of one inference at the "
+        "timed size.",
     ),
     (
         "energy",

@@ -16,6 +16,7 @@ from qsr_edge.conversion.backend import (
 from qsr_edge.conversion.request import check_request
 from qsr_edge.graph.integer_graph import ConvolutionalGraph
 from qsr_edge.lowering.network import LoweredNetwork
+from qsr_edge.quant.arithmetic import Profile
 from qsr_edge_converters.installed import require, sdk_version
 from qsr_edge_converters.onnx.inspection import inspect_onnx, is_onnx
 from qsr_edge_converters.onnx.kernels import OPTIONAL, REFERENCE_PIXELS, VERIFIED, KernelFamily, family_of
@@ -40,6 +41,7 @@ class OnnxBackend:
             ),
         ),
         integer_only=False,
+        kernels_on={"android": (KernelFamily.CPU, KernelFamily.HTP)},
         most_verified_pixels={KernelFamily.REFERENCE: REFERENCE_PIXELS},
     )
 
@@ -79,15 +81,16 @@ class OnnxBackend:
         """``htp``: Qualcomm's NPU, emulated."""
         return tuple(OPTIONAL)
 
-    def check_kernels(self, kernels: str) -> None:
-        """See that a family can run here.
+    def check_kernels(self, kernels: str, profile: Profile) -> None:
+        """See that a family can run here, and computes a profile's bytes.
 
         Raises:
-            BackendError: naming what it needs.
+            BackendError: naming what it needs, or what to use instead.
         """
         if family_of(kernels) is KernelFamily.HTP:
-            from qsr_edge_converters.onnx.htp import check_emulator
+            from qsr_edge_converters.onnx.htp import check_emulator, check_profile
 
+            check_profile(profile)
             check_emulator()
 
     def open_model(self, path: Path, *, depth: int, threads: int = 1, kernels: str | None = None) -> Runner:
@@ -131,7 +134,9 @@ class OnnxBackend:
         }
         if found.external_files:
             facts["weights in"] = ", ".join(found.external_files)
-        return InspectedModel(size_bytes=found.size_bytes, facts=facts, first_float=found.first_float)
+        return InspectedModel(
+            size_bytes=found.size_bytes, facts=facts, first_float=found.first_float, costs=found.costs
+        )
 
 
 BACKEND: Backend = OnnxBackend()

@@ -21,6 +21,7 @@ import numpy as np
 from qsr_edge.conversion.backend import Placement, counted
 from qsr_edge.errors import BackendError
 from qsr_edge.extras import how_to_install
+from qsr_edge.quant.arithmetic import Profile
 from qsr_edge_converters.onnx.images import CHANNELS, Image, as_input, from_output
 
 EXTRA = "qnn"
@@ -45,6 +46,21 @@ def check_emulator() -> None:
         import onnxruntime_qnn  # noqa: F401  # pyright: ignore[reportMissingImports]
     except ImportError as error:
         raise BackendError(f"htp needs onnxruntime_qnn ({error}); {how_to_install(EXTRA)}") from error
+
+
+def check_profile(profile: Profile) -> None:
+    """See that networks of a profile are computed exactly.
+
+    HTP has a rounding of its own for multipliers that are no powers of two (docs/npu.md tells how many bytes differ).
+
+    Raises:
+        BackendError: naming what to use instead.
+    """
+    if profile is Profile.SCALED:
+        raise BackendError(
+            "htp: a fifth or more of the bytes of the profile 'scaled' (W8A8) differ there; convert a network of the "
+            "profile 'portable', such as --bits 4 --activation-bits 8, or leave out --verify htp"
+        )
 
 
 class HtpRunner:

@@ -8,10 +8,13 @@ from types import MappingProxyType
 from typing import Any
 
 from qsr_edge.errors import BackendError, one_line
+from qsr_edge.graph.cost import GraphCost
+from qsr_edge_converters.onnx.costs import model_cost
 
 _BEGINNING = b"\x08"
 """The key of field 1, a varint."""
 _IR_VERSIONS = range(1, 64)
+_DEPTH_DIGITS = 4
 _LONGEST_REASON = 200
 _NEXT = (0x12, 0x1A, 0x22, 0x3A, 0x42)
 """Keys of producer_name, producer_version, domain, graph and opset_import."""
@@ -34,6 +37,7 @@ class OnnxReport:
         unquantized: the first node whose floats are not rounded to integers next; None if there is none: the model is
             in QDQ form throughout, which runtimes turn into integer kernels.
         metadata: what qsr-edge wrote of the model; anything if something else wrote it.
+        costs: of its depth; empty if the model does not tell, or is not of the form that qsr-edge writes.
     """
 
     size_bytes: int
@@ -48,6 +52,7 @@ class OnnxReport:
     external_files: tuple[str, ...]
     unquantized: str | None
     metadata: Mapping[str, str]
+    costs: Mapping[int, GraphCost]
 
     @property
     def first_float(self) -> str | None:
@@ -105,6 +110,9 @@ def _report(model: Any, size_bytes: int) -> OnnxReport:
     graph = model.graph
     if not graph.node:
         raise ValueError("it has no node")
+    metadata = {_text(entry.key): _text(entry.value) for entry in model.metadata_props}
+    depth = metadata.get("depth", "")
+    cost = model_cost(model, int(depth)) if depth.isdecimal() and len(depth) <= _DEPTH_DIGITS else None
     external = {
         _text(entry.value)
         for tensor in graph.initializer
@@ -128,7 +136,8 @@ def _report(model: Any, size_bytes: int) -> OnnxReport:
         ),
         external_files=tuple(sorted(external)),
         unquantized=_unquantized(model),
-        metadata=MappingProxyType({_text(entry.key): _text(entry.value) for entry in model.metadata_props}),
+        metadata=MappingProxyType(metadata),
+        costs=MappingProxyType({int(depth): cost} if cost else {}),
     )
 
 

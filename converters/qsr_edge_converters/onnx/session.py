@@ -1,19 +1,18 @@
 """Models in ONNX Runtime's CPU provider."""
 
 import json
-import tempfile
-from collections import Counter
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import onnxruntime
 
 from qsr_edge.conversion.backend import Placement
 from qsr_edge.errors import BackendError
 from qsr_edge_converters.native_messages import with_messages
 from qsr_edge_converters.onnx.format import INPUT_NAME, OUTPUT_NAME
-from qsr_edge_converters.onnx.images import CHANNELS, Image, as_input, from_output
+from qsr_edge_converters.onnx.images import Image, as_input, from_output
 from qsr_edge_converters.onnx.kernels import KernelFamily
 from qsr_edge_converters.sharing import OneInstance
 
@@ -28,6 +27,7 @@ _LEVELS = {
 }
 _PROFILED_SIDE_PX = 16
 """The side of the image that a model for any size is profiled with; where a node runs does not depend on it."""
+_LAST_WORDS = 500
 RUNTIME_ERRORS: tuple[type[Exception], ...] = (
     RuntimeError,
     ValueError,
@@ -41,7 +41,8 @@ RUNTIME_ERRORS: tuple[type[Exception], ...] = (
 """What ONNX Runtime raises: a class of its own for each kind, with none in common but Exception."""
 
 
-def _options(family: KernelFamily, threads: int) -> Any:
+def session_options(family: KernelFamily, threads: int) -> Any:
+    """Of ONNX Runtime, for one of the CPU provider's families."""
     options = ort.SessionOptions()
     options.graph_optimization_level = _LEVELS[family]
     options.intra_op_num_threads = threads
@@ -89,26 +90,25 @@ class SessionRunner:
         return from_output(upscaled)
 
     def placement(self) -> Placement:
-        """Kernels that run, as ONNX Runtime's profile of another session names them.
+        """Kernels that run, as ONNX Runtime's profile in another process names them.
 
         All are the CPU provider's; QDQ form fused into integers shows as ``QLinear...``.
+
+        Raises:
+            BackendError: if that process fails.
         """
-        with tempfile.TemporaryDirectory() as folder:
-            options = _options(self._family, 1)
-            options.enable_profiling = True
-            options.profile_file_prefix = str(Path(folder) / "profile")
-            session = ort.InferenceSession(self._path, options, providers=["CPUExecutionProvider"])
-            height, width = self._fixed_size_px or (_PROFILED_SIDE_PX, _PROFILED_SIDE_PX)
-            session.run([OUTPUT_NAME], {INPUT_NAME: np.zeros((1, CHANNELS, height, width), np.uint8)})
-            events = json.loads(Path(session.end_profiling()).read_text())
-        kernels = Counter(
-            event["args"]["op_name"]
-            for event in events
-            if event.get("cat") == "Node" and event["name"].endswith("_kernel_time")
+        height, width = self._fixed_size_px or (_PROFILED_SIDE_PX, _PROFILED_SIDE_PX)
+        arguments = [str(self._path), self._family.value, str(height), str(width)]
+        # In a process of its own: what it takes is not to count as this one's memory.
+        run = subprocess.run(
+            [sys.executable, "-m", "qsr_edge_converters.onnx.profile_worker", *arguments],
+            capture_output=True,
+            text=True,
         )
-        return Placement(
-            delegate="", delegated_ops=0, fallback=dict(sorted(kernels.items())), source="ONNX Runtime's profile"
-        )
+        if run.returncode != 0:
+            words = " ".join(run.stderr.split())[-_LAST_WORDS:]
+            raise BackendError(f"{self._path}: ONNX Runtime's profile cannot be taken; its process said: {words}")
+        return Placement(delegate="", delegated_ops=0, fallback=json.loads(run.stdout), source="ONNX Runtime's profile")
 
 
 def open_session(path: Path, family: KernelFamily, threads: int) -> SessionRunner:
@@ -122,7 +122,7 @@ def open_session(path: Path, family: KernelFamily, threads: int) -> SessionRunne
 
     def make() -> Any:
         try:
-            return ort.InferenceSession(path, _options(family, threads), providers=["CPUExecutionProvider"])
+            return ort.InferenceSession(path, session_options(family, threads), providers=["CPUExecutionProvider"])
         except RUNTIME_ERRORS as error:
             raise BackendError(f"{path}: ONNX Runtime cannot load it: {with_messages(error, [])}") from error
 

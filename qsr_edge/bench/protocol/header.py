@@ -87,7 +87,7 @@ class Variant(Checked):
         height_px: of the timed input.
         width_px: of the timed input.
         check_golden: whether the golden output must be reproduced.
-        model_bytes: of the model's file; None if it is not known, as the next.
+        model_bytes: of the model's file and of weights that it shares; None if it is not known, as the next.
         macs_per_pixel: multiply-accumulates for each input pixel.
         quality: from the bundle's manifest.
     """

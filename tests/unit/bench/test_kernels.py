@@ -89,6 +89,10 @@ def test_a_program_is_called_by_what_it_delegates(
             variants(bundle, wrong)
 
 
+def test_the_app_runs_onnx_bundles_on_the_cpu_and_on_the_npu() -> None:
+    assert app_kernels("onnx", android.KIND, "the app") == ("cpu", "htp")
+
+
 def test_kernels_of_litert_are_an_option(tiny_bundle: Path) -> None:
     assert [family for _, family in variants(tiny_bundle)] == ["xnnpack"] * 2
     assert [family for _, family in variants(tiny_bundle, "builtin", "xnnpack")] == ["builtin", "xnnpack"] * 2

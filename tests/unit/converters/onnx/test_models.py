@@ -55,6 +55,34 @@ def test_the_file_says_what_it_is(tmp_path: Path) -> None:
     assert BACKEND.inspect(path).facts["depth"] == "2"
 
 
+@pytest.mark.parametrize("options", [{}, {"storage": Storage.COMPACT, "pack": Pack.SHARED}, {"input_size_px": (9, 7)}])
+def test_a_file_alone_tells_what_running_it_costs(tmp_path: Path, options: dict[str, object]) -> None:
+    for depth, path in write(tmp_path, **options).items():
+        expected = NETWORK[depth].cost()
+        [(told, found)] = BACKEND.inspect(path).costs.items()
+        assert told == depth
+        assert found.macs_per_pixel == expected.macs_per_pixel
+        assert found.peak_activation_bytes_per_pixel == expected.peak_activation_bytes_per_pixel
+        assert found.halo_px == expected.halo_px
+
+
+def test_a_file_that_another_tool_rewrote_tells_no_costs(tmp_path: Path) -> None:
+    path = write(tmp_path)[1]
+    for change in ("an operator", "huge weights", "no depth"):
+        model = onnx.load(path)
+        convolution = next(node for node in model.graph.node if node.op_type == "Conv")
+        if change == "an operator":
+            convolution.op_type = "ConvInteger"
+        if change == "huge weights":
+            weights = next(tensor for tensor in model.graph.initializer if len(tensor.dims) == 4)
+            weights.dims[0] = 1 << 40
+        if change == "no depth":
+            onnx.helper.set_model_props(model, {"depth": "deep"})
+        changed = tmp_path / "changed.onnx"
+        changed.write_bytes(model.SerializeToString())
+        assert not inspect_onnx(changed).costs, change
+
+
 def test_a_float_network_is_told_from_qdq_form(tmp_path: Path) -> None:
     model = onnx.load(write(tmp_path)[1])
     for node in model.graph.node:
@@ -89,7 +117,9 @@ def test_compact_weights_are_unpacked_when_a_model_is_loaded(tmp_path: Path) -> 
     fast, compact = write(tmp_path)[2].stat().st_size, write(tmp_path, storage=Storage.COMPACT)[2]
     assert inspect_onnx(compact).constant_types["int4"] == 4
     assert compact.stat().st_size < fast
-    kernels = BACKEND.open_model(compact, depth=2).placement().fallback
+    placement = BACKEND.open_model(compact, depth=2).placement()
+    assert placement.source == "ONNX Runtime's profile"
+    kernels = placement.fallback
     assert kernels["QLinearConv"] == 9
     assert "Cast" not in kernels
 
