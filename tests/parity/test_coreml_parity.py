@@ -71,7 +71,7 @@ def test_fixed_and_enumerated_sizes(tmp_path: Path, more: tuple[tuple[int, int],
     check(network, paths, [image for image in IMAGES if image.shape[:2] in ((17, 5), *more)])
 
 
-@pytest.mark.parametrize("pack", [Pack.PER_DEPTH, Pack.SHARED])
+@pytest.mark.parametrize("pack", [pytest.param(Pack.PER_DEPTH, marks=pytest.mark.slow), Pack.SHARED])
 @pytest.mark.parametrize("flavor", list(CoremlFlavor))
 @pytest.mark.parametrize(("bits", "profile"), [(2, PORTABLE), (3, PORTABLE), (4, PORTABLE), (8, SCALED)])
 def test_coremltools_reads_every_weight_as_the_graph_holds_it(

@@ -43,7 +43,13 @@ def check(network: LoweredNetwork, paths: dict[int, Path], images: list[np.ndarr
 
 @pytest.mark.parametrize(
     ("bits", "scale", "channels", "profile"),
-    [(2, 2, 16, PORTABLE), (3, 3, 19, PORTABLE), (4, 4, 13, PORTABLE), (4, 2, 32, SCALED), (8, 2, 16, SCALED)],
+    [
+        (2, 2, 16, PORTABLE),
+        pytest.param(3, 3, 19, PORTABLE, marks=pytest.mark.slow),
+        pytest.param(4, 4, 13, PORTABLE, marks=pytest.mark.slow),
+        (4, 2, 32, SCALED),
+        pytest.param(8, 2, 16, SCALED, marks=pytest.mark.slow),
+    ],
 )
 def test_every_profile_and_width_gives_the_golden_bytes(
     tmp_path: Path, bits: int, scale: int, channels: int, profile: Profile
@@ -62,7 +68,7 @@ def nested() -> tuple[LoweredNetwork, int]:
     return network, len(alone.content)
 
 
-@pytest.mark.parametrize("pack", [Pack.SHARED, Pack.EXTERNAL])
+@pytest.mark.parametrize("pack", [Pack.SHARED, pytest.param(Pack.EXTERNAL, marks=pytest.mark.slow)])
 def test_depths_share_weights(tmp_path: Path, pack: Pack) -> None:
     network, alone_bytes = nested()
     files = BACKEND.convert(network, ConvertOptions(pack=pack, metadata=METADATA))

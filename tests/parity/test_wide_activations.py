@@ -20,8 +20,18 @@ METADATA = ModelMetadata(name="wide", version="1", author="tests", licence="Apac
 PORTABLE, SCALED = Profile.PORTABLE, Profile.SCALED
 
 
-@pytest.mark.parametrize(("bits", "profile"), [(2, PORTABLE), (4, PORTABLE), (8, SCALED)], ids=["w2a8", "w4a8", "w8a8"])
-@pytest.mark.parametrize("target", backend_names())
+FORMS = {"w2a8": (2, PORTABLE), "w4a8": (4, PORTABLE), "w8a8": (8, SCALED)}
+SLOW = {("executorch", "w2a8"), ("executorch", "w8a8")}
+
+
+@pytest.mark.parametrize(
+    ("target", "bits", "profile"),
+    [
+        pytest.param(target, *form, id=f"{target}-{name}", marks=[pytest.mark.slow] * ((target, name) in SLOW))
+        for target in backend_names()
+        for name, form in FORMS.items()
+    ],
+)
 def test_every_back_end_gives_the_golden_bytes(target: str, bits: int, profile: Profile, tmp_path: Path) -> None:
     backend = registered_backend(target)
     try:
