@@ -25,7 +25,7 @@ from qsr_edge.bundle.manifest import ParityEntry
 from qsr_edge.conversion.backend import Backend, ConvertOptions, ModelMetadata, Placement, model_contents
 from qsr_edge.conversion.parity import compare_with_golden
 from qsr_edge.conversion.registry import find_backend
-from qsr_edge.conversion.request import check_kernels
+from qsr_edge.conversion.request import checked_kernels
 from qsr_edge.data.dataset import find_images
 from qsr_edge.data.images import read_picture
 from qsr_edge.files import atomic_write
@@ -36,6 +36,7 @@ from qsr_edge.zoo import zoo_entries, zoo_entry
 
 Image = NDArray[np.uint8]
 HASH_DIGITS = 12
+METADATA = ModelMetadata(name="parity", version="0", author="-", licence="-", description="parity")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +46,7 @@ class Compared:
     Attributes:
         name: of its file, without suffix.
         sha256: of its file.
-        storage: of the weights.
+        form: storage of the weights, and flavour of the arithmetic if it was chosen.
         model_bytes: of each depth's model.
         results: by depth and family of kernels.
         placements: what optional kernels told, by depth and family.
@@ -53,7 +54,7 @@ class Compared:
 
     name: str
     sha256: str
-    storage: Storage
+    form: str
     model_bytes: Mapping[int, int]
     results: tuple[ParityEntry, ...]
     placements: Mapping[tuple[int, str], Placement]
@@ -70,7 +71,7 @@ def cropped(image: Image, side_px: int | None) -> Image:
 def compared(
     path: Path,
     backend: Backend,
-    storages: tuple[Storage, ...],
+    options: tuple[ConvertOptions, ...],
     folders: tuple[Path, ...],
     also: tuple[str, ...],
     *,
@@ -82,14 +83,14 @@ def compared(
     scale = network.deepest.scale
     places = [folder / f"X{scale}" for folder in folders]
     images = tuple(cropped(read_picture(image).rgb, crop_px) for place in places for image in find_images(place))
-    metadata = ModelMetadata(name="parity", version="0", author="-", licence="-", description="parity")
-    for storage in storages:
-        models = backend.convert(network, ConvertOptions(storage=storage, metadata=metadata))
+    for form in options:
+        name = f"{form.storage} {form.flavor or ''}".strip()
+        models = backend.convert(network, form)
         placements: dict[tuple[int, str], Placement] = {}
 
-        def show(result: ParityEntry, storage: Storage = storage) -> None:
+        def show(result: ParityEntry, name: str = name) -> None:
             click.echo(
-                f"{path.stem:12s} {storage:8s} depth {result.depth} {result.kernels:15s} {result.images} images: "
+                f"{path.stem:12s} {name:8s} depth {result.depth} {result.kernels:15s} {result.images} images: "
                 f"{result.mismatching_bytes:,} of {result.bytes_compared:,} bytes differ"
             )
 
@@ -106,7 +107,7 @@ def compared(
         yield Compared(
             name=path.stem,
             sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
-            storage=storage,
+            form=name,
             model_bytes={
                 depth: sum(map(len, model_contents([model]).values())) for model in models for depth in model.depths
             },
@@ -120,7 +121,7 @@ def page(rows: list[Compared], title: str, about: str) -> str:
     families = list(dict.fromkeys(result.kernels for row in rows for result in row.results))
     total = sum(result.bytes_compared for row in rows for result in row.results)
     lines = [f"# {title}", "", about, "", f"{total:,} bytes were compared in all. Bytes that differ, by kernels:", ""]
-    columns = ["network", "sha256", "storage", "depth", "model, bytes", "compared with each", *families, "taken, left"]
+    columns = ["network", "sha256", "form", "depth", "model, bytes", "compared with each", *families, "taken, left"]
     lines += [f"| {' | '.join(columns)} |", f"|---|---|---|{'---:|' * (len(columns) - 3)}"]
     for row in rows:
         for depth, size in row.model_bytes.items():
@@ -128,10 +129,10 @@ def page(rows: list[Compared], title: str, about: str) -> str:
             counts = {result.bytes_compared for result in found.values()}
             told = [told for (place, _), told in row.placements.items() if place == depth]
             cells = [
-                f"{row.name} | {row.sha256[:HASH_DIGITS]} | {row.storage} | {depth} | {size:,}",
+                f"{row.name} | {row.sha256[:HASH_DIGITS]} | {row.form} | {depth} | {size:,}",
                 " or ".join(f"{count:,}" for count in sorted(counts)),
                 *(f"{found[family].mismatching_bytes:,}" if family in found else "" for family in families),
-                ", ".join(f"{each.delegated_ops}, {sum(each.fallback.values())}" for each in told),
+                " or ".join(sorted({f"{each.delegated_ops}, {sum(each.fallback.values())}" for each in told})),
             ]
             lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
@@ -144,6 +145,7 @@ def page(rows: list[Compared], title: str, about: str) -> str:
 @click.option("--sets", default="Set5,Set14", show_default=True)
 @click.option("--target", default="tflite", show_default=True)
 @click.option("--storage", "storages", multiple=True, type=click.Choice([s.value for s in Storage]), help="[both]")
+@click.option("--flavor", "flavors", multiple=True, help="Form of the arithmetic.  [the target's default]")
 @click.option("--also", multiple=True, help="Optional family of kernels, such as htp.")
 @click.option("--default-only", is_flag=True, help="Of the other families run the default one.")
 @click.option("--crop", "crop_px", type=click.IntRange(min=1), help="Only the middle of each input, so many pixels.")
@@ -155,6 +157,7 @@ def main(
     sets: str,
     target: str,
     storages: tuple[str, ...],
+    flavors: tuple[str, ...],
     also: tuple[str, ...],
     default_only: bool,
     crop_px: int | None,
@@ -165,14 +168,19 @@ def main(
     if not paths:
         paths = [entry.path for entry in zoo_entries() if entry.bits]
     backend = find_backend(target)
-    for kernels in also:
-        check_kernels(backend, kernels, Profile.PORTABLE)
+    # Profiles and flavours that `convert --verify` refuses are compared here all the same.
+    last = backend.capabilities.flavors[-1].name if backend.capabilities.flavors else None
+    families = tuple(family for name in also for family in checked_kernels(backend, name, Profile.PORTABLE, last))
     folders = tuple(data / "test_lr" / name for name in sets.split(","))
-    chosen = tuple(map(Storage, storages or Storage))
+    options = tuple(
+        ConvertOptions(storage=Storage(storage), flavor=flavor, metadata=METADATA)
+        for flavor in flavors or (None,)
+        for storage in storages or Storage
+    )
     rows = [
         row
         for path in paths
-        for row in compared(path, backend, chosen, folders, also, default_only=default_only, crop_px=crop_px)
+        for row in compared(path, backend, options, folders, families, default_only=default_only, crop_px=crop_px)
     ]
     mismatching = sum(result.mismatching_bytes for row in rows for result in row.results)
     total = sum(result.bytes_compared for row in rows for result in row.results)

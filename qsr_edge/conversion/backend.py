@@ -267,8 +267,8 @@ class HasOptionalKernels(Protocol):
         """Their names."""
         ...
 
-    def check_kernels(self, kernels: str, profile: Profile) -> None:
-        """See that one of them can run here, and computes a profile's bytes.
+    def check_kernels(self, kernels: str, profile: Profile, flavor: str | None) -> None:
+        """See that one of them can run here, and computes the bytes of a profile in a flavour (None: the default one).
 
         Raises:
             BackendError: naming what is missing, or what to use instead.

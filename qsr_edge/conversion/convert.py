@@ -20,7 +20,7 @@ from qsr_edge.conversion.backend import (
     model_contents,
 )
 from qsr_edge.conversion.parity import Image, compare_with_golden, is_large, verification_images
-from qsr_edge.conversion.request import check_kernels, check_options
+from qsr_edge.conversion.request import check_options, checked_kernels
 from qsr_edge.errors import BundleError, CheckpointError, ParityError
 from qsr_edge.lowering.checkpoint import lower_checkpoint
 from qsr_edge.lowering.network import LoweredNetwork, model_name
@@ -190,8 +190,8 @@ def convert_checkpoint(
     if not Path(os.path.realpath(output)).parent.is_dir():
         raise BundleError(f"{output}: there is no folder {output.parent}; make it first")
     check_options(backend, options)
-    for kernels in also:
-        check_kernels(backend, kernels, checkpoint.config.profile)
+    profile = checkpoint.config.profile
+    also = tuple(family for name in also for family in checked_kernels(backend, name, profile, options.flavor))
     network = lower_checkpoint(checkpoint)
     depths = list(network.depths)
     policy = policy or default_policy(depths)

@@ -11,22 +11,26 @@ MAX_FIXED_PIXELS = 1 << 20
 """Largest fixed input: the golden interpreter takes about 1 kB a pixel, and larger images are tiled anyway."""
 
 
-def check_kernels(backend: Backend, kernels: str, profile: Profile) -> None:
-    """Refuse a family of kernels to be verified besides.
+def checked_kernels(backend: Backend, kernels: str, profile: Profile, flavor: str | None) -> tuple[str, ...]:
+    """The families of kernels that are to be verified besides: those of a name, such as ``htp`` and ``htp-v73``.
 
     Args:
         backend: the target.
-        kernels: name of the family.
+        kernels: name of a family, or what the names of several begin with.
         profile: the network's.
+        flavor: of the arithmetic; None for the default one.
 
     Raises:
         BackendError: if there is none of this name, it cannot run here, or it does not compute such networks' bytes.
     """
     offered = optional_families(backend)
-    if not isinstance(backend, HasOptionalKernels) or kernels not in offered:
+    wanted = tuple(family for family in offered if f"{family}-".startswith(f"{kernels}-"))
+    if not isinstance(backend, HasOptionalKernels) or not wanted:
         known = f"--verify or --verify {' or '.join(offered)}" if offered else "--verify alone"
         raise BackendError(f"{backend.name}: no optional family of kernels is called {kernels!r}; use {known}")
-    backend.check_kernels(kernels, profile)
+    for family in wanted:
+        backend.check_kernels(family, profile, flavor)
+    return wanted
 
 
 def check_options(backend: Backend, options: ConvertOptions) -> None:

@@ -48,7 +48,7 @@ def test_kernels_to_verify_besides_are_known_ones(run_cli: RunCli, tiny_checkpoi
     weights = ["--checkpoint", tiny_checkpoint, "--author", "tests", "--licence", "CC0-1.0"]
     arguments = ["convert", *weights, "-o", tmp_path / "bundle"]
     for target, kernels, message in [
-        ("onnx", "npu", "onnx: no optional family of kernels is called 'npu'; use --verify or --verify htp"),
+        ("onnx", "npu", "onnx: no optional family of kernels is called 'npu'; use --verify or --verify htp or htp-v73"),
         ("tflite", "htp", "tflite: no optional family of kernels is called 'htp'; use --verify alone"),
     ]:
         result = run_cli(*arguments, "--target", target, "--verify", kernels)
@@ -90,6 +90,18 @@ def test_the_bench_measures_a_bundle_and_the_report_says_where_it_ran(
     refused = run_cli(*options, "--kernels", "htp", "-o", tmp_path / "other")
     assert refused.exit_code == 1
     assert "the kernels htp check bytes (qsr-edge convert --verify htp), their time tells nothing" in refused.stderr
+
+
+def test_newer_npus_need_the_flavour_for_them(run_cli: RunCli, tiny_checkpoint: Path, tmp_path: Path) -> None:
+    weights = ["--checkpoint", tiny_checkpoint, "--author", "tests", "--licence", "CC0-1.0"]
+    arguments = ["convert", "--target", "onnx", *weights, "-o", tmp_path / "bundle"]
+    result = run_cli(*arguments, "--verify", "htp-v73")
+    assert result.exit_code == 1
+    assert "need two guard bits, flavour qdq has one; add --flavor npu" in result.stderr
+    assert run_cli(*arguments, "--flavor", "npu", "--no-verify").exit_code == 0
+    model, *_ = (tmp_path / "bundle").glob("*.onnx")
+    inspected = run_cli("inspect", model, "--json")
+    assert json.loads(inspected.stdout)["facts"]["flavor"] == "npu"
 
 
 def test_the_emulated_npu_refuses_the_scaled_profile_by_name(run_cli: RunCli, tmp_path: Path) -> None:

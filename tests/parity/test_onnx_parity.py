@@ -60,6 +60,13 @@ def test_every_level_gives_the_golden_bytes(
     assert not any(counts.values()), counts
 
 
+@pytest.mark.parametrize("storage", Storage)
+def test_the_flavour_for_npus_gives_them_too(tmp_path: Path, storage: Storage) -> None:
+    network = random_network(bits=4, scale=2, channels=32, depths=(1, 3))
+    counts = differing(network, tmp_path, ConvertOptions(storage=storage, flavor="npu", metadata=METADATA))
+    assert not any(counts.values()), counts
+
+
 def test_convolutions_and_additions_at_the_upscaled_size(tmp_path: Path) -> None:
     network = random_network(bits=3, scale=3, channels=8, depths=(1,), refined=True)
     counts = differing(network, tmp_path, ConvertOptions(metadata=METADATA))

@@ -18,8 +18,16 @@ from qsr_edge.graph.integer_graph import ConvolutionalGraph
 from qsr_edge.lowering.network import LoweredNetwork
 from qsr_edge.quant.arithmetic import Profile
 from qsr_edge_converters.installed import require, sdk_version
+from qsr_edge_converters.onnx.encoding import OnnxFlavor
 from qsr_edge_converters.onnx.inspection import inspect_onnx, is_onnx
-from qsr_edge_converters.onnx.kernels import OPTIONAL, REFERENCE_PIXELS, VERIFIED, KernelFamily, family_of
+from qsr_edge_converters.onnx.kernels import (
+    HTP_ARCHITECTURES,
+    OPTIONAL,
+    REFERENCE_PIXELS,
+    VERIFIED,
+    KernelFamily,
+    family_of,
+)
 
 SDK = "onnxruntime"
 
@@ -35,13 +43,18 @@ class OnnxBackend:
         lacks={Pack.EXTERNAL: "a file holds one depth, so the weights of all lie apart with --pack shared already"},
         flavors=(
             Flavor(
-                name="qdq",
+                name=OnnxFlavor.QDQ,
                 arithmetic="integers in QDQ form",
                 purpose="the integer graph's bytes, whether a runtime fuses it into integer kernels or not",
             ),
+            Flavor(
+                name=OnnxFlavor.NPU,
+                arithmetic="integers in QDQ form, for NPUs",
+                purpose="the same bytes on newer Hexagon NPUs too",
+            ),
         ),
         integer_only=False,
-        kernels_on={"android": (KernelFamily.CPU, KernelFamily.HTP)},
+        kernels_on={"android": ("cpu", "htp")},  # what OnnxRuntimeBackend.kt calls them
         most_verified_pixels={KernelFamily.REFERENCE: REFERENCE_PIXELS},
     )
 
@@ -78,19 +91,19 @@ class OnnxBackend:
         return tuple(VERIFIED)
 
     def optional_kernels(self) -> tuple[str, ...]:
-        """``htp``: Qualcomm's NPU, emulated."""
+        """``htp`` and ``htp-v73``: Qualcomm's NPU, older and newer, emulated."""
         return tuple(OPTIONAL)
 
-    def check_kernels(self, kernels: str, profile: Profile) -> None:
-        """See that a family can run here, and computes a profile's bytes.
+    def check_kernels(self, kernels: str, profile: Profile, flavor: str | None) -> None:
+        """See that a family can run here, and computes the bytes of such networks.
 
         Raises:
             BackendError: naming what it needs, or what to use instead.
         """
-        if family_of(kernels) is KernelFamily.HTP:
-            from qsr_edge_converters.onnx.htp import check_emulator, check_profile
+        if (family := family_of(kernels)) in HTP_ARCHITECTURES:
+            from qsr_edge_converters.onnx.htp import check_emulator, check_exact
 
-            check_profile(profile)
+            check_exact(family, profile, OnnxFlavor(flavor or OnnxFlavor.QDQ))
             check_emulator()
 
     def open_model(self, path: Path, *, depth: int, threads: int = 1, kernels: str | None = None) -> Runner:

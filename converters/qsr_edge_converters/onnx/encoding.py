@@ -11,11 +11,15 @@ kernel, or compute them in float32 as they stand. Both give the golden bytes, be
 A range of fewer than 256 codes is clamped by two zero points, see :class:`Label`; an operator Clip would do in ONNX
 Runtime's CPU kernels, but Qualcomm's HTP back end drops it behind a convolution without a word.
 
-One guard bit is enough, since each runtime rounds once. It is also the most that is safe: on x86 processors without
-VNNI, ONNX Runtime adds pairs of uint8 * int8 products in int16, which saturates beyond 2 * 255 * 64.
+One guard bit is enough where a runtime adds the bias as it stands. It is also the most that is safe everywhere: on x86
+processors without VNNI, ONNX Runtime adds pairs of uint8 * int8 products in int16, which saturates beyond 2 * 255 * 64.
+
+Hexagon NPUs from v73 on, as Qualcomm's emulator has them, do not: some biases come out one unit nearer to zero. So the
+flavour ``npu`` has two guard bits and the bias ``4 * b + 2``, which is no tie with one unit more or less either.
 """
 
 from dataclasses import dataclass
+from enum import StrEnum
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +28,15 @@ from qsr_edge.errors import BackendError
 from qsr_edge.graph.ir import Constants, Conv2d, Multiplier, Shift
 from qsr_edge.quant.arithmetic import CodeRange
 
-GUARD_BITS = 1
+
+class OnnxFlavor(StrEnum):
+    """How far sums are kept from ties."""
+
+    QDQ = "qdq"
+    NPU = "npu"
+
+
+GUARD_BITS = {OnnxFlavor.QDQ: 1, OnnxFlavor.NPU: 2}
 INT8_MAX = 127
 INT4_CODES = CodeRange.signed(4)
 UINT8_MAX = 255
@@ -85,7 +97,14 @@ def label_of(codes: CodeRange, *, where: str) -> Label:
     return Label(zero_point=-codes.q_min, upper_zero_point=None if width == UINT8_MAX else upper)
 
 
-def encode_conv(node: Conv2d, constants: Constants, *, input_range: CodeRange, compact: bool) -> EncodedConv:
+def encode_conv(
+    node: Conv2d,
+    constants: Constants,
+    *,
+    input_range: CodeRange,
+    compact: bool,
+    flavor: OnnxFlavor = OnnxFlavor.QDQ,
+) -> EncodedConv:
     """Encode a convolution.
 
     Args:
@@ -93,6 +112,7 @@ def encode_conv(node: Conv2d, constants: Constants, *, input_range: CodeRange, c
         constants: holds its weights, bias and requantization.
         input_range: codes of its input.
         compact: store weights of 4 bits or less as INT4.
+        flavor: how many guard bits there are.
 
     Raises:
         BackendError: naming the node, if a runtime could compute something else.
@@ -103,13 +123,15 @@ def encode_conv(node: Conv2d, constants: Constants, *, input_range: CodeRange, c
             guard_bits, offset = 0, 0
             scales = constants[key].astype(np.float32)
         case Shift(shifts=key):
-            guard_bits, offset = GUARD_BITS, 1
+            guard_bits = GUARD_BITS[flavor]
+            offset = 1 << (guard_bits - 1)
             scales = np.ldexp(1.0, -(constants[key].astype(np.int64) + guard_bits)).astype(np.float32)
     largest = int(np.abs(weights).max(initial=0))
     if weights.max(initial=0) << guard_bits > INT8_MAX or weights.min(initial=0) << guard_bits < -INT8_MAX - 1:
         raise BackendError(
-            f"node {node.name}: weights up to {largest} leave no guard bit in int8 storage, which shifts need; "
-            f"expected at most {INT8_MAX >> guard_bits}: train with fewer weight bits, or use the profile 'scaled'"
+            f"node {node.name}: weights up to {largest} leave no room in int8 for the {guard_bits} guard bit(s) that "
+            f"shifts need; expected at most {INT8_MAX >> guard_bits}: train with fewer weight bits, or use the "
+            "profile 'scaled'"
         )
     reach = max(abs(input_range.q_min), abs(input_range.q_max))
     bound = int((reach * np.abs(weights).sum(axis=(1, 2, 3)) + np.abs(bias)).max(initial=0))

@@ -22,7 +22,9 @@ from qsr_edge.conversion.backend import Placement, counted
 from qsr_edge.errors import BackendError
 from qsr_edge.extras import how_to_install
 from qsr_edge.quant.arithmetic import Profile
+from qsr_edge_converters.onnx.encoding import OnnxFlavor
 from qsr_edge_converters.onnx.images import CHANNELS, Image, as_input, from_output
+from qsr_edge_converters.onnx.kernels import HTP_ARCHITECTURES, KernelFamily
 
 EXTRA = "qnn"
 _OLDEST_GLIBC = (2, 35)
@@ -48,10 +50,11 @@ def check_emulator() -> None:
         raise BackendError(f"htp needs onnxruntime_qnn ({error}); {how_to_install(EXTRA)}") from error
 
 
-def check_profile(profile: Profile) -> None:
+def check_exact(family: KernelFamily, profile: Profile, flavor: OnnxFlavor) -> None:
     """See that networks of a profile are computed exactly.
 
-    HTP has a rounding of its own for multipliers that are no powers of two (docs/npu.md tells how many bytes differ).
+    HTP has a rounding of its own for multipliers that are no powers of two, and from v73 on for biases
+    (docs/npu.md tells how many bytes differ).
 
     Raises:
         BackendError: naming what to use instead.
@@ -61,14 +64,20 @@ def check_profile(profile: Profile) -> None:
             "htp: a fifth or more of the bytes of the profile 'scaled' (W8A8) differ there; convert a network of the "
             "profile 'portable', such as --bits 4 --activation-bits 8, or leave out --verify htp"
         )
+    if family is KernelFamily.HTP_V73 and flavor is not OnnxFlavor.NPU:
+        raise BackendError(
+            f"{family}: Hexagon NPUs from v73 on (Snapdragon 8 Gen 2) need two guard bits, flavour {flavor} has one; "
+            f"add --flavor {OnnxFlavor.NPU}"
+        )
 
 
 class HtpRunner:
     """A model, compiled anew for each size of image, in a process of its own; threads wait for one another."""
 
-    def __init__(self, path: Path):
+    def __init__(self, path: Path, family: KernelFamily):
         """Compile nothing yet: the size is that of the first image."""
         self._path = path
+        self._architecture = HTP_ARCHITECTURES[family]
         self._worker: _Worker | None = None
         self._lock = threading.Lock()
 
@@ -84,7 +93,7 @@ class HtpRunner:
             if self._worker is None or self._worker.size_px != size:
                 if self._worker is not None:
                     self._worker.close()
-                self._worker = _Worker(self._path, size)
+                self._worker = _Worker(self._path, size, self._architecture)
             return from_output(self._worker.run(pixels))
 
     def placement(self) -> Placement | None:
@@ -92,7 +101,7 @@ class HtpRunner:
         if self._worker is None:
             return None
         return Placement(
-            delegate="QNN HTP (emulated)",
+            delegate=f"QNN HTP (Hexagon v{self._architecture}, emulated)",
             delegated_ops=sum(self._worker.operators.values()),
             fallback={},
             source=f"ONNX Runtime's assignment of nodes: {counted(self._worker.operators)}",
@@ -102,11 +111,11 @@ class HtpRunner:
 class _Worker:
     """A process with one model at one size."""
 
-    def __init__(self, path: Path, size_px: tuple[int, int]):
+    def __init__(self, path: Path, size_px: tuple[int, int], architecture: str):
         self.size_px = size_px
         self._path = path
         self._messages: IO[bytes] = tempfile.TemporaryFile()
-        arguments = [str(path), *map(str, size_px)]
+        arguments = [str(path), *map(str, size_px), architecture]
         self._process = subprocess.Popen(
             [sys.executable, "-m", "qsr_edge_converters.onnx.htp_worker", *arguments],
             stdin=subprocess.PIPE,

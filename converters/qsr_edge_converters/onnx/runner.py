@@ -4,10 +4,10 @@ from pathlib import Path
 
 from qsr_edge.conversion.backend import Runner
 from qsr_edge.errors import BackendError
-from qsr_edge_converters.onnx.kernels import KernelFamily, family_of
+from qsr_edge_converters.onnx.kernels import OPTIONAL, KernelFamily, family_of
 from qsr_edge_converters.onnx.session import open_session
 
-_ELSEWHERE = frozenset({KernelFamily.REFERENCE, KernelFamily.HTP})
+_ELSEWHERE = frozenset({KernelFamily.REFERENCE, *OPTIONAL})
 """Families that ONNX Runtime's CPU provider does not run."""
 
 
@@ -29,10 +29,10 @@ def open_runner(path: Path, *, depth: int, threads: int, kernels: str | None) ->
             from qsr_edge_converters.onnx.reference import open_reference
 
             return open_reference(path)
-        case KernelFamily.HTP:
+        case KernelFamily.HTP | KernelFamily.HTP_V73:
             from qsr_edge_converters.onnx.htp import HtpRunner, check_emulator
 
             check_emulator()
-            return HtpRunner(path)
+            return HtpRunner(path, family)
         case _:
             return checked

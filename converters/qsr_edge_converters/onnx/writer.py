@@ -16,7 +16,7 @@ from qsr_edge.conversion.backend import ConvertOptions, ModelFile
 from qsr_edge.graph.integer_graph import ConvolutionalGraph
 from qsr_edge.graph.ir import Add, Constants, Conv2d, DepthToSpace, Graph, QuantizeInput, Tensor, TensorId
 from qsr_edge.graph.verify import verify_graph
-from qsr_edge_converters.onnx.encoding import Label, encode_conv, label_of
+from qsr_edge_converters.onnx.encoding import Label, OnnxFlavor, encode_conv, label_of
 from qsr_edge_converters.onnx.format import (
     HEIGHT_NAME,
     IMAGE_LAYOUT,
@@ -66,7 +66,7 @@ def write_model(graph: Graph, constants: Constants, options: ConvertOptions) -> 
         BackendError: naming the node that cannot be expressed exactly.
     """
     verify_graph(graph, constants)
-    writer = _GraphWriter(graph, constants, compact=options.storage is Storage.COMPACT)
+    writer = _GraphWriter(graph, constants, flavor=_flavor(options), compact=options.storage is Storage.COMPACT)
     writer.write()
     size = options.input_size_px or (HEIGHT_NAME, WIDTH_NAME)
     # Not declared for any size: its dimensions are the input's times the scale, which a name cannot say.
@@ -95,6 +95,10 @@ def _image(name: str, size: Sequence[int | str | None]) -> ValueInfoProto:
     return helper.make_tensor_value_info(name, TensorProto.UINT8, [1, 3, *size])
 
 
+def _flavor(options: ConvertOptions) -> OnnxFlavor:
+    return OnnxFlavor(options.flavor or OnnxFlavor.QDQ)
+
+
 def _metadata(graph: Graph, options: ConvertOptions) -> dict[str, str]:
     about = options.metadata
     return {
@@ -106,6 +110,7 @@ def _metadata(graph: Graph, options: ConvertOptions) -> dict[str, str]:
         "bits": str(graph.bits),
         "profile": graph.profile.value,
         "storage": options.storage.value,
+        "flavor": _flavor(options).value,
         "depth": str(graph.depth),
         "layout": IMAGE_LAYOUT,
     }
@@ -131,11 +136,12 @@ def _moved_out(models: Sequence[ModelProto], location: str) -> bytes:
 class _GraphWriter:
     """Collects the nodes and constants of one graph."""
 
-    def __init__(self, graph: Graph, constants: Constants, *, compact: bool):
+    def __init__(self, graph: Graph, constants: Constants, *, flavor: OnnxFlavor, compact: bool):
         self.nodes: list[NodeProto] = []
         self.initializers: dict[str, TensorProto] = {}
         self._graph = graph
         self._constants = constants
+        self._flavor = flavor
         self._compact = compact
         self._tensors: Mapping[TensorId, Tensor] = graph.tensors_by_id()
         self._names: dict[TensorId, str] = {}
@@ -159,7 +165,9 @@ class _GraphWriter:
 
     def _write_conv(self, node: Conv2d) -> None:
         source, target = self._tensors[node.input], self._tensors[node.output]
-        encoded = encode_conv(node, self._constants, input_range=source.range, compact=self._compact)
+        encoded = encode_conv(
+            node, self._constants, input_range=source.range, compact=self._compact, flavor=self._flavor
+        )
         stored = str(node.weights)
         if encoded.int4_factor is None:
             self._constant(stored, encoded.weights)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from qsr_edge.errors import BackendError
 from qsr_edge.graph.ir import ConstantId, Constants, Conv2d, Multiplier, Shift, TensorId
 from qsr_edge.quant.arithmetic import CodeRange
-from qsr_edge_converters.onnx.encoding import EXACT_FLOAT, encode_conv, label_of
+from qsr_edge_converters.onnx.encoding import EXACT_FLOAT, OnnxFlavor, encode_conv, label_of
 
 INT8 = CodeRange.signed(8)
 CONV = Conv2d(
@@ -63,6 +63,16 @@ def test_however_halves_are_rounded_the_code_is_the_same(accumulator: int, shift
     assert np.rint(guarded) == np.floor(guarded + 0.5) == np.ceil(guarded - 0.5) == expected
 
 
+@given(st.integers(-(1 << 21), 1 << 21), st.integers(1, 15), st.integers(-1, 1))
+def test_for_npus_the_code_is_the_same_with_a_bias_that_is_one_unit_off(accumulator: int, shift: int, off: int) -> None:
+    ones = constants(np.ones((1, 1, 1, 1)), 0, shift)
+    encoded = encode_conv(CONV, ones, input_range=INT8, compact=False, flavor=OnnxFlavor.NPU)
+    assert encoded.weights.item() == 4
+    guarded = float(4 * accumulator + int(encoded.bias[0]) + off) * float(encoded.weight_scales[0])
+    expected = (accumulator + (1 << (shift - 1))) >> shift
+    assert np.rint(guarded) == np.floor(guarded + 0.5) == np.ceil(guarded - 0.5) == expected
+
+
 def test_pairs_of_products_with_six_bit_weights_stay_within_int16() -> None:
     """What x86 processors without VNNI add them in."""
     weights = np.array([[[[31, -32]]]])
@@ -74,7 +84,7 @@ def test_pairs_of_products_with_six_bit_weights_stay_within_int16() -> None:
 
 def test_weights_without_room_for_a_guard_bit_are_refused_but_by_the_scaled_profile() -> None:
     wide = np.full((1, 1, 1, 1), 100)
-    with pytest.raises(BackendError, match="node conv: weights up to 100 leave no guard bit"):
+    with pytest.raises(BackendError, match=r"node conv: weights up to 100 leave no room in int8 for the 1 guard bit"):
         encode_conv(CONV, constants(wide), input_range=INT8, compact=False)
     scaled = dataclasses.replace(CONV, requantization=Multiplier(multipliers=ConstantId("m")))
     encoded = encode_conv(scaled, constants(wide, bias=7), input_range=INT8, compact=False)
