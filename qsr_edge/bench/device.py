@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from qsr_edge.bench.protocol.condition import Condition
 from qsr_edge.bench.protocol.header import DeviceInfo
@@ -179,4 +179,17 @@ class Device(Protocol):
 
     def clean(self, run: str) -> None:
         """Remove what a run left on the device; what is out of reach now is a ``BenchError`` that says how later."""
+        ...
+
+
+@runtime_checkable
+class ComesByItself(Protocol):
+    """A device that nothing tells from others before it comes, and that something is kept open for until it goes."""
+
+    def expect(self, device: DeviceInfo) -> None:
+        """Take no other from now on: what a run was begun on."""
+        ...
+
+    def close(self) -> None:
+        """Wait for it no longer; nothing happens if it was never waited for."""
         ...

@@ -1,6 +1,7 @@
 """What a search for devices is told and what it finds; each kind of device searches in its own folder."""
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,6 +10,23 @@ from qsr_edge.errors import BenchError
 
 DEFAULT_WAIT_S = 120.0
 DEFAULT_POLL_S = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Invitation:
+    """Where a browser is to go.
+
+    Attributes:
+        address: to open, its secret included.
+        exposed: what others can reach meanwhile, in a sentence or two; empty if that is nobody.
+    """
+
+    address: str
+    exposed: str
+
+
+def _nobody(invitation: Invitation) -> None:
+    """Whoever asks for a browser in a program tells its user by ``DeviceOptions.invite``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,6 +40,9 @@ class DeviceOptions:
         runner: what runs the models on a phone.
         runner_binary: of a runner that is not the app.
         poll_s: how often results are asked for.
+        lan: whether a browser elsewhere on the local network may come, not one of this machine alone.
+        port: where a browser is waited for; 0 for any that is free.
+        invite: told where a browser is to go, when one is waited for.
     """
 
     adb: Path | None = None
@@ -30,6 +51,9 @@ class DeviceOptions:
     runner: Runner = Runner.APP
     runner_binary: Path | None = None
     poll_s: float = DEFAULT_POLL_S
+    lan: bool = False
+    port: int = 0
+    invite: Callable[[Invitation], None] = _nobody
 
     def __post_init__(self) -> None:
         """Refuse a runner without its binary, and the reverse."""
@@ -50,6 +74,8 @@ class Found:
         state: ``ready``, or why it is not.
         remedy: how it becomes ready; empty if it is.
         device: to measure on; None if it is not ready.
+        on_demand: whether it comes only when it is waited for, by its name: a browser. So ``all`` does not mean it, and
+            nothing is known of it before.
     """
 
     kind: str
@@ -58,6 +84,7 @@ class Found:
     state: str
     remedy: str
     device: Device | None
+    on_demand: bool = False
 
     def matches(self, query: str) -> bool:
         """Whether the query is a part of its id or of a name; cases and punctuation make no difference."""

@@ -295,7 +295,7 @@ def _invalid(records: Sequence[Record]) -> Iterator[str]:
         yield from _changes(conditions)
     for event in of_kind(records, Event):
         if event.event == "paused":
-            yield "the app was in the background for a while"
+            yield "the app or page was in the background for a while"
 
 
 def _changes(conditions: Sequence[Condition]) -> Iterator[str]:

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from qsr_edge.bench.device import Device, PartPlan, Phase
+from qsr_edge.bench.device import ComesByItself, Device, PartPlan, Phase
 from qsr_edge.bench.host.device import HostDevice
 from qsr_edge.bench.interruption import Interruption
 from qsr_edge.bench.plan import IMAGES_FOLDER, OpenRun, open_run, runs_here, share_done
@@ -71,6 +71,8 @@ def measure_run(folder: Path, device: Device, on_progress: Progress = lambda sha
             # Nothing is left to be measured; something may be left to be removed.
             device.clean(run.run)
             return
+        if isinstance(device, ComesByItself):
+            device.expect(header.device)
         check_bytes = not isinstance(device, HostDevice)
         sink = _RunSink(run, folder, log, records, on_progress, interruption, check_bytes=check_bytes)
         sink.show()

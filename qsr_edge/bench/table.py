@@ -47,6 +47,10 @@ def caption(result: RunResult) -> str:
     notes = []
     if device.simulator:
         notes.append("SIMULATOR: no figure here is a phone's")
+    if device.kind == "browser":
+        notes.append("in a BROWSER: no figure here is a native app's")
+    if device.timer_us:
+        notes.append(f"its clock has steps of {device.timer_us} us")
     if not result.complete:
         notes.append("INCOMPLETE")
     notes += [f"INVALID: {reason}" for reason in result.invalid]

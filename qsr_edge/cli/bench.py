@@ -13,7 +13,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from qsr_edge.assets import demo_photo
-from qsr_edge.bench.device import Device, Runner
+from qsr_edge.bench.device import ComesByItself, Device, Runner
 from qsr_edge.bench.devices import ALL, HOST, find_devices
 from qsr_edge.bench.discovery import DEFAULT_WAIT_S, DeviceOptions
 from qsr_edge.bench.duration import parse_duration_ms
@@ -26,6 +26,7 @@ from qsr_edge.bench.protocol.log import RESULTS_NAME, RunLog, read_log, run_head
 from qsr_edge.bench.result import RunResult, evaluate_run, result_json
 from qsr_edge.bench.run import measure_run
 from qsr_edge.bench.table import COLUMNS, average_lines, caption, depth_ratios, markdown, rows
+from qsr_edge.cli.invitation import show_invitation
 from qsr_edge.errors import BenchError, OutputExistsError, QsrError
 
 _WIDE = 120
@@ -34,7 +35,7 @@ _PATH = click.Path(path_type=Path, readable=False)
 
 @click.command("bench")
 @click.option("--device", "query", default=None, help="host (this machine), a part of a phone's model, product or "
-              "serial, or all (phones); 'qsr-edge devices' lists them.  [host]")  # fmt: skip
+              "serial, all (phones), or browser (any that opens it); see 'qsr-edge devices'.  [host]")  # fmt: skip
 @click.option("--bundle", "bundles", multiple=True, type=_PATH, help="Folder or .zip; several times to compare.")
 @click.option("--depth", "depths", multiple=True, type=int, help="Only this depth; several times for more.  [all]")
 @click.option("--kernels", multiple=True, help="Kernels of the runtime; several times to compare.  [its default]")
@@ -55,8 +56,10 @@ _PATH = click.Path(path_type=Path, readable=False)
 @click.option("--update-bundle", is_flag=True, help="Write the measured latencies into the bundle, for its selector.")
 @click.option("--adb", type=_PATH, help="Android's adb program.  [of ANDROID_HOME, or the PATH]")
 @click.option("--wait-for-device", default=f"{DEFAULT_WAIT_S:.0f}s", show_default=True, metavar="TIME",
-              help="How long a phone that vanished is waited for.")  # fmt: skip
+              help="How long a phone or browser that vanished is waited for, and a browser at first.")  # fmt: skip
 @click.option("--keep-files", is_flag=True, help="Leave pushed models on the phone, for the next run.")
+@click.option("--lan", is_flag=True, help="Let a browser of another machine in this network be the device.")
+@click.option("--port", type=click.IntRange(0, 65535), default=0, help="Where a browser is waited for.  [any]")
 @click.option("--runner", type=click.Choice([runner.value for runner in Runner]), default=Runner.APP.value,
               show_default=True, help="What runs the models on a phone: our app, or a runtime's binary.")  # fmt: skip
 @click.option("--runner-binary", type=_PATH, help="That binary, made for the phone.")
@@ -81,12 +84,14 @@ def command(
     adb: Path | None,
     wait_for_device: str,
     keep_files: bool,
+    lan: bool,
+    port: int,
     runner: str,
     runner_binary: Path | None,
     as_json: bool,
     as_markdown: bool,
 ) -> None:
-    """Measure bundles, here or on phones: latency, memory, the golden output's bytes, quality on the device.
+    """Measure bundles here, on phones or in browsers: latency, memory, golden bytes, quality on the device.
 
     Variants take turns, so that heat and other load meet all alike. Results are appended to results.jsonl as they come;
     --resume goes on after a stop. 'qsr-edge report' makes a page of them.
@@ -103,16 +108,19 @@ def command(
         keep_files=keep_files,
         runner=Runner(runner),
         runner_binary=runner_binary,
+        lan=lan,
+        port=port,
+        invite=show_invitation,
     )
     if resumed is not None:
         header = run_header(read_log(resumed))
         _check_resumed(resumed, header, options)
-        devices = find_devices(query or header.device.id, options)
+        devices = _chosen(query or header.device.id, options)
         if len(devices) != 1 or devices[0].id != header.device.id:
             raise BenchError(f"{resumed}: belongs to {header.device.name} ({header.device.id}); go on there")
         folder, device = resumed, devices[0]
     else:
-        devices = find_devices(query or HOST, options)
+        devices = _chosen(query or HOST, options)
         if update_bundle and devices[1:]:
             raise BenchError("--update-bundle with several devices: a bundle has one latency table; choose the device")
         if update_bundle and options.runner is Runner.BENCHMARK_MODEL:
@@ -160,6 +168,17 @@ def command(
         click.echo(f"wrote {folder / RESULTS_NAME}; a page of it: qsr-edge report {folder} -o report.html")
     if problem is not None:
         raise problem
+
+
+def _chosen(query: str, options: DeviceOptions) -> tuple[Device, ...]:
+    """The devices that are meant; what is kept open for one is closed with the command."""
+    devices = find_devices(query, options)
+    waited_for = [device for device in devices if isinstance(device, ComesByItself)]
+    if (options.lan or options.port) and not waited_for:
+        raise click.UsageError("--lan and --port tell where a browser is waited for; give them with --device browser")
+    for device in waited_for:
+        click.get_current_context().call_on_close(device.close)
+    return devices
 
 
 def _duration_ms(text: str, option: str) -> int:

@@ -27,7 +27,7 @@ class _Row:
 
 
 def _row(found: Found) -> _Row:
-    if found.device is None:
+    if found.device is None or found.on_demand:
         return _Row(found=found, info=None, condition=None, state=found.state, remedy=found.remedy)
     try:
         info, condition = found.device.describe(), found.device.condition()
@@ -62,7 +62,7 @@ def _cells(row: _Row) -> tuple[str, ...]:
 @click.option("--adb", type=click.Path(path_type=Path), help="The adb program.  [of ANDROID_HOME, or on the PATH]")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(adb: Path | None, as_json: bool) -> None:
-    """List what 'qsr-edge bench --device' can measure on: this machine and the phones that are connected.
+    """List what 'qsr-edge bench --device' can measure on: this machine, phones that are connected, any browser.
 
     Heat is the battery's, elsewhere the hottest zone's, and Android's thermal status; "+" means plugged in.
     """

@@ -77,6 +77,7 @@ def _device(device: DeviceInfo) -> dict[str, object]:
         "system": device.system,
         "cores": device.cores,
         "simulator": device.simulator,
+        "timer_us": device.timer_us,
         "details": device.details,
     }
 

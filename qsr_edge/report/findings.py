@@ -14,6 +14,9 @@ from qsr_edge.report.run import Run
 FULL_QUERIES, FULL_STEADY_MS = 1024, 60_000
 """The bench's default effort, MLPerf Mobile's."""
 
+COARSE_STEPS = 100
+"""A latency of fewer steps of the clock is known to worse than 1 %."""
+
 
 class Severity(StrEnum):
     """How much a caveat takes from the figures."""
@@ -51,6 +54,27 @@ def _about_device(run: Run) -> Iterator[Caveat]:
             title="Not a phone",
             text="These figures are of this computer. They rank variants; they do not tell a phone's latencies.",
         )
+    elif run.device.kind == "browser":
+        yield Caveat(
+            severity=Severity.NOTE,
+            title="In a browser",
+            text="These figures are of the runtime's WebAssembly build in a browser, never of a native app. How hot "
+            "the device was is not known: no browser tells.",
+        )
+    if run.device.timer_us:
+        yield _about_clock(run, run.device.timer_us)
+
+
+def _about_clock(run: Run, timer_us: int) -> Caveat:
+    """How far each latency may be off by the clock alone."""
+    fastest_us = min((each.latency.p50_us for each in run.measured if each.latency), default=0)
+    is_coarse = fastest_us < timer_us * COARSE_STEPS
+    compared = f", while the shortest median here is {ms(fastest_us)} ms" if fastest_us else ""
+    return Caveat(
+        severity=Severity.CAUTION if is_coarse else Severity.NOTE,
+        title="Coarse clock" if is_coarse else "Steps of the clock",
+        text=f"Latencies were taken by a clock that goes in steps of {timer_us} µs{compared}. Each may be off by one.",
+    )
 
 
 def _about_course(run: Run) -> Iterator[Caveat]:

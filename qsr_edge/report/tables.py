@@ -187,7 +187,9 @@ def environment_table(runs: Sequence[Run]) -> Table:
 def _environment(run: Run) -> dict[str, str]:
     device, job = run.device, run.header.job
     gate, limits = job.gate, []
-    if gate is not None:
+    if gate is not None and device.kind == "browser":
+        limits.append("the page in front")  # of heat no browser tells anything
+    elif gate is not None:
         limits.append(f"thermal status at most {gate.max_thermal_status}")
     if gate is not None and gate.max_temperature_mc is not None:
         limits.append(f"at most {gate.max_temperature_mc / 1000:g} °C")
@@ -198,6 +200,7 @@ def _environment(run: Run) -> dict[str, str]:
         "run": run.id,
         "device": run.title,
         "kind": f"{device.kind}, simulator: no phone" if device.simulator else device.kind,
+        "steps of the clock": f"{device.timer_us} µs" if device.timer_us else "",
         "processor": device.processor,
         "cores": str(device.cores or ""),
         "system": device.system,
@@ -211,6 +214,8 @@ def _environment(run: Run) -> dict[str, str]:
         "parts": str(run.parts),
         "qsr-edge": run.header.version,
     }
+    if not device.timer_us:
+        del known["steps of the clock"]
     return known | {f"device: {key}": value for key, value in device.details}
 
 

@@ -25,6 +25,7 @@ class DeviceInfo(Checked):
         simulator: whether it only imitates a device: none of its figures is a phone's.
         architecture: of the processor.
         build: of the system; None if it has no such name.
+        timer_us: steps of the clock that latencies are taken with; None if it is finer than a microsecond.
         more: what else a header tells: key, and value as a text.
     """
 
@@ -37,6 +38,7 @@ class DeviceInfo(Checked):
     simulator: bool
     architecture: Text = ""
     build: Text | None = None
+    timer_us: Count | None = None
     more: tuple[tuple[str, str], ...] = ()
 
     @property
