@@ -93,7 +93,9 @@ class ScriptedPage:
     def send(self, *records: Mapping[str, object] | bytes, first: int | None = None) -> tuple[int, dict[str, Any]]:
         """Send records as they are made up; their clocks are added."""
         lines = [
-            record if isinstance(record, bytes) else json.dumps({"time_ms": 1000, "elapsed_ms": 1000, **record}).encode()
+            record
+            if isinstance(record, bytes)
+            else json.dumps({"time_ms": 1000, "elapsed_ms": 1000, **record}).encode()
             for record in records
         ]
         begin = self.sent if first is None else first

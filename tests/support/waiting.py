@@ -38,3 +38,16 @@ class SimulatedTime:
 
     def sleep(self, seconds: float) -> None:
         self._now_s += seconds
+
+
+class LeapingTime:
+    """Stands in for the module ``time`` of what waits: the real clock, and what a test has leapt ahead."""
+
+    def __init__(self) -> None:
+        self._ahead_s = 0.0
+
+    def leap(self, seconds: float) -> None:
+        self._ahead_s += seconds
+
+    def monotonic(self) -> float:
+        return time.monotonic() + self._ahead_s
