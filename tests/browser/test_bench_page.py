@@ -180,6 +180,7 @@ def test_a_closed_tab_and_the_run_gone_on_with(visit: Callable[[], Visit], monke
     with pytest.raises(BenchError, match="did not come back within 300 s; go on with --resume"):
         done.result(PATIENCE_S)
     run.close()
+    monkeypatch.undo()
     before = sum(len(steady.latencies_us) for steady in of_kind(run.records(), Steady))
     assert before > 0
     assert not run.result().complete

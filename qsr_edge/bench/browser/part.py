@@ -90,10 +90,11 @@ class BrowserPart:
 
     def _take(self, event: Lines) -> PartEnd | None:
         try:
+            # One by one: what stands before a lie is kept.
             for line in event.lines:
                 self._claims.check(line)
-            self._taker.add(event.lines)
-            self._taker.hand_on()
+                self._taker.add([line])
+                self._taker.hand_on()
         except BenchError as error:
             reason = f"the browser sent what cannot be: {one_line(error)}"
             event.receipt.refuse(reason)
