@@ -108,6 +108,7 @@ class BrowserDevice:
     def close(self) -> None:
         """Serve the page no longer."""
         if self._server is not None:
+            self._exchange.close()
             self._server.__exit__(None, None, None)
             self._server = None
 
@@ -117,10 +118,11 @@ class BrowserDevice:
             server = WebServer(page_files(), lan=self._lan, port=self._port, routes=routes)
             self._server = server.__enter__()
             self._invite(Invitation(address=server.url, exposed=_EXPOSED if self._lan else ""))
+        address = self._server.url
         told = self._exchange.await_page(self._wait_s)
         if told is None:
             raise BenchError(
-                f"no browser came within {self._wait_s:.0f} s; open {self._server.url} in one, or wait longer with "
+                f"no browser came within {self._wait_s:.0f} s; open {address} in one, or wait longer with "
                 "--wait-for-device"
             )
         return told

@@ -79,8 +79,6 @@ class Receipt:
 class Came:
     """A page was loaded, the first one or another one."""
 
-    told: Told
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Left:
@@ -102,7 +100,12 @@ class Refused:
     what: str
 
 
-Event = Came | Left | Lines | Refused
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Closed:
+    """No page is waited for any more."""
+
+
+Event = Came | Left | Lines | Refused | Closed
 
 
 class _RefusedError(Exception):
@@ -134,6 +137,7 @@ class Exchange:
         self._stop = ""
         self._end: str | None = None
         self._is_told_of_end = False
+        self._is_closed = False
 
     # The run's side.
 
@@ -145,9 +149,8 @@ class Exchange:
     def await_page(self, wait_s: float) -> Told | None:
         """What the page that is here told of itself, as soon as one is; None if none came in time."""
         with self._changed:
-            if self._changed.wait_for(lambda: self._is_here, wait_s):
-                return self._told
-            return None
+            self._changed.wait_for(lambda: self._is_here or self._is_closed, wait_s)
+            return self._told if self._is_here else None
 
     def begin(self, part: int, work: Mapping[str, object], sizes: Mapping[str, int]) -> None:
         """Have the page measure.
@@ -163,6 +166,8 @@ class Exchange:
             self._outputs.clear()
             while not self._events.empty():
                 self._drop(self._events.get())
+            if self._is_closed:
+                self._events.put(Closed())
             self._heard_s = time.monotonic()
             self._changed.notify_all()
 
@@ -209,6 +214,13 @@ class Exchange:
             self._changed.notify_all()
             self._changed.wait_for(lambda: self._is_told_of_end or not self._is_here, FAREWELL_S)
 
+    def close(self) -> None:
+        """Wait for no page any more, and let the run know."""
+        with self._changed:
+            self._is_closed = True
+            self._changed.notify_all()
+        self._events.put(Closed())
+
     def _drop(self, event: Event) -> None:
         if isinstance(event, Lines):
             event.receipt.refuse("the part is over")
@@ -252,7 +264,9 @@ class Exchange:
                 raise _RefusedError(HTTPStatus.FORBIDDEN, other)
             if page != self._page:
                 self._page, self._told = page, told
-                self._events.put(Came(told=told))
+                # What the page before it was asked for is no work for this one: a part begins with all that is done.
+                self._is_open = False
+                self._events.put(Came())
             self._is_here = True
             self._heard_s = time.monotonic()
             self._changed.notify_all()

@@ -3,7 +3,7 @@
 import time
 
 from qsr_edge.bench.browser.claims import SOURCE, Claims
-from qsr_edge.bench.browser.exchange import Came, Exchange, Left, Lines, Refused
+from qsr_edge.bench.browser.exchange import Came, Closed, Exchange, Left, Lines, Refused
 from qsr_edge.bench.device import PartEnd, PartPlan, Phase, Sink
 from qsr_edge.bench.protocol.records import End
 from qsr_edge.bench.record_taker import RecordTaker
@@ -60,6 +60,8 @@ class BrowserPart:
                 case Left():
                     gone_s = now_s
                     self._sink.fault(Phase.CONNECT, "the page was closed or left")
+                case Closed():
+                    return PartEnd(complete=False, reason="the browser is waited for no longer; go on with --resume")
                 case Refused():
                     self._sink.fault(Phase.MEASURE, f"refused: {event.what}")
                 case None if gone_s is not None:
