@@ -129,9 +129,9 @@ $(VENV)/.stamp-demo: $(VENV)/.stamp-venv pyproject.toml
 	@touch $@
 
 $(VENV)/.stamp-dev: $(VENV)/.stamp-venv pyproject.toml
-	@echo "Installing $(TORCH), $(TOSA) and qsr-edge[coreml,executorch,heif,onnx,report,tflite,train,dev] into $(VENV)"
+	@echo "Installing $(TORCH), $(TOSA) and qsr-edge[coreml,executorch,heif,onnx,report,tflite,train,web,dev] into $(VENV)"
 	@$(BIN)/python $(PIP_INSTALL) $(if $(TORCH_INDEX),--index-url '$(TORCH_INDEX)') '$(TORCH)'
-	@$(BIN)/python $(PIP_INSTALL) -e '.[coreml,executorch,heif,onnx,report,tflite,train,dev]'
+	@$(BIN)/python $(PIP_INSTALL) -e '.[coreml,executorch,heif,onnx,report,tflite,train,web,dev]'
 	@$(BIN)/python $(PIP_INSTALL) --no-deps '$(TOSA)'
 	@touch $@ $(VENV)/.stamp-demo
 

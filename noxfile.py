@@ -36,21 +36,21 @@ def lint(session: nox.Session) -> None:
 
 @nox.session
 def typing(session: nox.Session) -> None:
-    install(session, "coreml,executorch,heif,onnx,report,tflite,train,dev")
+    install(session, "coreml,executorch,heif,onnx,report,tflite,train,web,dev")
     session.run("python", "-m", "mypy")
     session.run("python", "-m", "pyright", "--warnings")
 
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    install(session, "coreml,executorch,heif,onnx,report,tflite,train,dev")
+    install(session, "coreml,executorch,heif,onnx,report,tflite,train,web,dev")
     session.run("python", "-m", "pytest", *WORKERS, *session.posargs)
 
 
 @nox.session
 def parity(session: nox.Session) -> None:
     """The slow tests: all runtimes against the golden interpreter over many images, and all else marked slow."""
-    install(session, "coreml,executorch,heif,onnx,report,tflite,train,dev")
+    install(session, "coreml,executorch,heif,onnx,report,tflite,train,web,dev")
     session.run("python", "-m", "pytest", "-m", "slow and not device and not swift", *WORKERS, *session.posargs)
 
 

@@ -60,6 +60,9 @@ COMMANDS: dict[str, CommandSpec] = {
     "report": CommandSpec(
         target="qsr_edge.cli.report:command", summary="Show runs of the bench as one self-contained page."
     ),
+    "web": CommandSpec(
+        target="qsr_edge.cli.web:command", summary="Upscale in a browser, on any phone: a static site, or a server."
+    ),
     "simulate": CommandSpec(
         target="qsr_edge.cli.simulate:command", summary="Run the depth selector on a simulated phone."
     ),
@@ -74,7 +77,13 @@ COMMANDS: dict[str, CommandSpec] = {
 
 # Packages that an extra brings: a missing one is the user's to install, not a defect. Those of targets' extras are told
 # by the back ends.
-EXTRA_OF_PACKAGE = {"jinja2": "report", "markupsafe": "report", "matplotlib": "simulate", "torch": "train"}
+EXTRA_OF_PACKAGE = {
+    "jinja2": "report",
+    "markupsafe": "report",
+    "matplotlib": "simulate",
+    "segno": "web",
+    "torch": "train",
+}
 
 _REMEDIES = {
     errno.ENOSPC: "free some space, or write to another disk",

@@ -15,7 +15,22 @@ import qsr_edge
 from tests.support.paths import REPOSITORY
 
 PACKAGES = {"qsr_edge": REPOSITORY / "qsr_edge", "qsr_edge_converters": REPOSITORY / "converters/qsr_edge_converters"}
-DATA_SUFFIXES = {".csv", ".toml", ".safetensors", ".json", ".md", ".jpg", ".png", ".typed", ".j2", ".css", ".js"}
+DATA_SUFFIXES = {
+    ".csv",
+    ".toml",
+    ".safetensors",
+    ".json",
+    ".md",
+    ".jpg",
+    ".png",
+    ".typed",
+    ".j2",
+    ".css",
+    ".js",
+    ".mjs",
+    ".html",
+    ".svg",
+}
 # A light install is a promise of the README; the bundled checkpoints (7 MB) and the photo are its largest parts.
 MAX_WHEEL_BYTES = 8 << 20
 
@@ -90,7 +105,8 @@ def test_metadata(wheel: Path, metadata: Message) -> None:
     assert metadata["License-Expression"] == "Apache-2.0"
     assert metadata["Requires-Python"] == ">=3.11"
     assert set(metadata.get_all("Provides-Extra", [])) == {
-        "all", "coreml", "dev", "executorch", "heif", "onnx", "qnn", "report", "simulate", "tflite", "tosa", "train"
+        "all", "coreml", "dev", "executorch", "heif", "onnx", "qnn", "report", "simulate", "tflite", "tosa", "train",
+        "web",
     }  # fmt: skip
 
 
