@@ -288,6 +288,11 @@ def share_done(run: OpenRun, records: Sequence[Record]) -> float:
     return sum(shares) / len(shares)
 
 
+def least_length_ms(effort: Effort, variants: int) -> int:
+    """How long a run takes at least, without loading, pictures, and waiting for the device to cool."""
+    return variants * (effort.warm_up_ms + effort.steady_ms + effort.sustained_ms)
+
+
 def runs_here(target: str) -> bool:
     """Whether this machine has the runtime of a target."""
     try:

@@ -4,12 +4,13 @@ import json
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import click
 from click.core import ParameterSource
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
 from qsr_edge.assets import demo_photo
@@ -19,7 +20,7 @@ from qsr_edge.bench.discovery import DEFAULT_WAIT_S, DeviceOptions
 from qsr_edge.bench.duration import parse_duration_ms
 from qsr_edge.bench.fleet import run_fleet
 from qsr_edge.bench.latency_table import check_update, update_bundles
-from qsr_edge.bench.plan import RunRequest, add_images, new_header
+from qsr_edge.bench.plan import RunRequest, add_images, least_length_ms, new_header
 from qsr_edge.bench.protocol.header import RunHeader
 from qsr_edge.bench.protocol.job import FULL, QUICK, Gate
 from qsr_edge.bench.protocol.log import RESULTS_NAME, RunLog, read_log, run_header
@@ -234,7 +235,18 @@ def _measure(folder: Path, device: Device, console: Console) -> None:
         TextColumn("{task.percentage:>3.0f} %"),
         BarColumn(),
         TimeElapsedColumn(),
+        TextColumn("left:"),
+        TimeRemainingColumn(),
         TextColumn("{task.description}", markup=False),
+    )
+    header = run_header(read_log(folder))
+    count = len(header.variants)
+    least = timedelta(seconds=round(least_length_ms(header.job.effort(), count) / 1000))
+    console.print(
+        f"measuring {count} variant{'s' * (count != 1)}: at least {least} (h:mm:ss) in all, without "
+        "loading, pictures and pauses",
+        soft_wrap=True,
+        highlight=False,
     )
     complete = False
     try:

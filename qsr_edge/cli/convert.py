@@ -17,6 +17,7 @@ from qsr_edge.bundle.headline import parity_headline
 from qsr_edge.bundle.layout import Pack, Storage
 from qsr_edge.bundle.manifest import ParityEntry
 from qsr_edge.bundle.writer import check_output
+from qsr_edge.cli.stages import stages
 from qsr_edge.conversion.backend import Capabilities, ConvertOptions
 from qsr_edge.conversion.checkpoint import load_checkpoint
 from qsr_edge.conversion.convert import Conversion, convert_checkpoint, model_metadata
@@ -304,7 +305,7 @@ def command(
             Console().print(calibration_table(calibrated))
         if saved_checkpoint is not None:
             write_checkpoint(saved_checkpoint, checkpoint)
-    with console.status("converting") as status:
+    with stages(console) as show_stage:
         conversion = convert_checkpoint(
             checkpoint,
             backend,
@@ -314,7 +315,7 @@ def command(
             also=(verify,) if verify else (),
             policy=policy,
             force=force,
-            on_result=lambda r: status.update(f"verifying depth {r.depth} under {r.kernels}"),
+            on_stage=show_stage,
         )
     if as_json:
         report = {

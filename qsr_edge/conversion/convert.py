@@ -19,7 +19,7 @@ from qsr_edge.conversion.backend import (
     Placement,
     model_contents,
 )
-from qsr_edge.conversion.parity import Image, compare_with_golden, is_large, verification_images
+from qsr_edge.conversion.parity import Image, OnStage, compare_with_golden, is_large, verification_images
 from qsr_edge.conversion.request import check_options, checked_kernels
 from qsr_edge.errors import BundleError, CheckpointError, ParityError
 from qsr_edge.lowering.checkpoint import lower_checkpoint
@@ -169,6 +169,7 @@ def convert_checkpoint(
     policy: Policy | None = None,
     force: bool = False,
     on_result: Callable[[ParityEntry], None] = lambda result: None,
+    on_stage: OnStage = lambda text, done, total: None,
 ) -> Conversion:
     """Lower, convert, verify and write.
 
@@ -182,6 +183,7 @@ def convert_checkpoint(
         policy: of the selector; None for the default one.
         force: replace an existing bundle.
         on_result: called with each result of verification.
+        on_stage: called with what is begun: writing, then each step of verification.
 
     Raises:
         QsrError: if any step fails; nothing is written then.
@@ -196,6 +198,7 @@ def convert_checkpoint(
     depths = list(network.depths)
     policy = policy or default_policy(depths)
     policy.check_depths(depths)
+    on_stage(f"writing {backend.capabilities.model_kind}s", 0, 0)
     models = backend.convert(network, options)
     parity: tuple[ParityEntry, ...] = ()
     placements: dict[tuple[int, str], Placement] = {}
@@ -213,6 +216,7 @@ def convert_checkpoint(
             on_placement=lambda depth, kernels, told: placements.update({(depth, kernels): told}),
             natural=natural,
             fixed_size_px=fixed,
+            on_stage=on_stage,
         )
         _check_parity(parity, exact_everywhere=network.deepest.exact_everywhere)
     height_px, width_px = options.input_size_px or GOLDEN_SIZE_PX

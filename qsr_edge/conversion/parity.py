@@ -25,6 +25,8 @@ from qsr_edge.lowering.network import LoweredNetwork
 from qsr_edge.metrics.quality import psnr_y
 
 Image = NDArray[np.uint8]
+OnStage = Callable[[str, int, int], None]
+"""Takes what is begun, how many steps are done and how many there are; 0 of 0 where they cannot be counted."""
 
 _RANDOM_SIZES_PX = ((1, 1), (7, 5), (24, 40))
 """Heights and widths of random images: a single pixel, smaller than the halo, and even."""
@@ -94,6 +96,7 @@ def compare_with_golden(
     on_placement: Callable[[int, str, Placement], None] = lambda depth, kernels, placement: None,
     natural: Image | None = None,
     fixed_size_px: tuple[int, int] | None = None,
+    on_stage: OnStage = lambda text, done, total: None,
 ) -> tuple[ParityEntry, ...]:
     """Run every depth of the *written* files under each family of kernels that it has, the default first.
 
@@ -108,40 +111,46 @@ def compare_with_golden(
         on_placement: called with the depth, the family and what it told, for each of ``also`` whose runner tells.
         natural: (H, W, 3) uint8 photo, to measure what a model costs that need not be exact.
         fixed_size_px: the (height, width) that the models take; None if they take any.
+        on_stage: called before each step; the reference of a depth is one, and so is each run of its file.
 
     Raises:
         BackendError: if a file cannot be loaded or run.
     """
-    golden = {depth: [graph.run(image) for image in images] for depth, graph in network.items()}
-    results = []
+    results: list[ParityEntry] = []
     with temporary_folder("parity") as folder:
         for name, content in model_contents(models).items():
             path = folder / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content)
+        runs: list[tuple[Model, int, str]] = []
         for model in models:
-            inexact = isinstance(model, ModelPackage) and not model.deployment.byte_exact
-            path = folder / model.name
             for depth in model.depths:
-                families = model_families(backend, path, depth, backend.kernel_families())
-                for kernels in (*(families[:1] if default_only else families), *also):
-                    most = backend.capabilities.most_verified_pixels.get(kernels)
-                    chosen = [i for i, image in enumerate(images) if most is None or image[..., 0].size <= most]
-                    if not chosen:
-                        continue
-                    runner = backend.open_model(path, depth=depth, kernels=kernels)
-                    outputs = [runner.run(images[i]) for i in chosen]
-                    expected = [golden[depth][i] for i in chosen]
-                    if kernels in also and isinstance(runner, TellsPlacement) and (told := runner.placement()):
-                        on_placement(depth, kernels, told)
-                    result = _compared(outputs, expected, kernels, depth)
-                    if inexact:
-                        cost = None
-                        if natural is not None and min(fixed_size_px or natural.shape[:2]) > _PSNR_BORDER_PX:
-                            cost = psnr_cost_db(runner, network[depth], natural, fixed_size_px)
-                        result = replace(result, **_differences(outputs, expected), psnr_cost_db=cost)
-                    on_result(result)
-                    results.append(result)
+                families = model_families(backend, folder / model.name, depth, backend.kernel_families())
+                runs += [(model, depth, kernels) for kernels in (*(families[:1] if default_only else families), *also)]
+        steps = len(network) + len(runs)
+        golden: dict[int, list[Image]] = {}
+        for depth, graph in network.items():
+            on_stage(f"computing the reference of depth {depth}", len(golden), steps)
+            golden[depth] = [graph.run(image) for image in images]
+        for done, (model, depth, kernels) in enumerate(runs, start=len(network)):
+            on_stage(f"verifying depth {depth} under {kernels}", done, steps)
+            most = backend.capabilities.most_verified_pixels.get(kernels)
+            chosen = [i for i, image in enumerate(images) if most is None or image[..., 0].size <= most]
+            if not chosen:
+                continue
+            runner = backend.open_model(folder / model.name, depth=depth, kernels=kernels)
+            outputs = [runner.run(images[i]) for i in chosen]
+            expected = [golden[depth][i] for i in chosen]
+            if kernels in also and isinstance(runner, TellsPlacement) and (told := runner.placement()):
+                on_placement(depth, kernels, told)
+            result = _compared(outputs, expected, kernels, depth)
+            if isinstance(model, ModelPackage) and not model.deployment.byte_exact:
+                cost = None
+                if natural is not None and min(fixed_size_px or natural.shape[:2]) > _PSNR_BORDER_PX:
+                    cost = psnr_cost_db(runner, network[depth], natural, fixed_size_px)
+                result = replace(result, **_differences(outputs, expected), psnr_cost_db=cost)
+            on_result(result)
+            results.append(result)
     return tuple(results)
 
 

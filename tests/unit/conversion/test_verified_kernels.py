@@ -79,3 +79,20 @@ def test_each_depths_default_must_be_exact() -> None:
         _check_parity(exact, exact_everywhere=True)
     with pytest.raises(ParityError, match="depth 4 under portable: 1 of 9 bytes differ"):
         _check_parity((*exact[:2], _result("portable", 4, 1)), exact_everywhere=False)
+
+
+def test_each_step_of_verification_is_told_before_it_begins() -> None:
+    network = random_network(bits=4, scale=2, channels=8, depths=(1, 2))
+    told: list[tuple[str, int, int]] = []
+    models = [ModelFile(name=f"d{depth}", depths=(depth,), content=b"") for depth in network.depths]
+    compare_with_golden(
+        TwoFamilies(network),
+        network,
+        models,
+        tuple(sample_images([(5, 7)])),
+        on_stage=lambda text, done, total: told.append((text, done, total)),
+    )
+    assert [done for _, done, _ in told] == list(range(6))
+    assert {total for _, _, total in told} == {6}
+    assert told[0][0] == "computing the reference of depth 1"
+    assert told[-1][0] == "verifying depth 2 under slow"
