@@ -6,6 +6,7 @@ SHELL := /bin/bash
 
 VENV := .venv
 PARITY_VENV := .venv-tflite-runtime
+PEERS_VENV := .venv-peers
 BIN := $(VENV)/bin
 PIP_INSTALL := -m pip install --disable-pip-version-check -qq
 
@@ -22,6 +23,8 @@ TFLITE_RUNTIME ?= tflite-runtime==2.14.0
 TOSA ?= tosa-tools==2026.8.0
 # Another reader of ONNX models, to compare with.
 OPENVINO ?= openvino==2026.4.1
+# What benchmarks/peers.py measures beside ours, in an environment of its own; exact, as the page names the versions.
+PEERS ?= ai-edge-quantizer==0.10.0 ncnn==1.0.20261020 nncf==3.4.0 $(OPENVINO)
 
 # Options handed on, e.g. make test PYTEST_ARGS="-k tiler -x"
 PYTEST_ARGS ?=
@@ -33,7 +36,7 @@ FUZZ ?= atheris==3.0.0
 PYTEST_WORKERS ?= $(if $(PYTEST_ARGS),0,auto)
 PYTEST = $(BIN)/python -m pytest --numprocesses=$(PYTEST_WORKERS) --dist=worksteal --cpu-seconds=10
 
-.PHONY: help demo test test-all reach fuzz android ios parity-env litert-js htp-env aarch64-root swift-root lint format types wheel clean force
+.PHONY: help demo test test-all reach fuzz android ios parity-env litert-js htp-env peers-env aarch64-root swift-root lint format types wheel clean force
 
 help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -103,13 +106,15 @@ swift-root: .swift-root/.stamp ## Set up Swift 6 in a Debian 13 of its own, 2.7 
 
 parity-env: $(PARITY_VENV)/.stamp ## Set up tflite-runtime 2.14 in its own environment, for the parity tests
 
+peers-env: $(PEERS_VENV)/.stamp ## Set up the other int8 runtimes and quantizers, for benchmarks/peers.py (1.5 GB)
+
 clean: ## Remove the environments, builds and caches
-	rm -rf $(VENV) $(PARITY_VENV) .aarch64-root .litert-js .swift-root ios_harness/.build ios_harness/.toolchain android_harness/.toolchain android_harness/build dist build .nox .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(PARITY_VENV) $(PEERS_VENV) .aarch64-root .litert-js .swift-root ios_harness/.build ios_harness/.toolchain android_harness/.toolchain android_harness/build dist build .nox .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The recipe runs every time but touches the stamp only when it made the environment. It does so when there is none, when its
 # interpreter no longer runs, and when the checkout was moved or copied (scripts and the editable install hold its path).
-$(VENV)/.stamp-venv $(PARITY_VENV)/.stamp-venv: force
+$(VENV)/.stamp-venv $(PARITY_VENV)/.stamp-venv $(PEERS_VENV)/.stamp-venv: force
 	@if [ "$$(cat $@ 2>/dev/null)" != "$(CURDIR)" ] || ! $(@D)/bin/python -m pip --version >/dev/null 2>&1; then \
 		if [ -z "$(PYTHON)" ]; then \
 			echo "error: no Python 3.11 or newer was found; install one, or name it: make PYTHON=/path/to/python3.11" >&2; exit 1; fi; \
@@ -144,4 +149,11 @@ $(VENV)/.stamp-fuzz: $(VENV)/.stamp-dev
 $(PARITY_VENV)/.stamp: $(PARITY_VENV)/.stamp-venv
 	@echo "Installing $(TFLITE_RUNTIME) into $(PARITY_VENV)"
 	@$(PARITY_VENV)/bin/python $(PIP_INSTALL) '$(TFLITE_RUNTIME)' 'numpy<2'
+	@touch $@
+
+# With everything of ours, since one process of the benchmark converts what all are to run.
+$(PEERS_VENV)/.stamp: $(PEERS_VENV)/.stamp-venv pyproject.toml
+	@echo "Installing $(PEERS) and qsr-edge[executorch,onnx,tflite,train] into $(PEERS_VENV)"
+	@$(PEERS_VENV)/bin/python $(PIP_INSTALL) $(if $(TORCH_INDEX),--index-url '$(TORCH_INDEX)') '$(TORCH)'
+	@$(PEERS_VENV)/bin/python $(PIP_INSTALL) -e '.[executorch,onnx,tflite,train]' $(PEERS)
 	@touch $@

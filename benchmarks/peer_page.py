@@ -1,0 +1,255 @@
+"""The page of benchmarks/peers.py: tables, what is ahead of ours, and a picture of PSNR over CPU time."""
+
+import json
+import math
+import platform
+from dataclasses import asdict, dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from statistics import median
+
+from peer_models import CALIBRATION_PICTURES, CALIBRATION_SIDE_PX, CONTENDERS, REFERENCE, Contender, network_macs
+
+from qsr_edge.files import atomic_write
+
+CASES = ((8, (180, 320)), (8, (64, 64)), (2, (180, 320)), (2, (64, 64)))
+"""Depth, and (height, width) of the picture; the largest is the first."""
+DEPTHS = (2, 8)
+THREADS = (1, 2)
+PEAKS = ("XNNPACK", "oneDNN")
+"""Whose multiplication of int8 matrices is measured beside the networks."""
+CONFIDENCE = 0.95
+_PACKAGES = (
+    "ai-edge-litert",
+    "ai-edge-quantizer",
+    "executorch",
+    "torch",
+    "torchao",
+    "onnxruntime",
+    "openvino",
+    "nncf",
+    "ncnn",
+)
+
+
+def _processor() -> str:
+    facts = dict.fromkeys(("model name", "flags"), "")
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        name, _, value = line.partition(":")
+        if name.strip() in facts:
+            facts[name.strip()] = value.strip()
+    wanted = ("avx2", "avx_vnni", "avx512_vnni", "amx_int8", "asimddp", "i8mm")
+    return f"{facts['model name']} ({', '.join(name for name in wanted if name in facts['flags'].split())})"
+
+
+@dataclass(slots=True, kw_only=True)
+class Measured:
+    """Everything that was measured.
+
+    Attributes:
+        machine: processor and what of it int8 networks use.
+        versions: of the packages.
+        rounds: by ``<threads> <case>``: of each round, [wall ms, CPU ms] by label.
+        memory_bytes: what the network at depth 8, 320x180 adds to the process's peak, by label, 1 thread.
+        peak_macs: multiply-accumulates of one multiplication, by peak.
+        psnr_db: on Set5, by label and depth.
+        file_bytes: by label and depth.
+    """
+
+    machine: str = field(default_factory=_processor)
+    versions: dict[str, str] = field(default_factory=lambda: {name: version(name) for name in _PACKAGES})
+    rounds: dict[str, list[dict[str, list[float]]]] = field(default_factory=dict)
+    memory_bytes: dict[str, int] = field(default_factory=dict)
+    peak_macs: dict[str, int] = field(default_factory=dict)
+    psnr_db: dict[str, dict[str, float]] = field(default_factory=dict)
+    file_bytes: dict[str, dict[str, int]] = field(default_factory=dict)
+
+
+def read_results(path: Path) -> Measured:
+    """What an earlier run wrote beside its page."""
+    return Measured(**json.loads(path.read_text(encoding="utf-8")))
+
+
+def write_results(path: Path, measured: Measured) -> None:
+    """All that was measured, as JSON."""
+    atomic_write(path, json.dumps(asdict(measured)).encode() + b"\n")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ratio:
+    """The median of ratios, and an interval that holds the true median with 95 % confidence."""
+
+    middle: float
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        return f"{self.middle:.2f} ({self.low:.2f}-{self.high:.2f})"
+
+
+def median_ratio(ratios: list[float]) -> Ratio:
+    """By order statistics: the k-th smallest and largest, k from the binomial distribution; 6 ratios at least."""
+    ordered, n = sorted(ratios), len(ratios)
+    k, outside = 0, 2 * 0.5**n
+    while outside <= 1 - CONFIDENCE:
+        k += 1
+        outside += 2 * math.comb(n, k) * 0.5**n
+    return Ratio(middle=median(ordered), low=ordered[max(k - 1, 0)], high=ordered[min(n - k, n - 1)])
+
+
+def ratio_to_reference(measured: Measured, label: str, threads: int, case: int, which: int) -> Ratio:
+    """Of the wall clock (0) or CPU time (1)."""
+    rounds = measured.rounds[f"{threads} {case}"]
+    return median_ratio([times[label][which] / times[REFERENCE.label][which] for times in rounds])
+
+
+def ratio_to_limit(measured: Measured, label: str, case: int, peak: str) -> Ratio:
+    """CPU time, one thread, over what the network's multiply-accumulates take at the rate of a large matrix."""
+    depth, (height, width) = CASES[case]
+    work = network_macs(depth) * height * width / measured.peak_macs[peak]
+    return median_ratio([times[label][1] / (work * times[peak][1]) for times in measured.rounds[f"1 {case}"]])
+
+
+def _shown(measured: Measured) -> list[Contender]:
+    return [each for each in CONTENDERS if each.label in measured.psnr_db]
+
+
+def _case_name(case: int) -> str:
+    depth, (height, width) = CASES[case]
+    return f"depth {depth}, {width}x{height}"
+
+
+def _times_table(measured: Measured, case: int) -> list[str]:
+    lines = [
+        f"### {_case_name(case)[0].upper()}{_case_name(case)[1:]}",
+        "",
+        "| | CPU ms | CPU time, 1 thread | wall clock | CPU time, 2 threads | wall clock |",
+        "|---|--:|--:|--:|--:|--:|",
+    ]
+    for contender in _shown(measured):
+        label = contender.label
+        cpu_ms = median(times[label][1] for times in measured.rounds[f"1 {case}"])
+        cells = [
+            str(ratio_to_reference(measured, label, threads, case, which)) for threads in THREADS for which in (1, 0)
+        ]
+        lines.append(f"| {label} | {cpu_ms:.2f} | {' | '.join(cells)} |")
+    return [*lines, ""]
+
+
+def _ahead(measured: Measured) -> list[str]:
+    """Peers whose CPU time is less with confidence, and whether their PSNR is more."""
+    lines = []
+    for contender in _shown(measured):
+        if contender.network:
+            continue
+        faster = []
+        for case in range(len(CASES)):
+            for threads in THREADS:
+                ratio = ratio_to_reference(measured, contender.label, threads, case, 1)
+                if ratio.high < 1:
+                    faster.append(f"{_case_name(case)}, {threads} thread(s): {ratio.middle:.2f}")
+        gains = {
+            depth: measured.psnr_db[contender.label][str(depth)] - measured.psnr_db[REFERENCE.label][str(depth)]
+            for depth in DEPTHS
+        }
+        psnr = ", ".join(f"{gain:+.2f} dB at depth {depth}" for depth, gain in gains.items())
+        if faster:
+            lines.append(
+                f"- **{contender.label}** needs less CPU time ({'; '.join(faster)}); PSNR against ours: {psnr}."
+            )
+        elif min(gains.values()) > 0:
+            lines.append(f"- **{contender.label}** is nearer to the original: {psnr}.")
+    return lines or ["None, in CPU time or PSNR."]
+
+
+def _picture(path: Path, measured: Measured) -> None:
+    from matplotlib import rcParams
+    from matplotlib.figure import Figure
+
+    rcParams["svg.hashsalt"] = path.stem
+    figure = Figure(figsize=(9, 9), layout="constrained")
+    for axes, case in zip(figure.subplots(2, 1), (0, 2), strict=True):
+        depth = CASES[case][0]
+        for contender in _shown(measured):
+            x = ratio_to_reference(measured, contender.label, 1, case, 1).middle
+            y = measured.psnr_db[contender.label][str(depth)]
+            axes.plot(x, y, "o" if contender.network else "s", color="tab:blue" if contender.network else "tab:orange")
+            axes.annotate(contender.label, (x, y), xytext=(4, 3), textcoords="offset points", fontsize=7)
+        axes.set(
+            xscale="log", title=_case_name(case), xlabel=f"CPU time, 1 thread, as a ratio to {REFERENCE.label}",
+            ylabel="PSNR on Set5, dB",
+        )  # fmt: skip
+    figure.savefig(path, metadata={"Date": None})
+
+
+def write_page(path: Path, measured: Measured) -> None:
+    """Write the page, the picture beside it and what was measured."""
+    rounds = min(len(each) for each in measured.rounds.values())
+    lines = [
+        "# Other runtimes and quantizers, side by side",
+        "",
+        "Written by `.venv-peers/bin/python benchmarks/peers.py --data DIR -o docs/results/peers.md` after",
+        f"`make peers-env`; {rounds} rounds. What was measured, round by round: [{path.stem}.json]({path.stem}.json).",
+        "",
+        f"- *Machine*: {platform.machine()}, {measured.machine}, two cores shared with other work. **No phone.**",
+        f"- *Versions*: {', '.join(f'{name} {number}' for name, number in measured.versions.items())}.",
+        "- *Peers* run the bundled float network `x2_fp32`, or what their own quantizers made of it from",
+        f"  {CALIBRATION_PICTURES} pictures, {CALIBRATION_SIDE_PX} pixels a side. ai-edge-quantizer by default takes a",
+        "  moving average of ranges; *careful* takes the range that all pictures need. The other quantizers have their",
+        "  defaults.",
+        "- *ncnn* is here in float only: its tools for 8 bits are not in its Python package.",
+        "- *Ours* are trained at their bit widths, from the same float network or others ([quality.md](quality.md)).",
+        f"- *Ratios* are to **{REFERENCE.label}**, of one round each: median, and a 95 % interval of it. Below 1 is",
+        "  faster.",
+        "- *Timed* is the runtime's own call. Peers are given float or int8 tensors; turning pictures into them is not",
+        "  counted, which favours peers: ours take and give the picture's bytes.",
+        "- Float is float32: OpenVINO and ncnn were told not to use 16 bits.",
+        "",
+        "## What is ahead of ours",
+        "",
+        *_ahead(measured),
+        "",
+        f"![PSNR over CPU time]({path.stem}.svg)",
+        "",
+        "## Quality, bytes and memory",
+        "",
+        "Memory is what the network adds to its process's peak at depth 8, 320x180, 1 thread; the runtime's own is not",
+        "counted.",
+        "",
+        "| | Set5 PSNR, depths 2 / 8 | bytes, depths 2 / 8 | memory, MB |",
+        "|---|--:|--:|--:|",
+    ]
+    absent = [each.label for each in CONTENDERS if each.label not in measured.psnr_db]
+    for contender in _shown(measured):
+        psnr = " / ".join(f"{value:.2f}" for _, value in sorted(measured.psnr_db[contender.label].items()))
+        sizes = " / ".join(f"{value:,}" for _, value in sorted(measured.file_bytes[contender.label].items()))
+        lines.append(f"| {contender.label} | {psnr} | {sizes} | {measured.memory_bytes[contender.label] / 1e6:.1f} |")
+    if absent:
+        lines += ["", f"Left out of this run: {'; '.join(absent)}."]
+    lines += ["", "## Time", ""]
+    for case in range(len(CASES)):
+        lines += _times_table(measured, case)
+    lines += [
+        "## Against the machine's limit",
+        "",
+        "The limit is the rate at which a library multiplies int8 matrices of 768x768, measured in the same rounds:",
+        "XNNPACK's through a fully connected layer of LiteRT, and oneDNN's, which uses all that the processor has.",
+        "Ratios are CPU time over what the network's multiply-accumulates would take at that rate, 1 thread.",
+        "",
+        "| | " + " | ".join(f"{peak}, 10⁹ multiply-accumulates a second" for peak in PEAKS) + " |",
+        "|---" * (len(PEAKS) + 1) + "|",
+    ]
+    for case in range(len(CASES)):
+        rates = [
+            f"{median(measured.peak_macs[peak] / times[peak][1] / 1e6 for times in measured.rounds[f'1 {case}']):.0f}"
+            for peak in PEAKS
+        ]
+        lines.append(f"| measured between runs of {_case_name(case)} | {' | '.join(rates)} |")
+    lines += ["", "| | against " + " | against ".join(PEAKS) + " |", "|---" * (len(PEAKS) + 1) + "|"]
+    for case in range(len(CASES)):
+        for contender in _shown(measured):
+            if (contender.target == "tflite" and not contender.compact) or contender.label == "OpenVINO, int8":
+                cells = [str(ratio_to_limit(measured, contender.label, case, peak)) for peak in PEAKS]
+                lines.append(f"| {contender.label}, {_case_name(case)} | {' | '.join(cells)} |")
+    _picture(path.with_suffix(".svg"), measured)
+    atomic_write(path, ("\n".join(lines) + "\n").encode())
