@@ -18,6 +18,7 @@ from typing import TextIO
 import click
 
 from qsr_edge import __version__
+from qsr_edge.conversion import own_process
 from qsr_edge.errors import QsrError, QsrWarning, one_line
 
 EXIT_OK = 0
@@ -153,6 +154,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         interrupted. An error that is none of these is a defect and leaves as it is, with its traceback.
     """
     _verbose.set(False)
+    if argv is None:
+        own_process.claim()
     with warnings.catch_warnings():
         warnings.showwarning = _show_warning
         return _run(argv)

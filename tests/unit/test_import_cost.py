@@ -22,9 +22,9 @@ print("\\n" + json.dumps(sorted({{name.partition(".")[0] for name in sys.modules
 """
 
 
-def imported_by(code: str) -> set[str]:
+def imported_by(code: str, *, warnings: str = "error") -> set[str]:
     done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", PROBE.format(code=code)], capture_output=True, text=True, check=False
+        [sys.executable, "-W", warnings, "-c", PROBE.format(code=code)], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
     return set(json.loads(done.stdout.splitlines()[-1]))
@@ -51,3 +51,10 @@ def test_help_of_a_command_needs_no_sdk(name: str) -> None:
 @pytest.mark.parametrize("package", ["qsr_edge", "qsr_edge_converters.tflite"])
 def test_packages_import_no_sdk(package: str) -> None:
     assert imported_by(f"import {package}") & SDKS == set()
+
+
+def test_the_command_line_imports_coremltools_without_torch_which_it_takes_for_torchs_models_only() -> None:
+    code = "from qsr_edge.cli.main import main; sys.argv = ['', '--version']; main()"
+    code += "; import qsr_edge_converters.coreml.sdk"
+    # coremltools warns of versions, which is not the matter here.
+    assert imported_by(code, warnings="default") & {"coremltools", "torch"} == {"coremltools"}
