@@ -106,7 +106,7 @@ swift-root: .swift-root/.stamp ## Set up Swift 6 in a Debian 13 of its own, 2.7 
 
 parity-env: $(PARITY_VENV)/.stamp ## Set up tflite-runtime 2.14 in its own environment, for the parity tests
 
-peers-env: $(PEERS_VENV)/.stamp ## Set up the other int8 runtimes and quantizers, for benchmarks/peers.py (1.5 GB)
+peers-env: $(PEERS_VENV)/.stamp ## Set up the other int8 runtimes and quantizers, for benchmarks/peers.py (2.1 GB)
 
 clean: ## Remove the environments, builds and caches
 	rm -rf $(VENV) $(PARITY_VENV) $(PEERS_VENV) .aarch64-root .litert-js .swift-root ios_harness/.build ios_harness/.toolchain android_harness/.toolchain android_harness/build dist build .nox .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -8,14 +8,22 @@ from pathlib import Path
 import click
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
 from qsr_edge.bundle.reader import open_bundle
 from qsr_edge.errors import CheckpointError
 from qsr_edge.nn.checkpoint import read_checkpoint
-from qsr_edge.runtime.evaluation import BICUBIC, Evaluation, Model, Quality, checkpoint_models, evaluate_models
+from qsr_edge.runtime.evaluation import (
+    BICUBIC,
+    Evaluation,
+    Model,
+    Quality,
+    checkpoint_models,
+    evaluate_models,
+    useful_jobs,
+)
 from qsr_edge.runtime.upscale import load_depth
 from qsr_edge.zoo import zoo_path
 
@@ -82,7 +90,7 @@ def command(
     if (bundle_path is None) == (checkpoint_path is None):
         raise click.UsageError("give either --bundle or --checkpoint")
     with _models(bundle_path, checkpoint_path, depth, threads) as models:
-        found = _evaluated(models, dataset, lr_folder)
+        found = _evaluated(models, dataset, lr_folder, useful_jobs(threads))
     pictures, scores = found.pictures, found.scores
     means = {method: found.mean(method) for method in scores}
     if as_json:
@@ -123,14 +131,24 @@ def _bundled_or_file(checkpoint: Path) -> Path:
     return checkpoint if checkpoint.exists() else zoo_path(str(checkpoint)) or checkpoint
 
 
-def _evaluated(models: tuple[Model, ...], dataset: Path, lr_folder: Path | None) -> Evaluation:
+def _evaluated(models: tuple[Model, ...], dataset: Path, lr_folder: Path | None, jobs: int) -> Evaluation:
     """The same as :func:`evaluate_models`, with a progress bar."""
     console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("pictures"))
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("pictures, left:"),
+        TimeRemainingColumn(),
+    )
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task("evaluating", total=None)
         return evaluate_models(
-            models, dataset, lr_folder, lambda done, total: bar.update(task, completed=done, total=total)
+            models,
+            dataset,
+            lr_folder,
+            lambda done, total: bar.update(task, completed=done, total=total),
+            jobs=jobs,
         )
 
 

@@ -49,25 +49,34 @@ class Dataset:
         return len(self.hr_files)
 
     def __iter__(self) -> Iterator[Sample]:
-        for position, file in enumerate(self.hr_files):
-            hr = _cropped(_read_rgb(file), self.scale)
-            least_px = _LEAST_COMPARED_PX + 2 * self.scale
-            if min(hr.shape[:2]) < least_px:
+        return map(self.sample, range(len(self)))
+
+    def sample(self, position: int) -> Sample:
+        """Decode the picture at a position; several threads may do so at once.
+
+        Raises:
+            DatasetError: if it is too small to be compared, or its input has another size.
+            ImageError: if it cannot be read.
+        """
+        file = self.hr_files[position]
+        hr = _cropped(_read_rgb(file), self.scale)
+        least_px = _LEAST_COMPARED_PX + 2 * self.scale
+        if min(hr.shape[:2]) < least_px:
+            raise DatasetError(
+                f"{file}: is too small ({hr.shape[1]}x{hr.shape[0]} pixels after cropping to a multiple of "
+                f"{self.scale}); use pictures of at least {least_px} pixels a side"
+            )
+        if self.lr_files is None:
+            lr = resize_bicubic(hr, 1 / self.scale)
+        else:
+            lr = _read_rgb(self.lr_files[position])
+            height, width = (side // self.scale for side in hr.shape[:2])
+            if lr.shape[:2] != (height, width):
                 raise DatasetError(
-                    f"{file}: is too small ({hr.shape[1]}x{hr.shape[0]} pixels after cropping to a multiple of "
-                    f"{self.scale}); use pictures of at least {least_px} pixels a side"
+                    f"{self.lr_files[position]}: has {lr.shape[1]}x{lr.shape[0]} pixels, but the input of {file} "
+                    f"at x{self.scale} has {width}x{height}; use inputs of the same pictures and scale"
                 )
-            if self.lr_files is None:
-                lr = resize_bicubic(hr, 1 / self.scale)
-            else:
-                lr = _read_rgb(self.lr_files[position])
-                height, width = (side // self.scale for side in hr.shape[:2])
-                if lr.shape[:2] != (height, width):
-                    raise DatasetError(
-                        f"{self.lr_files[position]}: has {lr.shape[1]}x{lr.shape[0]} pixels, but the input of {file} "
-                        f"at x{self.scale} has {width}x{height}; use inputs of the same pictures and scale"
-                    )
-            yield Sample(name=file.stem, hr=hr, lr=lr)
+        return Sample(name=file.stem, hr=hr, lr=lr)
 
 
 def find_images(folder: Path, *, recursive: bool = False) -> tuple[Path, ...]:
