@@ -198,6 +198,24 @@ def _records(content: bytes) -> None:
                     raise SilentAcceptanceError("a record that does not come back as it was")
 
 
+def _told(content: bytes) -> None:
+    from qsr_edge.bench.browser.told import other_browser, parse_told
+
+    with refusing():
+        device = parse_told(content).device()
+        if not device.name.isprintable() or other_browser(device, device) is not None:
+            raise SilentAcceptanceError(f"a browser called {device.name!r}")
+
+
+def _told_seeds() -> list[bytes]:
+    import json
+
+    from tests.support.scripted_page import TOLD
+
+    names = {"brand": "Chromium 156", "system": "Android 16", "model": "Pixel 9", "architecture": "arm, 64 bits"}
+    return [json.dumps(TOLD).encode(), json.dumps(TOLD | names | {"memory_gb": 8}).encode()]
+
+
 def _dumpsys(content: bytes) -> None:
     from qsr_edge.bench.android.dumpsys import parse_condition
 
@@ -322,6 +340,7 @@ READERS: dict[str, Reader] = {
     "scenario": Reader(read=_scenario, seeds=_files("qsr_edge/simulation/scenarios/*.toml")),
     "job": Reader(read=_job, seeds=_files("tests/fuzz/seeds/job.json")),
     "records": Reader(read=_records, seeds=_files("tests/fuzz/seeds/results.jsonl")),
+    "told": Reader(read=_told, seeds=_told_seeds),
     "dumpsys": Reader(read=_dumpsys, seeds=_files("tests/unit/bench/**/dumpsys/*.txt")),
     "adb": Reader(read=_adb, seeds=_adb_seeds),
     "tflite": Reader(read=_tflite, seeds=_files("tests/fuzz/seeds/tiny.tflite")),

@@ -7,13 +7,15 @@ from qsr_edge.bench.protocol.condition import Condition
 from qsr_edge.bench.protocol.fields import Checked, Count, Text
 from qsr_edge.bench.protocol.header import DeviceInfo
 from qsr_edge.codec import Decoder
-from qsr_edge.errors import BenchError
+from qsr_edge.errors import BenchError, one_line
 
 KIND = "browser"
 LIMIT_BYTES = 1 << 16
 UNKNOWN_PROCESSOR = "a processor that it does not tell"
 _DECODER = Decoder(error=BenchError, ignores_unknown_keys=True, takes_null=True)
 
+_NAME = 60
+"""Letters of a name that is shown."""
 _YES = {True: "yes", False: "no"}
 _BRANDS = (
     ("Edg(?:A|iOS)?/", "Edge"),
@@ -72,10 +74,11 @@ class Told(Checked):
 
     def device(self) -> DeviceInfo:
         """The device; its name says that it is a browser, since it stands in tables without its kind."""
-        brand = self.brand or _first(_BRANDS, self.user_agent, r"{}(\d+)") or "unknown browser"
-        system = self.system or _first(_SYSTEMS, self.user_agent, "{}") or "unknown system"
+        user_agent = one_line(self.user_agent, None)
+        brand = one_line(self.brand, _NAME) or _first(_BRANDS, user_agent, r"{}(\d+)") or "unknown browser"
+        system = one_line(self.system, _NAME) or _first(_SYSTEMS, user_agent, "{}") or "unknown system"
         more = {
-            "user_agent": self.user_agent,
+            "user_agent": user_agent,
             "isolated": _YES[self.isolated],
             "relaxed_simd": _YES[self.relaxed_simd],
             "memory": "" if self.memory_gb is None else f"{self.memory_gb:g} GB, as the browser rounds it",
@@ -84,8 +87,8 @@ class Told(Checked):
         return DeviceInfo(
             kind=KIND,
             id=KIND,
-            name=f"{brand} on {self.model or system} (browser)",
-            processor=self.architecture or UNKNOWN_PROCESSOR,
+            name=f"{brand} on {one_line(self.model, _NAME) or system} (browser)",
+            processor=one_line(self.architecture, _NAME) or UNKNOWN_PROCESSOR,
             system=system,
             cores=self.cores,
             simulator=False,
