@@ -8,9 +8,8 @@ from pathlib import Path
 import click
 
 from qsr_edge.bundle.reader import open_bundle
+from qsr_edge.cli.qr_code import qr_code
 from qsr_edge.conversion.cached import cached_bundle
-from qsr_edge.errors import QsrError
-from qsr_edge.extras import how_to_install
 from qsr_edge.web.server import WebServer
 from qsr_edge.web.site import DEFAULT_TILE_PX, check_site_output, site_files, write_site
 from qsr_edge.zoo import zoo_path
@@ -30,19 +29,10 @@ def _bundle_path(named: str) -> Path:
     return Path(named)
 
 
-def _show_code(address: str) -> None:
-    """The address as a QR code, for a phone's camera."""
-    try:
-        import segno
-    except ImportError as error:
-        raise QsrError(f"--lan shows a QR code with the package segno; {how_to_install('web')}") from error
-    segno.make(address, error="l", micro=False).terminal(out=sys.stdout, compact=True, border=2)
-
-
 def _serve(files: dict[str, bytes], *, lan: bool, port: int) -> None:
     with WebServer(files, lan=lan, port=port) as server:
         if lan:
-            _show_code(server.url)
+            click.echo(qr_code(server.url), nl=False)
             click.echo(EXPOSED)
         click.echo(f"serving at {server.url}")
         click.echo("Ctrl+C ends it, and the address with it")

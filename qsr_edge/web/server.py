@@ -38,6 +38,8 @@ from qsr_edge.web.policy import HEADERS
 
 BODY_LIMIT_BYTES = 64 << 20
 """The most that one request may send: an upscaled picture of 16 megapixels and more, as it is."""
+_STRANGERS_LIMIT_BYTES = 1 << 16
+"""Of who does not know the token: nobody in the network can fill this machine's memory."""
 _TOKEN_BYTES = 16
 _IDLE_S = 120
 """How long a connection may say nothing before it is closed; a browser opens another."""
@@ -199,13 +201,14 @@ def _handler_class(site: WebServer) -> type[BaseHTTPRequestHandler]:
             """Say nothing: the terminal belongs to the command."""
 
         def _answer(self) -> None:
-            body = self._body()
-            if body is None:
-                return
             address = urlsplit(self.path)
             token, slash, path = address.path.removeprefix("/").partition("/")
             # The bare token, without a slash, would make relative links miss it.
-            if not (slash and secrets.compare_digest(token.encode(), site.token.encode())):
+            is_known = slash and secrets.compare_digest(token.encode(), site.token.encode())
+            body = self._body(BODY_LIMIT_BYTES if is_known else _STRANGERS_LIMIT_BYTES)
+            if body is None:
+                return
+            if not is_known:
                 self._refuse(HTTPStatus.NOT_FOUND)
                 return
             handler = site.route(path)
@@ -220,13 +223,13 @@ def _handler_class(site: WebServer) -> type[BaseHTTPRequestHandler]:
             else:
                 self._send_file(file)
 
-        def _body(self) -> bytes | None:
-            """What was sent; None if it was refused."""
+        def _body(self, limit: int) -> bytes | None:
+            """What was sent; None if it was refused: more than so many bytes, say, of which none is read."""
             length = self.headers.get("Content-Length", "0" if self.command != "POST" else "")
             if not (length.isascii() and length.isdigit()):
                 self._refuse(HTTPStatus.LENGTH_REQUIRED, close=True)
                 return None
-            if int(length) > BODY_LIMIT_BYTES:
+            if int(length) > limit:
                 self._refuse(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, close=True)
                 return None
             body = self.rfile.read(int(length))

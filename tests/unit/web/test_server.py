@@ -128,6 +128,10 @@ def test_what_is_sent_is_bounded(server: WebServer) -> None:
         with socket.create_connection(("127.0.0.1", server.port)) as connection:
             connection.sendall(f"POST {path} HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n\r\n".encode())
             assert connection.makefile("rb").readline().split()[1] == str(status).encode()
+    # Of somebody without the token not even that much is read.
+    with socket.create_connection(("127.0.0.1", server.port)) as connection:
+        connection.sendall(b"POST /records HTTP/1.1\r\nHost: a\r\nContent-Length: 65537\r\n\r\n")
+        assert connection.makefile("rb").readline().split()[1] == b"413"
     chunked = f"POST {path} HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
     with socket.create_connection(("127.0.0.1", server.port)) as connection:
         connection.sendall(chunked.encode())
