@@ -6,6 +6,9 @@ Real ones are in `tests/browser/test_bench_page.py`.
 
 import json
 import shutil
+import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -24,12 +27,13 @@ from qsr_edge.bench.discovery import DeviceOptions, Invitation
 from qsr_edge.bench.protocol.job import Effort, Gate
 from qsr_edge.bench.protocol.log import RESULTS_NAME, read_log, run_header
 from qsr_edge.bench.protocol.records import Steady, of_kind
+from qsr_edge.bench.result import evaluate_run
 from qsr_edge.errors import BenchError
 from tests.conftest import CliResult
 from tests.support.browser_runs import BrowserRun
 from tests.support.paths import REPOSITORY
 from tests.support.scripted_page import LATENCY_US, ScriptedPage
-from tests.support.waiting import PATIENCE_S, LeapingTime
+from tests.support.waiting import PATIENCE_S, LeapingTime, wait_until
 
 PICTURE = REPOSITORY / "tests" / "images" / "rgb_96x64.png"
 QUERIES = 6
@@ -258,6 +262,33 @@ def test_a_browser_that_lies_ends_the_run_by_saying_so(
     assert not result.complete
     assert result.variants[0].latency is not None
     assert result.variants[0].latency.count == 4  # what came before is kept
+
+
+def test_ctrl_c_keeps_what_was_measured(
+    usual_signals: None, litert_js_archives: Path, tiny_bundle: Path, tmp_path: Path
+) -> None:
+    """The page is asked to stop, what it has is taken, and the command ends as interrupted."""
+    folder = tmp_path / "run"
+    command = [sys.executable, "-m", "qsr_edge", "bench", "--device", "browser", "--bundle", str(tiny_bundle),
+               "--no-images", "-o", str(folder)]  # fmt: skip
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    assert process.stderr is not None
+    with process.stderr as messages:
+        address = messages.readline().split()[-1]
+        page = ScriptedPage(address, tiny_bundle)
+        assert page.hello()[0] == 200
+        page.await_work()
+        assert page.send(page.agent(), page.start(0), page.start(1), page.steady(0, 4))[0] == 200
+        process.send_signal(signal.SIGINT)
+        wait_until(lambda: page.send()[1].get("stop") == "interrupted", process.poll)
+        assert page.send(page.steady(0, 3), {"kind": "end", "complete": False, "reason": "interrupted"})[0] == 200
+        page.await_end()
+        told = messages.read()
+    assert process.wait() == 130
+    assert "go on: qsr-edge bench --resume" in told
+    records = read_log(folder)
+    assert [len(steady.latencies_us) for steady in of_kind(records, Steady)] == [4, 3]
+    assert evaluate_run(records).reason == "interrupted"
 
 
 def test_what_no_browser_tells_is_no_gate(visited: Callable[[], Visited]) -> None:

@@ -13,8 +13,8 @@ from urllib.parse import parse_qsl
 from qsr_edge import __version__
 from qsr_edge.bench.browser.claims import Claims
 from qsr_edge.bench.browser.exchange import Exchange
-from qsr_edge.bench.browser.exchange import Request as PageRequest
 from qsr_edge.bench.browser.job_files import JobFiles, page_files
+from qsr_edge.bench.browser.messages import Request as PageRequest
 from qsr_edge.bench.browser.part import BrowserPart
 from qsr_edge.bench.browser.told import KIND, Told
 from qsr_edge.bench.device import PartEnd, PartPlan, Sink

@@ -11,9 +11,9 @@ import queue
 import threading
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from http import HTTPStatus
 
+from qsr_edge.bench.browser.messages import Answer, Came, Closed, Event, Left, Lines, Receipt, Refused, Request
 from qsr_edge.bench.browser.told import LIMIT_BYTES, Told, other_browser, parse_told
 from qsr_edge.bench.protocol.header import DeviceInfo
 from qsr_edge.errors import BenchError, one_line
@@ -25,87 +25,11 @@ PART_LIMIT_BYTES = 512 << 20
 NEXT_S = 20.0
 """How long a page that asks for work is kept waiting before it has to ask again."""
 COMMIT_S = 60.0
-"""How long records may take to the disk."""
+"""How long a page is kept waiting for its records to be on disk, before it has to send them again."""
+TOLD_REFUSALS = 20
+"""Of each part: a page that goes wrong again and again fills no log."""
 FAREWELL_S = 3.0
 """How long a page has to ask for the news that the run has ended."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
-    """A POST of the page.
-
-    Attributes:
-        name: ``hello``, ``next``, ``records``, ``output`` or ``leave``.
-        query: of the address.
-        body: what was sent.
-    """
-
-    name: str
-    query: Mapping[str, str]
-    body: bytes
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
-    """What a request is answered: a status, and a table for JSON."""
-
-    status: HTTPStatus = HTTPStatus.OK
-    table: Mapping[str, object] = field(default_factory=dict)
-
-
-class Receipt:
-    """Of records that wait to be written; see :meth:`Exchange.next`."""
-
-    def __init__(self) -> None:
-        self._settled = threading.Event()
-        self.refusal = "they were not written in time"
-
-    def accept(self) -> None:
-        """They are on disk."""
-        self.refuse("")
-
-    def refuse(self, why: str) -> None:
-        """They are not kept, and the part is over."""
-        self.refusal = why
-        self._settled.set()
-
-    def wait(self) -> str:
-        """Why they are not kept; empty if they are."""
-        self._settled.wait(COMMIT_S)
-        return self.refusal
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Came:
-    """A page was loaded, the first one or another one."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Left:
-    """The page was closed, or is loaded anew."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Lines:
-    """Records, a line each, without newlines."""
-
-    lines: tuple[bytes, ...]
-    receipt: Receipt
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Refused:
-    """Something that no page of ours sends was refused; one line."""
-
-    what: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Closed:
-    """No page is waited for any more."""
-
-
-Event = Came | Left | Lines | Refused | Closed
 
 
 class _RefusedError(Exception):
@@ -131,6 +55,8 @@ class Exchange:
         self._work: Mapping[str, object] = {}
         self._have = 0
         self._bytes = 0
+        self._pending: Receipt | None = None
+        self._refusals = 0
         self._sizes: Mapping[str, int] = {}
         self._outputs: dict[str, bytes] = {}
         self._asked_for = ""
@@ -145,6 +71,8 @@ class Exchange:
         """Take no other browser than this one from now on."""
         with self._changed:
             self._expected = device
+            if self._told is not None and other_browser(device, self._told.device()) is not None:
+                self._page, self._told, self._is_here = "", None, False
 
     def await_page(self, wait_s: float) -> Told | None:
         """What the page that is here told of itself, as soon as one is; None if none came in time."""
@@ -162,7 +90,8 @@ class Exchange:
         """
         with self._changed:
             self._part, self._work, self._sizes, self._is_open = part, work, sizes, True
-            self._have, self._bytes, self._stop, self._asked_for = 0, 0, "", ""
+            self._have, self._bytes, self._refusals, self._stop, self._asked_for = 0, 0, 0, "", ""
+            self._pending = None
             self._outputs.clear()
             while not self._events.empty():
                 self._drop(self._events.get())
@@ -255,12 +184,12 @@ class Exchange:
             told = parse_told(content)
             here = told.device()
         except BenchError as error:
-            self._events.put(Refused(what=one_line(error)))
+            self._tell(one_line(error))
             raise _RefusedError(HTTPStatus.BAD_REQUEST, one_line(error)) from error
         with self._changed:
             other = None if self._expected is None else other_browser(self._expected, here)
             if other is not None:
-                self._events.put(Refused(what=other))
+                self._tell(other)
                 raise _RefusedError(HTTPStatus.FORBIDDEN, other)
             if page != self._page:
                 self._page, self._told = page, told
@@ -298,8 +227,11 @@ class Exchange:
     def _records(self, request: Request) -> Answer:
         content = self._body(request, RECORDS_LIMIT_BYTES)
         first = _number(request, "from")
-        # A page that missed an answer sends again what may be on its way to the disk still.
         with self._sending:
+            with self._changed:
+                self._check_part(request)
+            # A page that missed an answer sends again what may be on its way to the disk still.
+            self._settle()
             with self._changed:
                 self._check_part(request)
                 if content and not content.endswith(b"\n"):
@@ -310,16 +242,34 @@ class Exchange:
                 self._bytes += sum(map(len, new))
                 if self._bytes > PART_LIMIT_BYTES:
                     why = f"records of more than {PART_LIMIT_BYTES >> 20} MiB in one part"
-                    self._events.put(Refused(what=why))
+                    self._tell(why)
                     raise _RefusedError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, why)
-            if new:
-                receipt = Receipt()
-                self._events.put(Lines(lines=new, receipt=receipt))
-                if refusal := receipt.wait():
-                    raise _RefusedError(HTTPStatus.GONE, refusal)
+                if new:
+                    self._pending = Receipt(len(new))
+                    self._events.put(Lines(lines=new, receipt=self._pending))
+            self._settle()
             with self._changed:
-                self._have += len(new)
                 return Answer(table={"have": self._have, "stop": self._stop})
+
+    def _settle(self) -> None:
+        """Wait for the records that came last, and count them once they are kept."""
+        receipt = self._pending
+        if receipt is None:
+            return
+        if not receipt.is_settled(COMMIT_S):
+            raise _RefusedError(HTTPStatus.SERVICE_UNAVAILABLE, "the records are not on disk yet; send them again")
+        if receipt.refusal:
+            raise _RefusedError(HTTPStatus.GONE, receipt.refusal)
+        with self._changed:
+            # Unless another part has begun meanwhile.
+            if self._pending is receipt:
+                self._pending = None
+                self._have += receipt.count
+
+    def _tell(self, what: str) -> None:
+        self._refusals += 1
+        if self._refusals <= TOLD_REFUSALS:
+            self._events.put(Refused(what=what))
 
     def _output(self, request: Request) -> Answer:
         name = request.query.get("name", "")
@@ -329,7 +279,7 @@ class Exchange:
         if expected is None or len(request.body) != expected:
             due = "which nobody asked for" if expected is None else f"expected {expected}"
             why = f"the browser sent {len(request.body)} bytes as the output {one_line(name, 80)!r}, {due}"
-            self._events.put(Refused(what=why))
+            self._tell(why)
             over = expected is None or len(request.body) > expected
             raise _RefusedError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE if over else HTTPStatus.BAD_REQUEST, why)
         content = request.body
@@ -350,7 +300,7 @@ class Exchange:
     def _body(self, request: Request, limit: int) -> bytes:
         if len(request.body) > limit:
             why = f"{request.name} of {len(request.body)} bytes, expected at most {limit}"
-            self._events.put(Refused(what=f"the browser sent {why}"))
+            self._tell(f"the browser sent {why}")
             raise _RefusedError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, why)
         return request.body
 

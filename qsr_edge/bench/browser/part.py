@@ -3,7 +3,8 @@
 import time
 
 from qsr_edge.bench.browser.claims import SOURCE, Claims
-from qsr_edge.bench.browser.exchange import Came, Closed, Exchange, Left, Lines, Refused
+from qsr_edge.bench.browser.exchange import Exchange
+from qsr_edge.bench.browser.messages import Came, Closed, Left, Lines, Refused
 from qsr_edge.bench.device import PartEnd, PartPlan, Phase, Sink
 from qsr_edge.bench.protocol.records import End
 from qsr_edge.bench.record_taker import RecordTaker
@@ -14,7 +15,9 @@ SILENT_S = 20.0
 HANGS_S = 300.0
 """After which a page that is there and measures nothing hangs; a page in the background says that it waits."""
 RESCUE_S = 10.0
-"""How long an interrupted run waits for what the page has measured."""
+"""How long an interrupted run waits for a page that it does not hear of."""
+RESCUE_AT_MOST_S = 60.0
+"""And for one that it hears of: the inference that runs has to end, and what was measured to come over."""
 _LOOK_S = 1.0
 
 
@@ -84,9 +87,11 @@ class BrowserPart:
         """After an interruption: have the page stop, and take what it has measured."""
         self._sink.status("stopping, and taking what was measured")
         self._exchange.stop("interrupted")
-        deadline = time.monotonic() + RESCUE_S
-        while (left_s := deadline - time.monotonic()) > 0:
-            event = self._exchange.next(min(_LOOK_S, left_s))
+        began_s = time.monotonic()
+        while (now_s := time.monotonic()) - began_s < RESCUE_AT_MOST_S:
+            if now_s - max(began_s, self._exchange.heard_s()) >= RESCUE_S:
+                return
+            event = self._exchange.next(_LOOK_S)
             if isinstance(event, Left) or (isinstance(event, Lines) and self._take(event) is not None):
                 return
 

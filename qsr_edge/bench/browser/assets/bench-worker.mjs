@@ -1,8 +1,8 @@
 // The worker that measures: what the page tells it, what it hands to the page.
 //
-// To the worker: {kind: 'facts'}; {kind: 'measure', ...}; {kind: 'state', hidden, condition}; {kind: 'stop', reason}.
-// From it: {kind: 'facts', ...}; {kind: 'record', record}; {kind: 'output', name, bytes}; {kind: 'done'};
-// {kind: 'failed', message}.
+// To the worker: {kind: 'facts'}; {kind: 'measure', ...}; {kind: 'state', hidden, condition}; {kind: 'stop', reason};
+// {kind: 'drained'}. From it: {kind: 'facts', ...}; {kind: 'record', record}; {kind: 'output', name, bytes};
+// {kind: 'drain'}, which is answered when all is sent; {kind: 'done'}; {kind: 'failed', message}.
 
 import {measure, oneLine} from './measurement.mjs';
 import {fetchModel} from './models.mjs';
@@ -10,6 +10,7 @@ import {capabilities, load, loadedBuild} from './network.mjs';
 
 const state = {hidden: false, condition: {}, pauses: 0, stopReason: null};
 let wake = () => {};
+let drained = () => {};
 
 self.onmessage = async ({data}) => {
   switch (data.kind) {
@@ -23,6 +24,9 @@ self.onmessage = async ({data}) => {
     case 'stop':
       state.stopReason = data.reason;
       wake();
+      break;
+    case 'drained':
+      drained();
       break;
     case 'measure':
       setState(data);
@@ -59,6 +63,7 @@ function surroundings({agent, runtime}) {
     isHidden: () => state.hidden,
     pauses: () => state.pauses,
     sleep,
+    drain,
   };
 }
 
@@ -101,6 +106,14 @@ function sleep(ms) {
       };
       port2.postMessage(null);
     }
+  });
+}
+
+/** Until all is sent, or the network is lost. */
+function drain() {
+  return new Promise((resolve) => {
+    drained = resolve;
+    self.postMessage({kind: 'drain'});
   });
 }
 

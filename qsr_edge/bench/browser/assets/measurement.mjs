@@ -29,6 +29,7 @@ const TILE_PX = 192; // of a picture: LiteRT takes about 1.3 KB per pixel of a w
  * @property {() => boolean} isHidden whether the page is in the background.
  * @property {() => number} pauses how often it went there.
  * @property {(ms: number) => Promise<void>} sleep lets messages come in; 0 for those alone that are there.
+ * @property {() => Promise<void>} drain until all that was handed on is sent, or the network is lost.
  */
 
 class Stopped extends Error {}
@@ -282,6 +283,8 @@ class Measurement {
     const digest = sha256(upscaled);
     this.#around.output(output, upscaled);
     this.append('image', {variant: variant.label, image: image.name, sha256: digest, output, latency_us: latencyUs});
+    // The program judges the picture, on this very machine perhaps: nothing is to be measured meanwhile.
+    await this.#around.drain();
   }
 
   /** Latencies of inferences until they sum up to so much; at least one. */

@@ -128,7 +128,14 @@ async function main() {
 async function measurePart({job, bundles, runtime, version}) {
   show('measuring', `Measuring ${job.variants.length} variants …`);
   list.replaceChildren();
-  const outbox = new Outbox({page, part: job.part}, showConnection);
+  let isDraining = false;
+  const outbox = new Outbox({page, part: job.part}, (isConnected, waiting) => {
+    showConnection(isConnected, waiting);
+    if (isDraining && (waiting === 0 || !isConnected)) {
+      isDraining = false;
+      measuring.postMessage({kind: 'drained'});
+    }
+  });
   const measuring = startWorker();
   keepAwake();
   const fail = (message) => {
@@ -147,6 +154,9 @@ async function measurePart({job, bundles, runtime, version}) {
         break;
       case 'output':
         outbox.output(data.name, data.bytes);
+        break;
+      case 'drain':
+        isDraining = true;
         break;
       case 'done':
         outbox.close();
@@ -237,5 +247,5 @@ function line(variant, text) {
 
 main().catch((error) => {
   endWorker();
-  show('failed', `This browser cannot measure: ${error.message}`);
+  show('failed', `${error instanceof OverError ? 'Not this page' : 'This browser cannot measure'}: ${error.message}.`);
 });
