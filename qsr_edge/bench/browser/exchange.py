@@ -101,7 +101,7 @@ class Exchange:
             self._changed.notify_all()
 
     def next(self, wait_s: float) -> Event | None:
-        """What came next; None if nothing did. Whoever gets lines accepts or refuses their receipt."""
+        """What came next; None if nothing did. Whoever gets lines settles or refuses their receipt."""
         try:
             return self._events.get(timeout=wait_s)
         except queue.Empty:
@@ -124,14 +124,23 @@ class Exchange:
             return self._heard_s
 
     def stop(self, reason: str) -> None:
-        """Ask the page to end the part."""
+        """Ask the page to end the part, and to send again what was not taken.
+
+        Whoever was interrupted may have lost what :meth:`next` gave him.
+        """
         with self._changed:
             self._stop = reason
+            while not self._events.empty():
+                self._events.get()
+            if self._pending is not None:
+                self._pending.settle()
 
     def close_part(self) -> None:
         """Take nothing more of the part."""
         with self._changed:
             self._is_open = False
+            if self._pending is not None and not self._pending.is_settled(0):
+                self._pending.refuse("the part is over")
             self._changed.notify_all()
         while (event := self.next(0)) is not None:
             self._drop(event)
@@ -245,7 +254,7 @@ class Exchange:
                     self._tell(why)
                     raise _RefusedError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, why)
                 if new:
-                    self._pending = Receipt(len(new))
+                    self._pending = Receipt()
                     self._events.put(Lines(lines=new, receipt=self._pending))
             self._settle()
             with self._changed:
@@ -264,7 +273,7 @@ class Exchange:
             # Unless another part has begun meanwhile.
             if self._pending is receipt:
                 self._pending = None
-                self._have += receipt.count
+                self._have += receipt.taken
 
     def _tell(self, what: str) -> None:
         self._refusals += 1

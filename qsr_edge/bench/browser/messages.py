@@ -30,19 +30,24 @@ class Answer:
 
 
 class Receipt:
-    """Of so many records that wait to be written; see :meth:`Exchange.next`."""
+    """Of records that wait to be written; see :meth:`Exchange.next`.
 
-    def __init__(self, count: int) -> None:
-        self.count = count
-        self._settled = threading.Event()
+    Attributes:
+        taken: how many of them the page need not send again.
+        refusal: why the rest are not kept, and the part is over; empty if they may be sent again.
+    """
+
+    def __init__(self) -> None:
+        self.taken = 0
         self.refusal = ""
+        self._settled = threading.Event()
 
-    def accept(self) -> None:
-        """They are on disk."""
+    def settle(self) -> None:
+        """No more of them are taken: all, or those that came before an interruption."""
         self._settled.set()
 
     def refuse(self, why: str) -> None:
-        """They are not kept, and the part is over."""
+        """No more of them are kept, and the part is over."""
         self.refusal = why
         self._settled.set()
 

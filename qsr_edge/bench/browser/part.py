@@ -100,6 +100,8 @@ class BrowserPart:
             # One by one: what stands before a lie is kept.
             for line in event.lines:
                 self._claims.check(line)
+                # Before it is kept: an interruption then costs a record, and doubles none.
+                event.receipt.taken += 1
                 self._taker.add([line])
                 self._taker.hand_on()
         except BenchError as error:
@@ -107,10 +109,8 @@ class BrowserPart:
             event.receipt.refuse(reason)
             self._sink.fault(Phase.MEASURE, reason)
             return PartEnd(complete=False, reason=f"{reason}; load the page anew without extensions, and use --resume")
-        except BaseException as error:
-            event.receipt.refuse(f"it could not be kept ({type(error).__name__})")
-            raise
-        event.receipt.accept()
+        finally:
+            event.receipt.settle()
         return None if self._taker.end is None else _ended(self._taker.end)
 
 

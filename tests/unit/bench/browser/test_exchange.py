@@ -41,7 +41,8 @@ def test_records_that_are_slow_to_the_disk_count_once(begun: Exchange, monkeypat
     event = begun.next(0)
     assert isinstance(event, Lines)
     assert send(begun).status == 503
-    event.receipt.accept()
+    event.receipt.taken = 1
+    event.receipt.settle()
     assert send(begun).table == {"have": 1, "stop": ""}
     assert begun.next(0) is None
     # What the run could not keep, the page is told of.
@@ -51,6 +52,23 @@ def test_records_that_are_slow_to_the_disk_count_once(begun: Exchange, monkeypat
     event.receipt.refuse("the disk is full")
     refused = send(begun, first=1)
     assert (refused.status, refused.table["why"]) == (410, "the disk is full")
+
+
+def test_what_an_interrupted_run_lost_is_sent_again(begun: Exchange, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C may come between the record's arrival and its taking: whoever waited for it does not have it."""
+    monkeypatch.setattr(exchange_module, "COMMIT_S", 0.0)
+    assert send(begun, LINE + LINE).status == 503
+    event = begun.next(0)
+    assert isinstance(event, Lines)
+    event.receipt.taken = 1
+    begun.stop("interrupted")
+    assert send(begun, LINE + LINE).status == 503  # on their way again, the second one alone
+    event = begun.next(0)
+    assert isinstance(event, Lines)
+    assert len(event.lines) == 1
+    event.receipt.taken = 1
+    event.receipt.settle()
+    assert send(begun, LINE + LINE).table == {"have": 2, "stop": "interrupted"}
 
 
 def test_records_that_nobody_takes_any_more_are_refused(begun: Exchange, monkeypatch: pytest.MonkeyPatch) -> None:
