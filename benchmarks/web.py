@@ -1,27 +1,38 @@
 """Bundles in Chromium against this machine's LiteRT: bytes, time, the weight of the page, and the wait for a picture.
 
-    python benchmarks/web.py [BUNDLE or name]... [--builds compat plain threaded] [--rounds N] [--only bytes|time|page]
+    python benchmarks/web.py [BUNDLE or name]... [--builds compat plain threaded] [--rounds N]
+        [--only bytes|time|page|memory] [--firefox]
 
 - *bytes*: the bundled photo, in tiles, in each build of LiteRT.js and at each depth, against the whole photo run at
   once natively.
 - *time*: windows of the page's usual size, browser and native in turns; wall clock and CPU time per megapixel of what
   is read, medians of the rounds. CPU time is that of all of Chromium's processes.
 - *page*: bytes that a first visit transfers, and seconds from opening to the first upscaled picture.
+- *memory*: of Chromium's renderers, while the page upscales a photo of 12 megapixels at the least depth.
 
-Needs Linux, Chromium (QSR_EDGE_CHROMIUM, or on the path) and playwright.
+Needs Linux, Chromium (QSR_EDGE_CHROMIUM, or on the path) and playwright. With ``--firefox`` bytes are compared in
+Firefox (QSR_EDGE_FIREFOX, or on the path) instead, and nothing else.
 """
 
 import argparse
+import io
+import json
 import os
 import shutil
+import subprocess
+import tempfile
+import threading
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from functools import partial
+from http import HTTPStatus
 from pathlib import Path
 from statistics import median
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image as PillowImage
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from qsr_edge.assets import demo_photo
@@ -29,11 +40,12 @@ from qsr_edge.bundle.reader import Bundle, open_bundle
 from qsr_edge.conversion.cached import cached_bundle
 from qsr_edge.data.images import read_picture
 from qsr_edge.runtime.upscale import load_depth
-from qsr_edge.web.server import Request, Response, WebServer
+from qsr_edge.web.server import Handler, Request, Response, WebServer
 from qsr_edge.web.site import DEFAULT_TILE_PX, site_files
 from qsr_edge.zoo import zoo_entries
 
 Image = NDArray[np.uint8]
+OpenPage = Callable[[str], AbstractContextManager[object]]
 
 PATIENCE_MS = 600_000
 BUILDS = {"compat": 1, "plain": 1, "threaded": 2}
@@ -86,6 +98,24 @@ ASK = """(job) => new Promise((resolve, reject) => {
   self.bench.onerror = (event) => reject(new Error(event.message));
   self.bench.postMessage(job);
 })"""
+# In a browser that nobody drives: job after job, each in a worker of its own.
+ALONE = b"""
+for (;;) {
+  const response = await fetch('job');
+  if (response.status === 204) break;
+  const worker = new Worker('bench-worker.js');
+  const told = await new Promise(async (resolve) => {
+    worker.onmessage = ({data}) => resolve(data);
+    worker.onerror = (event) => resolve({error: event.message});
+    worker.postMessage(await response.json());
+  });
+  worker.terminate();
+  await fetch('told', {method: 'POST', body: JSON.stringify(told)});
+}
+"""
+ALONE_PAGE = (
+    b"<!doctype html><title>bench</title><link rel=icon href=favicon.svg><script type=module src=alone.mjs></script>"
+)
 BLANK = b"<!doctype html><title>bench</title><link rel=icon href=favicon.svg>"
 
 
@@ -107,10 +137,11 @@ class Exchange:
 
 
 @contextmanager
-def served(bundle: Bundle, exchange: Exchange) -> Iterator[WebServer]:
+def served(bundle: Bundle, exchange: Exchange, routes: Mapping[str, Handler] | None = None) -> Iterator[WebServer]:
     """The site of a bundle, with what this benchmark adds to it."""
-    files = {**site_files(bundle), "bench-worker.js": WORKER.encode(), "blank.html": BLANK}
-    with WebServer(files, routes={"input": exchange.give, "output": exchange.take}) as server:
+    own = {"bench-worker.js": WORKER.encode(), "blank.html": BLANK, "alone.html": ALONE_PAGE, "alone.mjs": ALONE}
+    both = {"input": exchange.give, "output": exchange.take, **(routes or {})}
+    with WebServer({**site_files(bundle), **own}, routes=both) as server:
         yield server
 
 
@@ -125,49 +156,119 @@ def page_of(browser: Browser, url: str) -> Iterator[Page]:
     context.close()
 
 
-def compare_bytes(browser: Browser, bundle: Bundle, builds: Sequence[str]) -> None:
+class ByteJobs:
+    """Jobs that a page asks for one after the other, and what came of them."""
+
+    def __init__(self, bundle: Bundle, builds: Sequence[str]):
+        """Run every depth natively."""
+        self.exchange = Exchange()
+        self.exchange.input = photo = read_picture(demo_photo()).rgb
+        self.expected = {
+            entry.depth: load_depth(bundle, depth=entry.depth).runner.run(photo) for entry in bundle.manifest.depths
+        }
+        self._waiting = [(build, depth) for build in builds for depth in self.expected]
+        self._current = self._waiting[0]
+        self.compared, self.different = dict.fromkeys(builds, 0), dict.fromkeys(builds, 0)
+        self.failure = ""
+        self.done = threading.Event()
+
+    def give(self, _request: Request) -> Response:
+        """Answer with the next job."""
+        if self.failure or not self._waiting:
+            self.done.set()
+            return Response(status=HTTPStatus.NO_CONTENT)
+        self._current = build, depth = self._waiting.pop(0)
+        height, width = self.exchange.input.shape[:2]
+        job = {"depth": depth, "build": build, "threads": BUILDS[build], "height": height, "width": width}
+        return Response(body=json.dumps(job).encode())
+
+    def take(self, request: Request) -> Response:
+        """Compare what was sent before."""
+        (build, depth), told = self._current, json.loads(request.body)
+        whole = self.expected[depth]
+        if told != {"build": build} or len(self.exchange.output) != whole.size:
+            self.failure = f"{build}, depth {depth}: got {told} and {len(self.exchange.output)} bytes"
+            return Response()
+        made = np.frombuffer(self.exchange.output, np.uint8).reshape(whole.shape)
+        self.compared[build] += made.size
+        self.different[build] += int(np.count_nonzero(made != whole))
+        self.exchange.output = b""
+        return Response()
+
+
+def compare_bytes(open_page: OpenPage, bundle: Bundle, builds: Sequence[str]) -> None:
     """Print a row of bytes compared and different for each build."""
-    exchange = Exchange()
-    exchange.input = read_picture(demo_photo()).rgb
-    height, width = exchange.input.shape[:2]
-    expected = {
-        entry.depth: load_depth(bundle, depth=entry.depth).runner.run(exchange.input)
-        for entry in bundle.manifest.depths
-    }
-    with served(bundle, exchange) as server:
-        for build in builds:
-            compared = different = 0
-            for depth, whole in expected.items():
-                with page_of(browser, f"{server.url}blank.html") as page:
-                    job = {"depth": depth, "build": build, "threads": BUILDS[build], "height": height, "width": width}
-                    told = page.evaluate(ASK, job)
-                if told["build"] != build:
-                    raise SystemExit(f"{build} was asked for, {told['build']} ran")
-                made = np.frombuffer(exchange.output, np.uint8).reshape(whole.shape)
-                compared += made.size
-                different += int(np.count_nonzero(made != whole))
-            depths = " / ".join(map(str, expected))
-            print(f"| {bundle.manifest.name} | {depths} | {build} | {different:,} of {compared:,} |", flush=True)
+    jobs = ByteJobs(bundle, builds)
+    routes = {"job": jobs.give, "told": jobs.take}
+    with served(bundle, jobs.exchange, routes) as server, open_page(f"{server.url}alone.html"):
+        if not jobs.done.wait(PATIENCE_MS / 1000) or jobs.failure:
+            raise SystemExit(jobs.failure or "the browser did not come to an end")
+    for build in builds:
+        depths = " / ".join(map(str, jobs.expected))
+        print(
+            f"| {bundle.manifest.name} | {depths} | {build} | {jobs.different[build]:,} of {jobs.compared[build]:,} |",
+            flush=True,
+        )
+
+
+@contextmanager
+def firefox_page(url: str) -> Iterator[None]:
+    """The page in Firefox, without a window and in a profile of its own."""
+    executable = os.environ.get("QSR_EDGE_FIREFOX") or shutil.which("firefox-esr") or shutil.which("firefox")
+    if executable is None:
+        raise SystemExit("no firefox: install it, or set QSR_EDGE_FIREFOX")
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
+        command = [executable, "--headless", "--no-remote", "--profile", profile, url]
+        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        with subprocess.Popen(command, env={**os.environ, "HOME": profile}, **quiet) as process:
+            try:
+                yield
+            finally:
+                process.terminate()
+                process.wait()
+
+
+def descendants(root: int) -> list[Path]:
+    """Folders in /proc of a process and its descendants that still run."""
+    parents: dict[int, list[int]] = {}
+    for folder in Path("/proc").iterdir():
+        if folder.name.isdigit():
+            try:
+                parent = (folder / "stat").read_text().rpartition(")")[2].split()[1]
+            except OSError:
+                continue  # ended meanwhile
+            parents.setdefault(int(parent), []).append(int(folder.name))
+    waiting, found = [root], []
+    while waiting:
+        process = waiting.pop()
+        found.append(Path("/proc") / str(process))
+        waiting += parents.get(process, [])
+    return found
 
 
 def cpu_seconds(root: int) -> float:
     """CPU time of a process and its descendants that still run."""
-    parents: dict[int, list[int]] = {}
-    spent: dict[int, int] = {}
-    for folder in Path("/proc").iterdir():
-        if folder.name.isdigit():
-            try:
-                fields = (folder / "stat").read_text().rpartition(")")[2].split()
-            except OSError:
-                continue  # ended meanwhile
-            parents.setdefault(int(fields[1]), []).append(int(folder.name))
-            spent[int(folder.name)] = int(fields[11]) + int(fields[12])
-    waiting, total = [root], 0
-    while waiting:
-        process = waiting.pop()
-        total += spent.get(process, 0)
-        waiting += parents.get(process, [])
+    total = 0
+    for folder in descendants(root):
+        try:
+            fields = (folder / "stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        total += int(fields[11]) + int(fields[12])
     return total / os.sysconf("SC_CLK_TCK")
+
+
+def resident_mb(root: int) -> float:
+    """Memory of the descendants of a process that are Chromium's renderers, each with what it shares counted once."""
+    total_kb = 0
+    for folder in descendants(root):
+        try:
+            if b"--type=renderer" in (folder / "cmdline").read_bytes():
+                lines = (folder / "smaps_rollup").read_text().splitlines()
+                total_kb += next(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
+        except OSError:
+            continue
+    return total_kb / 1000
 
 
 def compare_times(browser: Browser, bundle: Bundle, builds: Sequence[str], rounds: int, repeat: int) -> None:
@@ -243,6 +344,31 @@ def visit_page(browser: Browser, bundle: Bundle, rounds: int) -> None:
     )
 
 
+def measure_memory(browser: Browser, bundle: Bundle, megapixels: float) -> None:
+    """Print the most that Chromium's renderers hold while a large photo is upscaled."""
+    with PillowImage.open(demo_photo()) as photo:
+        factor = (megapixels * 1e6 / (photo.width * photo.height)) ** 0.5
+        large = photo.convert("RGB").resize((round(photo.width * factor), round(photo.height * factor)))
+    file = io.BytesIO()
+    large.save(file, "JPEG", quality=90)
+    with served(bundle, Exchange()) as server, page_of(browser, server.url) as page:
+        page.set_input_files("#file", {"name": "large.jpg", "mimeType": "image/jpeg", "buffer": file.getvalue()})
+        page.locator("input[name=depth]").first.check()
+        idle_mb = most_mb = resident_mb(os.getpid())
+        page.locator("#upscale:enabled").click()
+        while page.locator("#download:visible").count() == 0:
+            most_mb = max(most_mb, resident_mb(os.getpid()))
+            page.wait_for_timeout(250)
+        told, facts = page.locator("#status").inner_text(), page.locator("#facts").inner_text().replace("\n", " ")
+    print(f"{large.width}x{large.height}: {told} {facts}")
+    print(f"renderers: {idle_mb:.0f} MB before, {most_mb:.0f} MB at most")
+
+
+def bundle_path(name: str) -> Path:
+    """A bundle's path, or that of a bundled network's."""
+    return Path(name) if Path(name).exists() else cached_bundle(name, "tflite")
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -252,22 +378,30 @@ def main() -> None:
     parser.add_argument("--builds", nargs="+", choices=list(BUILDS), default=list(BUILDS))
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--repeat", type=int, default=3, help="runs of a window in a round of time")
-    parser.add_argument("--only", choices=["bytes", "time", "page"])
+    parser.add_argument("--only", choices=["bytes", "time", "page", "memory"])
+    parser.add_argument("--megapixels", type=float, default=12, help="of the photo, for memory")
+    parser.add_argument("--firefox", action="store_true", help="compare bytes in Firefox")
     options = parser.parse_args()
     names = options.bundles or [entry.name for entry in zoo_entries() if entry.bits]
+    if options.firefox:
+        for name in names:
+            with open_bundle(bundle_path(name)) as bundle:
+                compare_bytes(firefox_page, bundle, options.builds)
+        return
     executable = os.environ.get("QSR_EDGE_CHROMIUM") or shutil.which("chromium")
     with sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=executable, args=["--no-sandbox", "--disable-gpu"])
         print(f"Chromium {browser.version}, {os.cpu_count()} cores, load average {os.getloadavg()[0]:.1f}")
         for name in names:
-            path = Path(name) if Path(name).exists() else cached_bundle(name, "tflite")
-            with open_bundle(path) as bundle:
+            with open_bundle(bundle_path(name)) as bundle:
                 if options.only in (None, "bytes"):
-                    compare_bytes(browser, bundle, options.builds)
+                    compare_bytes(partial(page_of, browser), bundle, options.builds)
                 if options.only in (None, "time"):
                     compare_times(browser, bundle, options.builds, options.rounds, options.repeat)
                 if options.only in (None, "page"):
                     visit_page(browser, bundle, options.rounds)
+                if options.only == "memory":
+                    measure_memory(browser, bundle, options.megapixels)
         browser.close()
 
 

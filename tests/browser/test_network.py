@@ -1,7 +1,9 @@
-"""LiteRT.js in a real Chromium: a bundle's models, set to a size by JavaScript, compute the golden bytes."""
+"""LiteRT.js in real browsers: a bundle's models, set to a size by JavaScript, compute the golden bytes."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
+from queue import Queue
 
 import pytest
 
@@ -13,9 +15,11 @@ from playwright.sync_api import Browser, Page
 from qsr_edge.bundle.golden import golden_image, image_sha256
 from qsr_edge.bundle.reader import open_bundle
 from qsr_edge.runtime.upscale import load_depth
-from qsr_edge.web.server import WebServer
+from qsr_edge.web.server import Request, Response, WebServer
 from qsr_edge.web.site import site_files
 from tests.support.chromium import WAIT_MS
+from tests.support.firefox import find_firefox, opened_in_firefox
+from tests.support.waiting import PATIENCE_S
 
 # Run in a classic worker, as on the page. The second line stands in for a browser without relaxed SIMD, as Safari is:
 # the module that LiteRT.js tries it with, of 36 bytes, does not compile there.
@@ -51,7 +55,33 @@ ASK = """(job) => new Promise((resolve, reject) => {
   worker.onerror = (event) => reject(new Error(event.message));
   worker.postMessage(job);
 })"""
+# In a browser that nobody drives, a page does the same and sends what it found.
+ALONE = (
+    f"const ask = {ASK};"
+    + """
+const job = await (await fetch('job')).json();
+const told = await ask(job).catch((error) => ({error: String(error)}));
+await fetch('told', {method: 'POST', body: JSON.stringify(told)});
+"""
+)
 SEED = 7
+SIZES = [(48, 64), (1, 1), (5, 37)]
+BUILDS = [(1, "plain"), (1, "compat"), (2, "threaded")]
+
+
+def job(threads: int, build: str) -> dict[str, object]:
+    return {"sizes": SIZES, "threads": threads, "build": build, "seed": SEED}
+
+
+@pytest.fixture(scope="module")
+def digests(tiny_bundle: Path) -> list[list[int | str]]:
+    """What Python computes: [depth, height, width, sha256]."""
+    expected: list[list[int | str]] = []
+    with open_bundle(tiny_bundle) as bundle:
+        for entry in bundle.manifest.depths:
+            native = load_depth(bundle, depth=entry.depth).runner
+            expected += [[entry.depth, *size, image_sha256(native.run(golden_image(SEED, *size)))] for size in SIZES]
+    return expected
 
 
 @pytest.fixture(scope="module")
@@ -78,13 +108,40 @@ def page(chromium: Browser, server: WebServer) -> Iterator[Page]:
     assert complaints == []
 
 
-@pytest.mark.parametrize(("threads", "build"), [(1, "plain"), (1, "compat"), (2, "threaded")])
-def test_every_depth_and_size_gives_python_s_bytes(page: Page, tiny_bundle: Path, threads: int, build: str) -> None:
-    sizes = [(48, 64), (1, 1), (5, 37)]
-    expected = []
+@pytest.mark.parametrize(("threads", "build"), BUILDS)
+def test_every_depth_and_size_gives_python_s_bytes(
+    page: Page, digests: list[list[int | str]], threads: int, build: str
+) -> None:
+    assert page.evaluate(ASK, job(threads, build)) == {"build": build, "digests": digests}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("threads", "build"), BUILDS)
+def test_in_firefox_too(
+    tiny_bundle: Path, litert_js_archives: Path, digests: list[list[int | str]], threads: int, build: str
+) -> None:
+    firefox = find_firefox()
+    if firefox is None:
+        pytest.skip("no firefox: install it (Debian: apt-get install firefox-esr), or set QSR_EDGE_FIREFOX")
+    answers: Queue[bytes] = Queue()
+
+    def give(request: Request) -> Response:
+        return Response(body=json.dumps(job(threads, build)).encode())
+
+    def take(request: Request) -> Response:
+        answers.put(request.body)
+        return Response()
+
     with open_bundle(tiny_bundle) as bundle:
-        for entry in bundle.manifest.depths:
-            native = load_depth(bundle, depth=entry.depth).runner
-            expected += [[entry.depth, *size, image_sha256(native.run(golden_image(SEED, *size)))] for size in sizes]
-    found = page.evaluate(ASK, {"sizes": sizes, "threads": threads, "build": build, "seed": SEED})
-    assert found == {"build": build, "digests": expected}
+        files = site_files(bundle)
+    own = {
+        "test-worker.js": WORKER.encode(),
+        "alone.mjs": ALONE.encode(),
+        "alone.html": b"<!doctype html><script type=module src=alone.mjs></script>",
+    }
+    with (
+        WebServer(files | own, routes={"job": give, "told": take}) as server,
+        opened_in_firefox(firefox, f"{server.url}alone.html"),
+    ):
+        told = json.loads(answers.get(timeout=PATIENCE_S))
+    assert told == {"build": build, "digests": digests}
