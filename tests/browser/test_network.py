@@ -1,10 +1,12 @@
 """LiteRT.js in real browsers: a bundle's models, set to a size by JavaScript, compute the golden bytes."""
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from queue import Queue
 
+import numpy as np
 import pytest
 
 pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
@@ -19,6 +21,7 @@ from qsr_edge.web.server import Request, Response, WebServer
 from qsr_edge.web.site import site_files
 from tests.support.chromium import WAIT_MS
 from tests.support.firefox import find_firefox, opened_in_firefox
+from tests.support.paths import REPOSITORY
 from tests.support.waiting import PATIENCE_S
 
 # Run in a classic worker, as on the page. The second line stands in for a browser without relaxed SIMD, as Safari is:
@@ -145,3 +148,34 @@ def test_in_firefox_too(
     ):
         told = json.loads(answers.get(timeout=PATIENCE_S))
     assert told == {"build": build, "digests": digests}
+
+
+@pytest.mark.slow
+def test_the_worker_of_the_documentation(chromium: Browser, tiny_bundle: Path, litert_js_archives: Path) -> None:
+    """docs/web.md, Use it in your own page: the script as it is printed, and the files that it names alone."""
+    text = (REPOSITORY / "docs" / "web.md").read_text(encoding="utf-8")
+    [script] = re.findall(r"^```js\n(.*?)^```$", text, flags=re.MULTILINE | re.DOTALL)
+    assert len(script.splitlines()) <= 26
+    [named] = re.findall(r"^Copy (.*?) from a site", text, flags=re.MULTILINE | re.DOTALL)
+    wanted = tuple(re.findall(r"`([^`]+)`", named))
+    image = np.random.randint(0, 256, (31, 45, 3)).astype(np.uint8)
+    with open_bundle(tiny_bundle) as bundle:
+        everything = site_files(bundle, tile_px=16)
+        expected = load_depth(bundle, depth=2).runner.run(image)
+    files = {path: content for path, content in everything.items() if path.startswith(wanted)}
+    own = {"upscaler.js": script.encode(), "index.html": b"<!doctype html><link rel=icon href=data:,>"}
+    with WebServer(files | own) as server:
+        context = chromium.new_context()
+        page = context.new_page()
+        page.goto(server.url)
+        made = page.evaluate(
+            """([levels, height, width, depth]) => new Promise((resolve, reject) => {
+              const worker = new Worker('upscaler.js');
+              worker.onmessage = async ({data}) => resolve(Array.from(new Uint8Array(await data.arrayBuffer())));
+              worker.onerror = (event) => reject(new Error(event.message));
+              worker.postMessage({rgb: Uint8Array.from(levels), height, width, depth});
+            })""",
+            [image.ravel().tolist(), *image.shape[:2], 2],
+        )
+        context.close()
+    assert made == expected.ravel().tolist()

@@ -166,7 +166,7 @@ def test_grey_stays_grey_and_what_is_no_picture_is_told(visit: Visit, tiny_bundl
 def test_cancelling_and_beginning_anew(visit: Visit, tiny_bundle: Path) -> None:
     visit.choose("large.png", png(photo(600, 600)))
     visit.page.locator("#upscale").click()
-    expect(visit.page.locator("#status")).to_have_text(re.compile("tiles"), timeout=WAIT_MS)
+    expect(visit.page.locator("#tiles")).to_have_text(re.compile("^[1-9][0-9]* of 1[0-9]{3} tiles"), timeout=WAIT_MS)
     visit.page.locator("#cancel").click()
     expect(visit.page.locator("#status")).to_have_text("Cancelled.", timeout=WAIT_MS)
     image = photo(30, 20)

@@ -77,6 +77,7 @@ function take(message) {
       break;
     case 'planned':
       setProgress(0, message.tiles);
+      $('status').textContent = `Upscaling in ${message.tiles === 1 ? 'one tile' : `${message.tiles} tiles`} …`;
       break;
     case 'tile':
       showTile(message);
@@ -131,6 +132,7 @@ function begin(kind) {
 
 function finish() {
   running = null;
+  $('tiles').textContent = '';
   showState();
 }
 
@@ -236,7 +238,8 @@ function showTile({done, tiles, ms, shown}) {
     $('after').getContext('2d').putImageData(shown.image, shown.left, shown.top);
   }
   setProgress(done, tiles);
-  $('status').textContent = `${done} of ${tiles} tiles, ${seconds(ms)} for the last one`;
+  // Not in the status, which screen readers read out whenever it changes; they ask the bar.
+  $('tiles').textContent = `${done} of ${tiles} tiles, ${seconds(ms)} for the last one`;
 }
 
 function showDone({png: blob, height, width, window, networkMs, totalMs, build, threads}) {
