@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from qsr_edge.bundle.golden import golden_image, image_sha256
 from qsr_edge.bundle.manifest import DepthEntry
 from qsr_edge.bundle.reader import Bundle
-from qsr_edge.conversion.backend import Backend
 from qsr_edge.conversion.registry import find_backend, registered_backend, targets_that
 from qsr_edge.conversion.resizable import MakesResizable, ResizableModel
 from qsr_edge.errors import WebError
@@ -73,23 +72,20 @@ def browser_models(bundle: Bundle) -> tuple[BrowserModel, ...]:
     backend = find_backend(manifest.target)
     if not isinstance(backend, MakesResizable):
         raise WebError(f"{manifest.name}: {manifest.target} cannot set a model's input size; choose another target")
-    return tuple(_browser_model(bundle, backend, entry) for entry in manifest.depths)
-
-
-def _browser_model(bundle: Bundle, backend: Backend, entry: DepthEntry) -> BrowserModel:
-    manifest, golden = bundle.manifest, bundle.manifest.golden
-    if not isinstance(backend, MakesResizable):
-        raise TypeError(f"{backend.name} makes no models of settable size")
+    golden = manifest.golden
     size_px = (golden.height_px, golden.width_px)
-    resizable = backend.resizable(bundle.root / entry.file, entry.depth, size_px)
-    name = f"{manifest.name}-d{entry.depth}{backend.capabilities.suffix}"
-    with temporary_folder("web") as folder:
-        path = folder / name
-        path.write_bytes(resizable.content)
-        made = backend.open_model(path, depth=entry.depth).run(golden_image(golden.seed, *size_px))
-    if image_sha256(made) != entry.golden_sha256:
-        raise WebError(
-            f"{manifest.name}: depth {entry.depth}, rewritten for the browser, does not compute its golden output; "
-            "please report this with the runtime's version"
-        )
-    return BrowserModel(entry=entry, name=name, resizable=resizable)
+    models = []
+    for entry in manifest.depths:
+        resizable = backend.resizable(bundle.root / entry.file, entry.depth, size_px)
+        name = f"{manifest.name}-d{entry.depth}{backend.capabilities.suffix}"
+        with temporary_folder("web") as folder:
+            path = folder / name
+            path.write_bytes(resizable.content)
+            made = backend.open_model(path, depth=entry.depth).run(golden_image(golden.seed, *size_px))
+        if image_sha256(made) != entry.golden_sha256:
+            raise WebError(
+                f"{manifest.name}: depth {entry.depth}, rewritten for the browser, does not compute its golden output; "
+                "please report this with the runtime's version"
+            )
+        models.append(BrowserModel(entry=entry, name=name, resizable=resizable))
+    return tuple(models)
