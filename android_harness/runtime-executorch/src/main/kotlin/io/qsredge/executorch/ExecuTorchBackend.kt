@@ -5,6 +5,7 @@ import io.qsredge.core.LoadedModel
 import io.qsredge.core.ModelSpec
 import io.qsredge.core.Size
 import io.qsredge.core.checkKernels
+import io.qsredge.core.checkProgram
 import io.qsredge.core.checkWeightsWithin
 import io.qsredge.core.guarded
 import org.pytorch.executorch.EValue
@@ -24,12 +25,14 @@ public class ExecuTorchBackend : Backend {
 
     override fun load(spec: ModelSpec): LoadedModel {
         spec.checkWeightsWithin("ExecuTorch's Java interface")
+        spec.checkProgram(LIBRARY)
         return guarded(EXECUTORCH, spec) { ExecuTorchModel(spec) }
     }
 }
 
 private const val EXECUTORCH = "ExecuTorch"
 private const val CHANNELS = 3L
+private const val LIBRARY = "1.5.1"
 
 private class ExecuTorchModel(
     private val spec: ModelSpec,
