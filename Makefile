@@ -70,7 +70,7 @@ types: $(VENV)/.stamp-dev ## Check types with mypy --strict and pyright
 wheel: $(VENV)/.stamp-dev ## Build dist/*.whl and dist/*.tar.gz
 	$(BIN)/python -m build --no-isolation
 
-android: ## Compile the Android library and run its tests on the JVM (needs a JDK, JUnit 4, npm)
+android: ## Compile the Android library and run its tests on the JVM (needs a JDK, JUnit 4, JaCoCo, npm)
 	bash android_harness/toolchain.sh
 
 litert-js: .litert-js/.stamp ## Fetch LiteRT.js from npm, for the tests in a browser

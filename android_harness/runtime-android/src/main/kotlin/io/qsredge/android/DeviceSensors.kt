@@ -11,6 +11,7 @@ import io.qsredge.core.Sample
 import io.qsredge.core.SensorSource
 import io.qsredge.core.SensorValues
 import java.util.concurrent.Executor
+import java.util.concurrent.atomic.AtomicBoolean
 
 /**
  * Battery, power-save mode and heat of this device as [Sample]s. Needs no permission. Thermal status needs Android 10,
@@ -31,6 +32,7 @@ public class DeviceSensors(
     @Volatile
     private var thermalStatus: Int? = null
     private val stopListening: () -> Unit = listen()
+    private val closed = AtomicBoolean()
     private val headroom: HeadroomReader? =
         power.takeIf { VERSION.SDK_INT >= VERSION_CODES.R }?.let { HeadroomReader { it.getThermalHeadroom(0) } }
 
@@ -66,5 +68,8 @@ public class DeviceSensors(
         )
     }
 
-    override fun close(): Unit = stopListening()
+    override fun close() {
+        // Android refuses to take a listener away that it does not know any more.
+        if (!closed.getAndSet(true)) stopListening()
+    }
 }

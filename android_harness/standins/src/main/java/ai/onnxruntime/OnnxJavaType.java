@@ -1,0 +1,4 @@
+package ai.onnxruntime;
+
+/** A stand-in. */
+public enum OnnxJavaType { UINT8 }

@@ -1,0 +1,5 @@
+package android.content;
+
+/** A stand-in. */
+public final class ComponentName {
+}

@@ -1,0 +1,5 @@
+package android.content.pm;
+
+/** A stand-in. */
+public class ApplicationInfo extends PackageItemInfo {
+}

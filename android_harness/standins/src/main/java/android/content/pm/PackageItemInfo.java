@@ -1,0 +1,6 @@
+package android.content.pm;
+
+/** A stand-in. */
+public class PackageItemInfo {
+    public int icon = 0;
+}

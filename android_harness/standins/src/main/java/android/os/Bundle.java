@@ -1,0 +1,5 @@
+package android.os;
+
+/** A stand-in. */
+public final class Bundle extends BaseBundle {
+}

@@ -1,0 +1,5 @@
+package android.os;
+
+/** A stand-in. */
+public interface IBinder {
+}
