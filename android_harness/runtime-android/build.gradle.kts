@@ -1,6 +1,7 @@
 plugins {
     alias(libs.plugins.android.library)
     alias(libs.plugins.kotlin.android)
+    `maven-publish`
 }
 
 android {
@@ -8,11 +9,19 @@ android {
     compileSdk = 36
     defaultConfig {
         minSdk = 26
+        testInstrumentationRunner = "androidx.test.runner.AndroidJUnitRunner"
+    }
+    publishing {
+        singleVariant("release") { withSourcesJar() }
     }
     compileOptions {
         sourceCompatibility = JavaVersion.VERSION_11
         targetCompatibility = JavaVersion.VERSION_11
     }
+}
+
+android.sourceSets.named("androidTest") {
+    kotlin.srcDir("../runtime-core/src/testFixtures/kotlin")
 }
 
 kotlin {
@@ -24,4 +33,14 @@ kotlin {
 
 dependencies {
     api(project(":runtime-core"))
+    androidTestImplementation(libs.androidx.test.runner)
+    androidTestImplementation(libs.junit)
+}
+
+publishing {
+    publications {
+        register<MavenPublication>("library") {
+            afterEvaluate { from(components["release"]) }
+        }
+    }
 }

@@ -1,5 +1,6 @@
 plugins {
     alias(libs.plugins.kotlin.jvm)
+    `maven-publish`
 }
 
 kotlin {
@@ -15,6 +16,7 @@ kotlin {
 java {
     sourceCompatibility = JavaVersion.VERSION_1_8
     targetCompatibility = JavaVersion.VERSION_1_8
+    withSourcesJar()
 }
 
 sourceSets.test {
@@ -32,4 +34,12 @@ tasks.processResources {
 
 tasks.test {
     systemProperty("qsr.vectors", file("../../tests/vectors").path)
+}
+
+publishing {
+    publications {
+        register<MavenPublication>("library") {
+            from(components["java"])
+        }
+    }
 }

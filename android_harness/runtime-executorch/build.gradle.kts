@@ -1,6 +1,7 @@
 plugins {
     alias(libs.plugins.android.library)
     alias(libs.plugins.kotlin.android)
+    `maven-publish`
 }
 
 android {
@@ -8,12 +9,20 @@ android {
     compileSdk = 36
     defaultConfig {
         minSdk = 26
+        testInstrumentationRunner = "androidx.test.runner.AndroidJUnitRunner"
         consumerProguardFiles("consumer-rules.pro")
+    }
+    publishing {
+        singleVariant("release") { withSourcesJar() }
     }
     compileOptions {
         sourceCompatibility = JavaVersion.VERSION_11
         targetCompatibility = JavaVersion.VERSION_11
     }
+}
+
+android.sourceSets.named("androidTest") {
+    kotlin.srcDir("../runtime-android/src/androidTestFixtures/kotlin")
 }
 
 kotlin {
@@ -27,4 +36,15 @@ kotlin {
 dependencies {
     api(project(":runtime-core"))
     implementation(libs.executorch)
+    androidTestImplementation(project(":runtime-android"))
+    androidTestImplementation(libs.androidx.test.runner)
+    androidTestImplementation(libs.junit)
+}
+
+publishing {
+    publications {
+        register<MavenPublication>("library") {
+            afterEvaluate { from(components["release"]) }
+        }
+    }
 }

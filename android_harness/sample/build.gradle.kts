@@ -1,6 +1,6 @@
 plugins {
-    alias(libs.plugins.android.application)
-    alias(libs.plugins.kotlin.android)
+    id("com.android.application") version "8.13.0"
+    id("org.jetbrains.kotlin.android") version "2.4.20"
 }
 
 android {
@@ -34,6 +34,6 @@ kotlin {
 }
 
 dependencies {
-    implementation(project(":runtime-android"))
-    implementation(project(":runtime-litert"))
+    implementation("io.qsredge:runtime-android:0.1.0")
+    implementation("io.qsredge:runtime-litert:0.1.0")
 }

@@ -10,29 +10,17 @@ from tests.support.paths import ANDROID_HARNESS, REPOSITORY
 
 pytestmark = NEEDS_ANDROID_BUILD
 
-ACTIVITY = """
-import android.app.Activity
-import android.graphics.Bitmap
-import android.media.Image
-import io.qsredge.android.*
-import io.qsredge.core.*
-import io.qsredge.litert.LiteRtBackend
-
-class Screen : Activity() {{
-    fun run(photo: Bitmap, image: Image, preview: Bitmap, cancel: CancelSignal, progress: (Int, Int) -> Unit) {{
-{code}
-    }}
-    val named = UpscalerOptions(budgetUs = 33_000) to YuvRange.LIMITED
-}}
+OPTIONS = """
+val named = io.qsredge.core.UpscalerOptions(budgetUs = 33_000) to io.qsredge.core.YuvRange.LIMITED
 """
-"""What the page leaves to the reader, and the options that its text names."""
+"""What the page's text names besides."""
 
 
 def test_the_code_of_the_page_compiles(tmp_path: Path) -> None:
     page = (REPOSITORY / "docs" / "android.md").read_text()
     [code] = [block for block in re.findall(r"```kotlin\n(.*?)```", page, re.DOTALL) if "QsrUpscaler(" in block]
-    source = tmp_path / "Screen.kt"
-    source.write_text(ACTIVITY.format(code=code))
+    source = tmp_path / "Enlarger.kt"
+    source.write_text(code + OPTIONS)
     [compiler] = ANDROID_HARNESS.glob(".toolchain/kotlin-*/bin/kotlinc")
     bash = shutil.which("bash")
     assert bash
@@ -40,4 +28,4 @@ def test_the_code_of_the_page_compiles(tmp_path: Path) -> None:
     command = [bash, str(compiler), "-Xjdk-release=8", "-cp", classes, "-d", str(tmp_path / "out"), str(source)]
     result = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     assert result.returncode == 0, result.stderr
-    assert (tmp_path / "out" / "Screen.class").is_file()
+    assert (tmp_path / "out" / "Enlarger.class").is_file()
