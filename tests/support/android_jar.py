@@ -1,7 +1,7 @@
-"""Compares the signatures that the harness is compiled against with an android.jar: ``python -m tests.support.android_jar FILE``.
+"""Compares the signatures that the harness is compiled against with an android.jar.
 
-The jar of API 23 is what Debian's package ``libandroid-23-java`` installs (Debian 11). Run it after ``make android``. What the
-signatures have and Android 6 lacks must be what ``stubs/newer-than-23.txt`` lists.
+By hand, after ``make android``: ``python -m tests.support.android_jar ANDROID_JAR``. The jar of API 23 is in
+package ``libandroid-23-java`` of Debian 11. What Android 6 lacks must be what ``stubs/newer-than-23.txt`` lists.
 """
 
 import re
@@ -60,7 +60,7 @@ def lacking(jar: Path) -> set[str]:
         if name not in theirs:
             missing.add(plain)
         for member, descriptor in members:
-            # What this jar has of the class itself holds its constructors; the signatures' empty ones are the compiler's.
+            # Constructors are not inherited. The signatures' empty ones are the compiler's.
             own = theirs.get(name, (None, set()))[1]
             last = re.split(r"[.$]", name)[-1]
             implied = member in (name.rpartition(".")[2], last) and descriptor == "()V"

@@ -42,7 +42,7 @@ OWNERS = {
 }
 PUBLISHED = ["runtime-core", "runtime-android", "runtime-litert", "runtime-executorch", "runtime-onnx"]
 RUNTIMES = ["runtime-litert", "runtime-executorch", "runtime-onnx"]
-# Whose code runs here against stand-ins of Android alone; how much of it there may be, and how little that does not run.
+# Whose code runs here against stand-ins alone; how much of it there may be, and how little that does not run.
 ANDROID_ONLY = ["runtime-android", *RUNTIMES, "bench-app", "sample"]
 MAX_ANDROID_LINES = 365
 MAX_NOT_RUN = 5
