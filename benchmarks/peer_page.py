@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 import platform
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
@@ -48,6 +49,7 @@ class Measured:
 
     Attributes:
         machine: processor and what of it int8 networks use.
+        cores: that the run might use.
         versions: of the packages.
         rounds: by ``<threads> <case>``: of each round, [wall ms, CPU ms] by label.
         memory_bytes: what the network at depth 8, 320x180 adds to the process's peak, by label, 1 thread.
@@ -57,6 +59,7 @@ class Measured:
     """
 
     machine: str = field(default_factory=_processor)
+    cores: int = field(default_factory=lambda: os.cpu_count() or 1)
     versions: dict[str, str] = field(default_factory=lambda: {name: version(name) for name in _PACKAGES})
     rounds: dict[str, list[dict[str, list[float]]]] = field(default_factory=dict)
     memory_bytes: dict[str, int] = field(default_factory=dict)
@@ -191,16 +194,16 @@ def write_page(path: Path, measured: Measured) -> None:
         "Written by `.venv-peers/bin/python benchmarks/peers.py --data DIR -o docs/results/peers.md` after",
         f"`make peers-env`; {rounds} rounds. What was measured, round by round: [{path.stem}.json]({path.stem}.json).",
         "",
-        f"- *Machine*: {platform.machine()}, {measured.machine}, two cores shared with other work. **No phone.**",
+        f"- *Machine*: {platform.machine()}, {measured.machine},",
+        f"  {measured.cores} cores. **No phone.**",
         f"- *Versions*: {', '.join(f'{name} {number}' for name, number in measured.versions.items())}.",
         "- *Peers* run the bundled float network `x2_fp32`, or what their own quantizers made of it from",
-        f"  {CALIBRATION_PICTURES} pictures, {CALIBRATION_SIDE_PX} pixels a side. ai-edge-quantizer by default takes a",
-        "  moving average of ranges; *careful* takes the range that all pictures need. The other quantizers have their",
-        "  defaults.",
+        f"  {CALIBRATION_PICTURES} pictures, {CALIBRATION_SIDE_PX} pixels a side. ai-edge-quantizer takes a moving average of",
+        "  ranges by default; *careful* takes the range that all pictures need. The other quantizers have their defaults.",
         "- *ncnn* is here in float only: its tools for 8 bits are not in its Python package.",
         "- *Ours* are trained at their bit widths, from the same float network or others ([quality.md](quality.md)).",
         f"- *Ratios* are to **{REFERENCE.label}**, of one round each: median, and a 95 % interval of it. Below 1 is",
-        "  faster.",
+        "  faster. The more other work the machine has, the wider the interval; one that holds 1 tells no difference.",
         "- *Timed* is the runtime's own call. Peers are given float or int8 tensors; turning pictures into them is not",
         "  counted, which favours peers: ours take and give the picture's bytes.",
         "- Float is float32: OpenVINO and ncnn were told not to use 16 bits.",
@@ -233,7 +236,8 @@ def write_page(path: Path, measured: Measured) -> None:
         "## Against the machine's limit",
         "",
         "The limit is the rate at which a library multiplies int8 matrices of 768x768, measured in the same rounds:",
-        "XNNPACK's through a fully connected layer of LiteRT, and oneDNN's, which uses all that the processor has.",
+        "XNNPACK's through a fully connected layer of LiteRT, and oneDNN's through torch. Where the processor has AMX,",
+        "one library may use its tiles and another not, and the convolutions of a library not where its matrices do.",
         "Ratios are CPU time over what the network's multiply-accumulates would take at that rate, 1 thread.",
         "",
         "| | " + " | ".join(f"{peak}, 10⁹ multiply-accumulates a second" for peak in PEAKS) + " |",
