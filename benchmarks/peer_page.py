@@ -168,20 +168,36 @@ def _ahead(measured: Measured) -> list[str]:
 def _picture(path: Path, measured: Measured) -> None:
     from matplotlib import rcParams
     from matplotlib.figure import Figure
+    from matplotlib.ticker import NullFormatter, ScalarFormatter
 
     rcParams["svg.hashsalt"] = path.stem
     figure = Figure(figsize=(9, 9), layout="constrained")
     for axes, case in zip(figure.subplots(2, 1), (0, 2), strict=True):
         depth = CASES[case][0]
-        for contender in _shown(measured):
-            x = ratio_to_reference(measured, contender.label, 1, case, 1).middle
+        points = [
+            (ratio_to_reference(measured, each.label, 1, case, 1).middle, each) for each in _shown(measured)
+        ]  # fmt: skip
+        for place, (x, contender) in enumerate(sorted(points, key=lambda point: point[0])):
             y = measured.psnr_db[contender.label][str(depth)]
-            axes.plot(x, y, "o" if contender.network else "s", color="tab:blue" if contender.network else "tab:orange")
-            axes.annotate(contender.label, (x, y), xytext=(4, 3), textcoords="offset points", fontsize=7)
+            colour = "tab:blue" if contender.network else "tab:orange"
+            label = f"{place + 1}: {contender.label}"
+            axes.plot(x, y, "o" if contender.network else "s", color=colour, label=label)
+            # Neighbours in time stand apart in height.
+            offset = (0, (8, 18, -14, -24)[place % 4])
+            line = {"arrowstyle": "-", "linewidth": 0.4}
+            axes.annotate(
+                str(place + 1), (x, y), xytext=offset, textcoords="offset points", ha="center", arrowprops=line,
+                fontsize=8,
+            )  # fmt: skip
         axes.set(
-            xscale="log", title=_case_name(case), xlabel=f"CPU time, 1 thread, as a ratio to {REFERENCE.label}",
-            ylabel="PSNR on Set5, dB",
+            xscale="log", title=f"{_case_name(case)}: blue ours, orange peers",
+            xlabel=f"CPU time, 1 thread, as a ratio to {REFERENCE.label}", ylabel="PSNR on Set5, dB",
         )  # fmt: skip
+        axes.margins(y=0.15)
+        axes.set_xticks([0.5, 1, 2, 4])
+        axes.xaxis.set_major_formatter(ScalarFormatter())
+        axes.xaxis.set_minor_formatter(NullFormatter())
+        axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), fontsize=7)
     figure.savefig(path, metadata={"Date": None})
 
 
@@ -191,15 +207,16 @@ def write_page(path: Path, measured: Measured) -> None:
     lines = [
         "# Other runtimes and quantizers, side by side",
         "",
-        "Written by `.venv-peers/bin/python benchmarks/peers.py --data DIR -o docs/results/peers.md` after",
-        f"`make peers-env`; {rounds} rounds. What was measured, round by round: [{path.stem}.json]({path.stem}.json).",
+        "Written, after `make peers-env`, by",
+        f"`.venv-peers/bin/python benchmarks/peers.py --data DIR -o docs/results/peers.md --rounds {rounds}`.",
+        f"What was measured, round by round: [{path.stem}.json]({path.stem}.json).",
         "",
         f"- *Machine*: {platform.machine()}, {measured.machine},",
         f"  {measured.cores} cores. **No phone.**",
         f"- *Versions*: {', '.join(f'{name} {number}' for name, number in measured.versions.items())}.",
         "- *Peers* run the bundled float network `x2_fp32`, or what their own quantizers made of it from",
-        f"  {CALIBRATION_PICTURES} pictures, {CALIBRATION_SIDE_PX} pixels a side. ai-edge-quantizer takes a moving average of",
-        "  ranges by default; *careful* takes the range that all pictures need. The other quantizers have their defaults.",
+        f"  {CALIBRATION_PICTURES} pictures, {CALIBRATION_SIDE_PX} pixels a side. ai-edge-quantizer by default takes",
+        "  a moving average of ranges; *careful* takes what all pictures need. The others have their defaults.",
         "- *ncnn* is here in float only: its tools for 8 bits are not in its Python package.",
         "- *Ours* are trained at their bit widths, from the same float network or others ([quality.md](quality.md)).",
         f"- *Ratios* are to **{REFERENCE.label}**, of one round each: median, and a 95 % interval of it. Below 1 is",
