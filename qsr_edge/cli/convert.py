@@ -30,6 +30,7 @@ from qsr_edge.lowering.official_quantsr_c import OrderSource
 from qsr_edge.nn.checkpoint import Checkpoint, write_checkpoint
 from qsr_edge.nn.config import NetworkSize
 from qsr_edge.nn.state_dict import TORCH_SUFFIXES
+from qsr_edge.nn.variant import Variant, VariantChoice, variant_of
 from qsr_edge.selector.policy import findings
 from qsr_edge.selector.reading import read_policy
 from qsr_edge.zoo import WEIGHTS_AUTHOR, WEIGHTS_LICENCE
@@ -185,6 +186,13 @@ def show_conversion(console: Console, conversion: Conversion, output: Path) -> N
     type=click.Choice([s.value for s in NetworkSize]),
     help="nano: for video and old phones. edge. plus: for photos.  [bundled: edge]",
 )
+@click.option(
+    "--variant",
+    type=click.Choice([choice.value for choice in VariantChoice]),
+    default=VariantChoice.AUTO.value,
+    help="clean: for rendered frames and lossless sources. photo: for cameras, galleries, the web. auto: clean, or "
+    "what is bundled.  [default: auto]",
+)
 @click.option("--scale", type=int, help="Upscaling factor.  [bundled: 2]")
 @click.option(
     "--checkpoint",
@@ -233,6 +241,7 @@ def command(
     bits: int | None,
     activation_bits: int | None,
     size: str | None,
+    variant: str,
     scale: int | None,
     checkpoint_file: Path | None,
     output: Path | None,
@@ -262,6 +271,7 @@ def command(
         bits=bits,
         activation_bits=activation_bits,
         size=NetworkSize(size) if size else None,
+        variant=VariantChoice(variant).variant,
         block_order=block_order,
     )
     if checkpoint.config.bits is None:
@@ -296,6 +306,8 @@ def command(
             "the magnitude of the shortcuts: compare their PSNR, and give --block-order if you know the order",
             soft_wrap=True,
         )
+    if variant_of(checkpoint.provenance) is Variant.PHOTO:
+        console.print("the network is one for photos: its inputs in training were blurred, noisy and compressed")
     calibrated = None
     if calibration_folder is not None:
         _check_written(output, saved_checkpoint, force=force)

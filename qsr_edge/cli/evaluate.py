@@ -15,6 +15,8 @@ from rich.text import Text
 from qsr_edge.bundle.reader import open_bundle
 from qsr_edge.errors import CheckpointError
 from qsr_edge.nn.checkpoint import read_checkpoint
+from qsr_edge.nn.config import NetworkSize
+from qsr_edge.nn.variant import Variant
 from qsr_edge.runtime.evaluation import (
     BICUBIC,
     Evaluation,
@@ -25,7 +27,7 @@ from qsr_edge.runtime.evaluation import (
     useful_jobs,
 )
 from qsr_edge.runtime.upscale import load_depth
-from qsr_edge.zoo import zoo_path
+from qsr_edge.zoo import find_checkpoint, zoo_path
 
 
 class _DepthType(click.ParamType[int | None]):
@@ -56,6 +58,11 @@ class _DepthType(click.ParamType[int | None]):
     help="Checkpoint to evaluate instead, a file or a bundled one's name: a quantized one with the golden interpreter, "
     "a float one with torch.",
 )
+@click.option("--size", type=click.Choice([s.value for s in NetworkSize]), help="A bundled quantized network's.")
+@click.option("--scale", type=int, help="Its upscaling factor.  [2]")
+@click.option("--bits", type=int, help="Its bit width of body weights.  [4]")
+@click.option("--activation-bits", type=int, help="Its bit width of body activations.  [as --bits]")
+@click.option("--variant", type=click.Choice([v.value for v in Variant]), help="What it was trained for.  [clean]")
 @click.option(
     "--dataset",
     required=True,
@@ -76,6 +83,11 @@ class _DepthType(click.ParamType[int | None]):
 def command(
     bundle_path: Path | None,
     checkpoint_path: Path | None,
+    size: str | None,
+    scale: int | None,
+    bits: int | None,
+    activation_bits: int | None,
+    variant: str | None,
     dataset: Path,
     lr_folder: Path | None,
     depth: int | None,
@@ -87,8 +99,17 @@ def command(
     The protocol is the field's: luma (BT.601), as many border pixels cropped as the upscaling factor, means over
     pictures.
     """
-    if (bundle_path is None) == (checkpoint_path is None):
-        raise click.UsageError("give either --bundle or --checkpoint")
+    asked = any(option is not None for option in (size, scale, bits, activation_bits, variant))
+    if [bundle_path is not None, checkpoint_path is not None, asked].count(True) != 1:
+        raise click.UsageError("give either --bundle or --checkpoint, or what tells a bundled network, such as --size")
+    if asked:
+        checkpoint_path = find_checkpoint(
+            scale=scale or 2,
+            bits=bits or 4,
+            activation_bits=activation_bits,
+            size=NetworkSize(size or NetworkSize.EDGE),
+            variant=Variant(variant) if variant else None,
+        )
     with _models(bundle_path, checkpoint_path, depth, threads) as models:
         found = _evaluated(models, dataset, lr_folder, useful_jobs(threads))
     pictures, scores = found.pictures, found.scores

@@ -6,6 +6,8 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from qsr_edge.errors import CheckpointError
+from qsr_edge.nn.config import NetworkSize
 from qsr_edge.zoo import WEIGHTS_LICENCE, ZooEntry, attributions, zoo_entries, zoo_entry
 
 
@@ -19,7 +21,7 @@ def _widths(entry: ZooEntry) -> str:
 
 def _table(entries: tuple[ZooEntry, ...]) -> Table:
     datasets = list(dict.fromkeys(q.dataset for entry in entries for q in entry.quality))
-    table = Table("name", "scale", "bits", "profile", "size", "depth", *(f"{name}, dB / SSIM" for name in datasets))
+    table = Table("name", "scale", "bits", "profile", "bytes", "depth", *(f"{name}, dB / SSIM" for name in datasets))
     for entry in entries:
         for i, depth in enumerate(entry.depths):
             first = (
@@ -50,19 +52,26 @@ def _terms(entries: tuple[ZooEntry, ...]) -> str:
 
 @click.command("models")
 @click.argument("name", required=False)
+@click.option("--size", type=click.Choice([s.value for s in NetworkSize]), help="Only networks of this size.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON: a list, or one object if NAME is given.")
-def command(name: str | None, as_json: bool) -> None:
+def command(name: str | None, size: str | None, as_json: bool) -> None:
     """List the bundled checkpoints with what was measured on them, or print the model card of NAME.
 
-    Convert one with 'qsr-edge convert --scale S --bits B'; those called fp32 are what training starts from.
+    Convert one with 'qsr-edge convert --size Z --scale S --bits B'; those called fp32 are what training starts from.
     """
     if name is not None:
+        if size is not None:
+            raise click.UsageError("give either NAME or --size")
         entry = zoo_entry(name)
         click.echo(json.dumps(entry.table(), indent=2) if as_json else entry.card(), nl=as_json)
-    elif as_json:
-        click.echo(json.dumps([entry.table() for entry in zoo_entries()], indent=2))
+        return
+    entries = tuple(entry for entry in zoo_entries() if size in (None, entry.size))
+    if as_json:
+        click.echo(json.dumps([entry.table() for entry in entries], indent=2))
+    elif not entries:
+        sizes = ", ".join(dict.fromkeys(entry.size for entry in zoo_entries() if entry.size))
+        raise CheckpointError(f"no network of the size {size} is bundled, only {sizes}; train one: train --size {size}")
     else:
-        entries = zoo_entries()
         console = Console()
         console.print(_table(entries))
         console.print(_terms(entries), soft_wrap=True, highlight=False)

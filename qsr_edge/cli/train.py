@@ -16,6 +16,7 @@ from qsr_edge.errors import CheckpointError, OutputExistsError, QsrError, Recipe
 from qsr_edge.extras import how_to_install
 from qsr_edge.files import cache_folder, sweep
 from qsr_edge.nn.checkpoint import Checkpoint, read_checkpoint
+from qsr_edge.nn.config import EdgeConfig, NetworkSize
 from qsr_edge.nn.state_dict import TORCH_SUFFIXES
 from qsr_edge.recipe.reader import preset_names, read_recipe
 from qsr_edge.recipe.train import TrainRecipe
@@ -67,6 +68,25 @@ def _stop_signal(*, ignored: bool) -> Iterator[_StopSignal]:
     finally:
         for number, handler in former.items():
             signal.signal(number, handler)
+
+
+def _recipe(name: str, size: NetworkSize | None) -> TrainRecipe:
+    """The recipe of a name, for a network of a size if one is asked for.
+
+    Raises:
+        RecipeError: if there is none, or it trains a network of another size.
+    """
+    if size not in (None, NetworkSize.EDGE) and f"{size}_{name}" in preset_names(TrainRecipe):
+        name = f"{size}_{name}"
+    recipe = read_recipe(name, TrainRecipe)
+    if size is not None:
+        config = recipe.config()
+        has = config.size if isinstance(config, EdgeConfig) else None
+        if has is not size:
+            offered = [preset for preset in preset_names(TrainRecipe) if preset.startswith(f"{size}_")]
+            choice = f"choose from {', '.join(offered)}" if offered else "leave --size out"
+            raise RecipeError(f"{name}: trains a network of the size {has or 'of its own'}, not {size}; {choice}")
+    return recipe
 
 
 def _recipe_chain(recipe: TrainRecipe) -> list[TrainRecipe]:
@@ -147,6 +167,11 @@ def _default_start(recipe: TrainRecipe, folder: Path) -> Path | None:
     "--recipe", "recipe_name", required=True, help="Preset name or a .toml file; a wrong name lists the presets."
 )
 @click.option(
+    "--size",
+    type=click.Choice([s.value for s in NetworkSize]),
+    help="The preset of this name for a network of this size: --recipe x2_w4a8 --size nano is nano_x2_w4a8.",
+)
+@click.option(
     "--data",
     "folders",
     required=True,
@@ -203,6 +228,7 @@ def _default_start(recipe: TrainRecipe, folder: Path) -> Path | None:
 @click.option("--data-note", default="", help="What the images are and their terms, for the model card.")
 def command(
     recipe_name: str,
+    size: str | None,
     folders: tuple[Path, ...],
     start: Path | None,
     chain: bool,
@@ -233,7 +259,7 @@ def command(
         raise click.UsageError("--chain trains the start itself; leave out --start")
     if no_cache and cache:
         raise click.UsageError("--cache and --no-cache exclude each other")
-    last = read_recipe(recipe_name, TrainRecipe)
+    last = _recipe(recipe_name, NetworkSize(size) if size else None)
     output = output or Path(f"{last.name}.safetensors")
     check_folder(output)
     sweep(output.parent)

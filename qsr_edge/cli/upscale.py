@@ -14,15 +14,18 @@ from typing import IO
 import click
 from rich.console import Console
 
-from qsr_edge.bundle.reader import open_bundle
+from qsr_edge.bundle.reader import Bundle, open_bundle
 from qsr_edge.cli.upscale_progress import BatchProgress
 from qsr_edge.conversion.cached import cached_bundle
 from qsr_edge.data.images import WRITE_SUFFIXES, check_target, output_format, writing
-from qsr_edge.errors import ImageError, QsrError, one_line
+from qsr_edge.errors import BundleError, ImageError, QsrError, one_line
+from qsr_edge.nn.variant import Variant, VariantChoice, variant_of
 from qsr_edge.runtime.batch import Job, OutputChoice, check_folder, find_sources, plan
 from qsr_edge.runtime.picture_files import SourceFile, UpscaledFile, WriteOptions, check_output, upscale_file
 from qsr_edge.runtime.tiler import DEFAULT_TILE_PX
-from qsr_edge.runtime.upscale import LoadedDepth, load_depth
+from qsr_edge.runtime.upscale import load_depth
+from qsr_edge.runtime.variants import PHOTO_BELOW_QUALITY, Choice, Variants
+from qsr_edge.zoo import variants_of, zoo_entry
 
 _STREAM = "-"
 """What stands for standard input as an input, and for standard output as an output."""
@@ -37,6 +40,7 @@ class Upscaled:
     source: str
     target: str
     result: UpscaledFile
+    choice: Choice
 
     @property
     def ms_per_megapixel(self) -> float:
@@ -51,6 +55,7 @@ class Upscaled:
         return (
             f"{self.source} {w}x{h} -> {self.target} {big_w}x{big_h}{frames}"
             f" in {self.result.network_seconds:.2f} s ({self.ms_per_megapixel:.0f} ms per megapixel of input)"
+            f"{', ' if self.choice.reason else ''}{self.choice.reason}"
         )
 
     def table(self) -> dict[str, object]:
@@ -63,6 +68,7 @@ class Upscaled:
             "frames": self.result.frame_count,
             "seconds": self.result.network_seconds,
             "ms_per_megapixel": self.ms_per_megapixel,
+            "variant": self.choice.variant.value,
             "notes": list(self.result.notes),
         }
 
@@ -71,7 +77,7 @@ class Upscaled:
 class _Settings:
     """What applies to every picture of a batch."""
 
-    model: LoadedDepth
+    models: Variants
     options: WriteOptions
     tile_px: int
     force: bool
@@ -80,15 +86,24 @@ class _Settings:
 @click.command("upscale")
 @click.option(
     "--bundle",
-    "bundle_path",
+    "bundle_paths",
+    multiple=True,
     type=click.Path(path_type=Path, readable=False),
-    help="Bundle written by 'qsr-edge convert': a folder or a .zip.",
+    help="Bundle written by 'qsr-edge convert': a folder or a .zip. Twice: a clean and a photo network.",
 )
 @click.option(
     "--network",
     metavar="NAME",
     help="Bundled network instead, such as x2_w4a4 ('qsr-edge models' lists them); converted to TFLite when it is "
     "first used, and kept in the cache folder.",
+)
+@click.option(
+    "--variant",
+    type=click.Choice([choice.value for choice in VariantChoice]),
+    default=VariantChoice.AUTO.value,
+    show_default=True,
+    help="Network for clean pictures or for photos. auto: where both are at hand, photo for JPEGs of a quality below "
+    f"{PHOTO_BELOW_QUALITY}, told picture by picture; else the one that is.",
 )
 @click.argument("inputs", metavar="INPUT...", nargs=-1, required=True, type=click.Path(path_type=Path, readable=False))
 @click.option(
@@ -137,8 +152,9 @@ class _Settings:
 @click.option("--force", is_flag=True, help="Overwrite pictures that exist.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of lines.")
 def command(
-    bundle_path: Path | None,
+    bundle_paths: tuple[Path, ...],
     network: str | None,
+    variant: str,
     inputs: tuple[Path, ...],
     output: str,
     recursive: bool,
@@ -162,11 +178,16 @@ def command(
         raise click.UsageError("--force and --skip-existing contradict each other; give one of them")
     if output == _STREAM and as_json:
         raise click.UsageError("--json and a picture cannot both go to standard output; name a file with -o")
-    bundle_path = _which_bundle(bundle_path, network)
-    with open_bundle(bundle_path) as bundle:
-        jobs, folder = _jobs(inputs, output, bundle.manifest.scale, OutputChoice(choice), recursive=recursive)
+    chosen = VariantChoice(variant).variant
+    bundle_paths = _which_bundles(bundle_paths, network, chosen)
+    with ExitStack() as stack:
+        opened = _by_variant([stack.enter_context(open_bundle(path)) for path in bundle_paths], chosen)
+        models = Variants(
+            {each: load_depth(bundle, depth=depth, threads=threads, kernels=kernels) for each, bundle in opened.items()}
+        )
+        jobs, folder = _jobs(inputs, output, models.scale, OutputChoice(choice), recursive=recursive)
         settings = _Settings(
-            model=load_depth(bundle, depth=depth, threads=threads, kernels=kernels),
+            models=models,
             options=WriteOptions(quality=quality, metadata=not strip_metadata),
             tile_px=tile_px,
             force=force,
@@ -176,10 +197,12 @@ def command(
         )
         batch.run()
         if as_json:
+            first = next(iter(opened.values()))
             about = {
-                "bundle": str(bundle_path),
-                "target": bundle.manifest.target,
-                "depth": settings.model.depth,
+                "bundle": str(bundle_paths[0]),
+                "bundles": [str(path) for path in bundle_paths],
+                "target": first.manifest.target,
+                "depth": models.choose(None).model.depth,
                 "threads": threads,
             }
             click.echo(json.dumps({**about, **batch.tables()}, indent=2))
@@ -187,14 +210,45 @@ def command(
             raise QsrError(f"{len(batch.failed)} of {len(jobs)} pictures failed; the others are in {output}")
 
 
-def _which_bundle(bundle: Path | None, network: str | None) -> Path:
-    """The bundle, or that of the bundled network, converted if it is not yet."""
-    if bundle is not None and network is None:
-        return bundle
-    if network is None or bundle is not None:
+def _which_bundles(bundles: tuple[Path, ...], network: str | None, variant: Variant | None) -> tuple[Path, ...]:
+    """The bundles, or that of the bundled network with its variant for photos, converted if they are not yet."""
+    if bool(bundles) == (network is not None):
         raise click.UsageError("give either --bundle or --network")
-    with Console(stderr=True).status(f"looking for {network}, or converting it"):
-        return cached_bundle(network, _TARGET)
+    if network is None:
+        return bundles
+    named = zoo_entry(network)
+    alike = variants_of(named)
+    if variant is not None:
+        names = [alike[variant].name] if variant in alike else [network]
+    else:
+        # Who names a network for photos means that one.
+        names = [network] if named.variant is Variant.PHOTO else [entry.name for entry in alike.values()]
+    with Console(stderr=True).status(f"looking for {' and '.join(names)}, or converting"):
+        return tuple(cached_bundle(name, _TARGET) for name in names)
+
+
+def _by_variant(bundles: Sequence[Bundle], wanted: Variant | None) -> dict[Variant, Bundle]:
+    """Open bundles by what their networks were trained for; the wanted one alone, if there is a wish.
+
+    Raises:
+        BundleError: if two are of one variant, or there is none of the wanted one.
+    """
+    found: dict[Variant, Bundle] = {}
+    for bundle in bundles:
+        variant = variant_of(bundle.manifest.provenance)
+        if variant in found:
+            raise BundleError(
+                f"{bundle.root} and {found[variant].root}: two {variant} networks; give one, or one of each variant"
+            )
+        found[variant] = bundle
+    if wanted is None:
+        return found
+    if wanted not in found:
+        raise BundleError(
+            f"--variant {wanted} was asked for, but only a {' and a '.join(found)} network is at hand; leave it out, "
+            f"or convert one by --variant {wanted}"
+        )
+    return {wanted: found[wanted]}
 
 
 def _jobs(
@@ -287,14 +341,15 @@ class _Batch:
     def _upscale(self, source: SourceFile, job: Job, progress: BatchProgress) -> None:
         streamed = str(job.target) == _STREAM
         output = self._choice.of_stream if streamed else output_format(job.target)
+        choice = self._settings.models.choose(source.jpeg_quality)
         try:
-            check_output(source, output, self._settings.model.scale)
+            check_output(source, output, self._settings.models.scale)
         except ImageError as error:
             raise ImageError(f"{job.target}: {error}") from error
         with _stdout() if streamed else writing(job.target, overwrite=self._settings.force) as file:
             try:
                 result = upscale_file(
-                    self._settings.model,
+                    choice.model,
                     source,
                     output,
                     file,
@@ -305,7 +360,7 @@ class _Batch:
             except ImageError as error:
                 named = str(error).startswith(f"{source.path}: ")
                 raise error if named else ImageError(f"{source.path}: {error}") from error
-        done = Upscaled(source=str(source.path), target=str(job.target), result=result)
+        done = Upscaled(source=str(source.path), target=str(job.target), result=result, choice=choice)
         self.done.append(done)
         for note in result.notes:
             click.echo(f"warning: {source.path}: {note}", err=True)

@@ -25,6 +25,7 @@ from qsr_edge.errors import BundleError, CheckpointError, ParityError
 from qsr_edge.lowering.checkpoint import lower_checkpoint
 from qsr_edge.lowering.network import LoweredNetwork, model_name
 from qsr_edge.nn.checkpoint import Checkpoint
+from qsr_edge.nn.variant import Variant, variant_of
 from qsr_edge.selector.latency import estimated_table
 from qsr_edge.selector.policy import Policy, default_policy
 
@@ -68,7 +69,7 @@ def model_metadata(
     form = backend.capabilities.flavor(flavor)
     arithmetic = "integer only" if form is None else form.arithmetic
     return ModelMetadata(
-        name=model_name(config),
+        name=model_name(config) + ("-photo" if variant_of(checkpoint.provenance) is Variant.PHOTO else ""),
         version=__version__,
         author=author,
         licence=licence,

@@ -13,6 +13,7 @@ from PIL import Image, ImageFile
 
 from qsr_edge.data.colour import fault_of_profile, is_rgb_profile, profile_error, srgb_profile, to_srgb
 from qsr_edge.data.file_facts import FileFacts, facts_of
+from qsr_edge.data.jpeg_quality import JPEG_TABLE_LENGTH, estimated_quality
 from qsr_edge.data.jpeg_reading import with_its_end
 from qsr_edge.data.picture import SRGB, ColourSpace, Metadata, Picture, split_16_bits
 from qsr_edge.data.png_reading import SIGNATURE as PNG_SIGNATURE
@@ -62,6 +63,7 @@ class PictureFile:
         size_px: (width, height), upright; of the first page, if there are several.
         frame_count: frames or pages; 1 for a picture.
         loops: how often an animation plays, 0 for ever.
+        jpeg_quality: estimated of a JPEG, 1 to 100; None of other files.
         hidden_first: whether the first frame is no part of the animation, but shown where animations are not (APNG).
         notes: what was left out so far, one line each, without the file's name.
     """
@@ -93,6 +95,7 @@ class PictureFile:
         _check_size(image)
         # An MPO is a camera's JPEG followed by previews; HEIF, a main picture and others.
         self.kind = FileKind.JPEG if image.format == "MPO" else FileKind(str(image.format))
+        self.jpeg_quality = _jpeg_quality(image) if self.kind == FileKind.JPEG else None
         one = image.format == "MPO" or self.kind == FileKind.HEIF or not getattr(image, "is_animated", False)
         self.frame_count = 1 if one else int(getattr(image, "n_frames", 1))
         self.hidden_first = not one and bool(getattr(image, "default_image", False))
@@ -197,6 +200,11 @@ def _open(file: IO[bytes], begin: bytes) -> ImageFile.ImageFile:
         return Image.open(file, formats=formats)
     except Image.DecompressionBombError:
         raise ImageError(f"has more than {MAX_PIXELS} pixels; cut it into parts") from None
+
+
+def _jpeg_quality(image: Image.Image) -> int | None:
+    table = getattr(image, "quantization", {}).get(0)
+    return estimated_quality(table) if table is not None and len(table) == JPEG_TABLE_LENGTH else None
 
 
 def _check_size(image: ImageFile.ImageFile) -> None:

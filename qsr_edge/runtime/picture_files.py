@@ -61,6 +61,11 @@ class SourceFile:
         return self._opened.kind
 
     @property
+    def jpeg_quality(self) -> int | None:
+        """Estimated of a JPEG, 1 to 100; None of other files."""
+        return self._opened.jpeg_quality
+
+    @property
     def size_px(self) -> tuple[int, int]:
         """(width, height), upright."""
         width, height = self._opened.size_px

@@ -8,6 +8,7 @@ from pathlib import Path
 from qsr_edge.errors import CheckpointError
 from qsr_edge.nn.checkpoint import read_checkpoint
 from qsr_edge.nn.config import EdgeConfig, NetworkSize
+from qsr_edge.nn.variant import Variant, variant_of
 
 WEIGHTS_AUTHOR = "The qsr-edge authors"
 """Author of every bundled checkpoint."""
@@ -35,6 +36,7 @@ class ZooEntry:
         size: member of the family; "" for a shape that has no name.
         bits: width of body weights; 0 for a float network.
         activation_bits: width of body activations; 0 for a float network.
+        variant: what pictures it was trained for.
         profile: arithmetic of the requantization.
         depths: residual blocks that it can be run with.
         bytes: size of the file.
@@ -49,6 +51,7 @@ class ZooEntry:
     size: str
     bits: int
     activation_bits: int
+    variant: Variant
     profile: str
     depths: tuple[int, ...]
     bytes: int
@@ -122,6 +125,7 @@ def zoo_entry(name: str) -> ZooEntry:
         size=(config.size or "") if isinstance(config, EdgeConfig) else "",
         bits=config.bits or 0,
         activation_bits=config.body_activation_bits or 0,
+        variant=variant_of(checkpoint.provenance),
         profile=config.profile.value if config.bits else "",
         depths=config.depths,
         bytes=path.stat().st_size,
@@ -141,27 +145,46 @@ def zoo_entries() -> tuple[ZooEntry, ...]:
     return tuple(sorted((zoo_entry(name) for name in _paths()), key=place))
 
 
+def variants_of(entry: ZooEntry) -> dict[Variant, ZooEntry]:
+    """The bundled checkpoints that differ from one in what pictures they were trained for alone, itself among them."""
+
+    def shape(other: ZooEntry) -> tuple[object, ...]:
+        return other.scale, other.size, other.bits, other.activation_bits
+
+    alike = [zoo_entry(name) for name in zoo_names() if name.endswith(entry.name.rpartition("_")[2])]
+    return {other.variant: other for other in alike if shape(other) == shape(entry)} | {entry.variant: entry}
+
+
 def find_checkpoint(
-    *, scale: int, bits: int, activation_bits: int | None = None, size: NetworkSize = NetworkSize.EDGE
+    *,
+    scale: int,
+    bits: int,
+    activation_bits: int | None = None,
+    size: NetworkSize = NetworkSize.EDGE,
+    variant: Variant | None = None,
 ) -> Path:
-    """The bundled quantized checkpoint of a size, scale factor and bit widths.
+    """The bundled quantized checkpoint of a size, scale factor, bit widths and variant.
 
     Args:
         scale: upscaling factor.
         bits: of body weights.
         activation_bits: of body activations; None for as many as of weights.
         size: member of the family.
+        variant: what pictures it was trained for; None for clean ones, or for photos where that alone is bundled.
 
     Raises:
         CheckpointError: listing what there is, if there is none.
     """
+    widths = f"w{bits}a{activation_bits or bits}"
+    read = (zoo_entry(name) for name in zoo_names() if bits and name.endswith(f"_{widths}"))
+    found = {entry.variant: entry.path for entry in read if (entry.scale, entry.size) == (scale, size.value)}
+    for wanted in (variant,) if variant else tuple(Variant):
+        if wanted in found:
+            return found[wanted]
     prefix = "" if size is NetworkSize.EDGE else f"{size}_"
-    wanted = f"{prefix}x{scale}_w{bits}a{activation_bits or bits}"
-    path = zoo_path(wanted) if bits else None
-    if path is None:
-        offered = ", ".join(entry.name for entry in zoo_entries() if entry.bits)
-        raise CheckpointError(
-            f"no bundled checkpoint is called {wanted}; bundled are {offered or 'none'}. "
-            "Train one with 'qsr-edge train' and pass it by --checkpoint"
-        )
-    return path
+    kind = "" if variant in (None, Variant.CLEAN) else f" for {variant} pictures"
+    offered = ", ".join(entry.name for entry in zoo_entries() if entry.bits)
+    raise CheckpointError(
+        f"no bundled checkpoint is called {prefix}x{scale}_{widths}{kind}; bundled are {offered or 'none'}. "
+        "Train one with 'qsr-edge train' and pass it by --checkpoint"
+    )

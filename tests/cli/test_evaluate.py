@@ -113,6 +113,17 @@ def test_exactly_one_model_is_named(run_cli, dataset: Path, models: list[str]) -
     assert "either --bundle or --checkpoint" in result.stderr
 
 
+def test_a_bundled_network_is_named_by_what_it_is(run_cli, dataset: Path) -> None:
+    options = ("evaluate", "--dataset", dataset, "--depth", "2", "--json")
+    told = json.loads(run_cli(*options, "--size", "edge", "--scale", "2", "--bits", "4").stdout)
+    named = json.loads(run_cli(*options, "--checkpoint", "x2_w4a4").stdout)
+    assert told["methods"] == named["methods"]
+    both = run_cli(*options, "--size", "edge", "--checkpoint", "x2_w4a4")
+    assert both.exit_code == 2
+    missing = run_cli(*options, "--size", "plus", "--bits", "3")
+    assert "no bundled checkpoint is called plus_x2_w3a3" in missing.stderr
+
+
 def test_depth_must_be_a_number_or_all(run_cli, tiny_bundle: Path, dataset: Path) -> None:
     result = run_cli("evaluate", "--bundle", tiny_bundle, "--dataset", dataset, "--depth", "deep")
     assert result.exit_code == 2

@@ -2,6 +2,9 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+
+from qsr_edge import zoo
 from qsr_edge.zoo import zoo_entries
 
 RunCli = Callable[..., Any]
@@ -23,3 +26,19 @@ def test_a_card_is_printed(run_cli: RunCli) -> None:
     unknown = run_cli("models", "x9")
     assert unknown.exit_code == 1
     assert "choose from x2_fp32" in unknown.stderr
+
+
+def test_networks_of_one_size(run_cli: RunCli) -> None:
+    listed = json.loads(run_cli("models", "--size", "edge", "--json").stdout)
+    assert [row["name"] for row in listed] == [entry.name for entry in zoo_entries() if entry.size == "edge"]
+    assert listed
+    assert all(row["variant"] in ("clean", "photo") for row in listed)
+    assert run_cli("models", "x2_w4a4", "--size", "edge").exit_code == 2
+
+
+def test_a_size_of_which_none_is_bundled(run_cli: RunCli, monkeypatch: pytest.MonkeyPatch) -> None:
+    only = zoo._paths()["x2_w4a4"]
+    monkeypatch.setattr(zoo, "_paths", lambda: {"x2_w4a4": only})
+    result = run_cli("models", "--size", "plus")
+    assert result.exit_code == 1
+    assert "no network of the size plus is bundled, only edge" in result.stderr

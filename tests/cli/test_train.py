@@ -13,8 +13,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from qsr_edge.errors import TrainingError
+from qsr_edge.cli import train
+from qsr_edge.errors import RecipeError, TrainingError
 from qsr_edge.nn.checkpoint import read_checkpoint
+from qsr_edge.nn.config import NetworkSize
 from qsr_edge.recipe.reader import read_recipe
 from qsr_edge.recipe.train import TrainRecipe
 from tests.support.pictures import unprivileged, unprivileged_folder
@@ -111,6 +113,20 @@ def test_mistakes_are_one_line(
     result = run_cli("train", *arguments)
     assert result.exit_code == 1
     assert message in result.stderr.splitlines()[-1]
+
+
+@pytest.mark.parametrize(("recipe", "size", "name"), [
+    ("x2_w4a8", "nano", "nano_x2_w4a8"), ("nano_x2_w4a8", "nano", "nano_x2_w4a8"), ("x2_w4a8", "edge", "x2_w4a8"),
+    ("photo_x4_w4a8", "edge", "photo_x4_w4a8"), ("x2_fp32", "plus", "plus_x2_fp32"),
+])  # fmt: skip
+def test_a_size_names_the_preset_for_it(recipe: str, size: str, name: str) -> None:
+    assert train._recipe(recipe, NetworkSize(size)).name == name
+
+
+@pytest.mark.parametrize(("recipe", "size"), [("x4_w4a8", "nano"), ("nano_x2_w4a8", "plus"), ("paper_x2_fp32", "edge")])
+def test_a_recipe_of_another_size_is_refused(recipe: str, size: str) -> None:
+    with pytest.raises(RecipeError, match=f"{recipe}: trains a network of the size .*, not {size}; "):
+        train._recipe(recipe, NetworkSize(size))
 
 
 def test_an_output_that_cannot_be_written_is_refused_before_training() -> None:
