@@ -79,6 +79,7 @@ def compared(
     crop_px: int | None,
 ) -> Iterator[Compared]:
     """Convert a checkpoint and run it, printing a line for each result."""
+    sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
     network = lower_checkpoint(read_checkpoint(path))
     scale = network.deepest.scale
     places = [folder / f"X{scale}" for folder in folders]
@@ -106,7 +107,7 @@ def compared(
         )
         yield Compared(
             name=path.stem,
-            sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
+            sha256=sha256,
             form=name,
             model_bytes={
                 depth: sum(map(len, model_contents([model]).values())) for model in models for depth in model.depths
