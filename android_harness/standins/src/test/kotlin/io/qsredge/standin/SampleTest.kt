@@ -7,6 +7,7 @@ import android.view.ViewGroup
 import android.widget.Button
 import android.widget.ImageView
 import android.widget.TextView
+import io.qsredge.core.PATIENCE_S
 import io.qsredge.core.TestBundle
 import io.qsredge.sample.MainActivity
 import org.junit.Assert.assertEquals
@@ -14,6 +15,8 @@ import org.junit.Assert.assertTrue
 import org.junit.Test
 import java.awt.image.BufferedImage
 import java.io.ByteArrayOutputStream
+import java.util.concurrent.CountDownLatch
+import java.util.concurrent.TimeUnit
 import javax.imageio.ImageIO
 
 /** The sample app. */
@@ -48,7 +51,7 @@ class SampleTest {
         phone.destroy(activity)
         // Sensors and models are let go.
         waitFor("the listener's end") { phone.power.listening() == 0 }
-        assertEquals(engine.opened.size, engine.closed.size)
+        waitFor("the models' end") { engine.opened.size == engine.closed.size }
         assertEquals(emptyList<String>(), phone.crashes.toList())
     }
 
@@ -103,10 +106,18 @@ class SampleTest {
     fun anotherPhotoEndsTheFirst() =
         withSample { phone, activity, status, _ ->
             phone.resolver.put(photo, png(700, 500))
+            val second = CountDownLatch(1)
+            (Engine.USED[0] as TestEngine).beforeRun = {
+                phone.settle()
+                if (status.shown.any { it.startsWith("tile 1 of ") }) {
+                    check(second.await(PATIENCE_S, TimeUnit.SECONDS))
+                }
+            }
             pick(activity)
             waitFor("the first tile") { status.shown.any { it.startsWith("tile 1 of ") } }
             phone.resolver.put(photo, png(8, 8))
             pick(activity)
+            second.countDown()
             waitFor("the second photo") { status.shown.last().startsWith("16x16, depth ") }
             assertTrue(status.shown.none { it.startsWith("1400x1000") })
         }

@@ -8,13 +8,18 @@ import io.qsredge.core.inTemporaryFolder
 import java.io.File
 import java.nio.ByteBuffer
 import java.nio.ByteOrder
+import java.util.concurrent.CopyOnWriteArrayList
 import java.util.concurrent.TimeUnit
 
 /** [TestNetwork] behind the stand-ins of the runtimes. A file holds a number; its name, or a signature, tells the depth. */
 internal class TestEngine : Engine {
     /** Threads and kernels of all that were opened. */
-    val opened = ArrayList<Pair<Int, String?>>()
-    val closed = ArrayList<String>()
+    val opened: MutableList<Pair<Int, String?>> = CopyOnWriteArrayList()
+    val closed: MutableList<String> = CopyOnWriteArrayList()
+
+    /** Called before each run, on its thread: a test may hold it back. */
+    @Volatile
+    var beforeRun: () -> Unit = {}
     var delegates = arrayOf("XnnpackBackend")
 
     override fun version() = "9.9"
@@ -33,6 +38,7 @@ internal class TestEngine : Engine {
                 widthPx: Int,
                 rgb: ByteArray,
             ): ByteArray {
+                beforeRun()
                 val depth = (signature ?: file.nameWithoutExtension).filter(Char::isDigit).toInt()
                 val input = ByteBuffer.allocateDirect(rgb.size).apply { put(rgb) }
                 val output = ByteBuffer.allocateDirect(4 * rgb.size)
