@@ -23,7 +23,7 @@ SITE_NAME = "site.json"
 FORMAT = "qsr-edge-site"
 FORMAT_VERSION = 1
 DEFAULT_TILE_PX = 192
-"""Side of a tile's core in input pixels. LiteRT.js takes about 1.3 KB per pixel of a window: 70 MB with the halo."""
+"""Side of a tile's core in input pixels: a matter of a phone's memory, as is that of ``qsr_edge.runtime.tiler``."""
 SAMPLE_NAME = "sample.png"
 _LITERT_FOLDER = "litert"
 _POLICY_MARK = "{{policy}}"
