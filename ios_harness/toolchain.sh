@@ -64,4 +64,4 @@ cmp ../qsr_edge/bundle/manifest.schema.json Sources/QsrRuntime/manifest.schema.j
 echo "compiling"
 swift build --quiet --build-tests "${FLAGS[@]}"
 echo "running the tests"
-swift test --quiet --skip-build "${FLAGS[@]}"
+swift test --quiet --skip-build --disable-swift-testing "${FLAGS[@]}"

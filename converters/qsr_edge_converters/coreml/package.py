@@ -182,7 +182,7 @@ def read_package(path: Path) -> Package:
     with quiet_sdk():
         from google.protobuf.message import DecodeError
 
-        from qsr_edge_converters.coreml.sdk import model_proto
+        from qsr_edge_converters.coreml.messages import model_proto
 
     model = model_proto.Model()
     try:
