@@ -25,7 +25,7 @@ exec unshare -m bash -euo pipefail -c '
     mount --rbind / "$root/host"
     mount --rbind /proc "$root/proc"
     mount --rbind /dev "$root/dev"
-    mount --bind /tmp "$root/tmp"
+    mount --rbind /tmp "$root/tmp"
     for folder in "$repository" "$place"; do
         mkdir -p "$root$folder"
         mount --bind "$folder" "$root$folder"

@@ -39,3 +39,9 @@ def _end(process: "subprocess.Popen[bytes]", interruption: Interruption) -> None
     with interruption.deferred():
         process.kill()
         process.wait()
+
+
+def is_full(text: str) -> bool:
+    """Whether a program's or an agent's message says that a storage is full."""
+    words = ("No space left on device", "ENOSPC", "NO_SPACE_LEFT", "quota exceeded", "Quota exceeded")
+    return any(told in text for told in words)

@@ -243,9 +243,10 @@ def _adb_seeds() -> list[bytes]:
 def _adb(content: bytes) -> None:
     import json
 
-    from qsr_edge.bench.android.adb import failure, is_full, parse_devices
+    from qsr_edge.bench.android.adb import failure, parse_devices
     from qsr_edge.bench.android.stock_output import parse_benchmark_model, parse_executor_runner
     from qsr_edge.bench.ios.tools import parse_devicectl, parse_pymobiledevice3
+    from qsr_edge.bench.tool import is_full
 
     text = content.decode(errors="replace")
     for device in parse_devices(text):

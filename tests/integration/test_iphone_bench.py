@@ -17,10 +17,11 @@ from qsr_edge.bench.plan import RunRequest, add_images, new_header
 from qsr_edge.bench.protocol.condition import Condition
 from qsr_edge.bench.protocol.job import Effort
 from qsr_edge.bench.protocol.log import RESULTS_NAME, RunLog, read_log
-from qsr_edge.bench.protocol.records import Agent, ConditionRecord, Part, Quality, Record, of_kind
+from qsr_edge.bench.protocol.records import Agent, ConditionRecord, End, Part, Quality, Record, Steady, of_kind
 from qsr_edge.bench.protocol.records import Fault as FaultRecord
 from qsr_edge.bench.result import evaluate_run
 from qsr_edge.bench.run import measure_run
+from qsr_edge.errors import BenchError
 from tests.conftest import CliResult
 from tests.support.iphone_simulator import Fault, Iphone, iphone_programs
 from tests.support.paths import REPOSITORY
@@ -28,9 +29,11 @@ from tests.support.swift_build import FIXTURES, NEEDS_SWIFT_BUILD
 
 # The executor stands for Core ML on this side, too.
 pytestmark = [*NEEDS_SWIFT_BUILD, pytest.mark.filterwarnings("ignore:Core ML runs on Apple:qsr_edge.errors.QsrWarning")]
-EFFORT = Effort(queries=8, steady_ms=10, round_ms=5, warm_up_ms=1)
-# So long that a fault comes in the middle of it.
-LONG = Effort(queries=60, steady_ms=10, round_ms=20, warm_up_ms=1)
+# Always more than one round of inferences.
+EFFORT = Effort(queries=30, steady_ms=10, round_ms=5, warm_up_ms=1)
+# More records than fit beside others in a block of a storage.
+LONG = Effort(queries=60, steady_ms=10, round_ms=1, warm_up_ms=1)
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="a small file system is mounted: run it as root")
 
 
 @pytest.fixture
@@ -51,7 +54,7 @@ def devices(iphone: Iphone) -> dict[str, IphoneDevice]:
         "pymobiledevice3": Pymobiledevice3(str(programs / "pymobiledevice3")),
         "devicectl": Devicectl(str(programs / "xcrun")),
     }
-    return {name: IphoneDevice(tool, tool.listed()[0], poll_s=0.05) for name, tool in tools.items()}
+    return {name: IphoneDevice(tool, tool.listed()[0], poll_s=0.3) for name, tool in tools.items()}
 
 
 @pytest.fixture
@@ -62,7 +65,7 @@ def begin(photo_96x64: Path, tmp_path: Path) -> Callable[..., Path]:
         folder = tmp_path / "run"
         request = RunRequest(
             bundles=(FIXTURES / "exact",),
-            depths=(2, 4),
+            depths=(2,),
             kernels=(),
             threads=1,
             size_px=(12, 16),
@@ -86,7 +89,7 @@ def check_measured(folder: Path, effort: Effort) -> tuple[Record, ...]:
     records = read_log(folder)
     result = evaluate_run(records)
     assert result.complete, records[-1]
-    assert len(result.variants) == 2
+    assert len(result.variants) == 1
     for variant in result.variants:
         assert variant.golden_equal
         assert variant.latency.count >= effort.queries
@@ -124,17 +127,127 @@ def test_the_command_measures_the_app(
     assert iphone.left() == []
 
 
-def test_a_run_outlives_a_pulled_cable(
+# --- faults that a run outlives
+
+
+@pytest.mark.parametrize(
+    ("tool", "fault", "record", "told", "parts"),
+    [
+        ("pymobiledevice3", Fault.CABLE, "steady", "not connected", 1),
+        ("devicectl", Fault.KILL, "steady", "ended by the system", 2),
+        ("pymobiledevice3", Fault.REBOOT, "steady", "not connected", 2),
+        ("devicectl", Fault.REBOOT, "image", "not connected", 2),
+    ],
+)
+def test_a_run_outlives(
+    iphone: Iphone,
+    devices: dict[str, IphoneDevice],
+    begin: Callable[..., Path],
+    tool: str,
+    fault: Fault,
+    record: str,
+    told: str,
+    parts: int,
+) -> None:
+    folder = begin(devices[tool])
+    iphone.plan(fault, record=record)
+    measure_run(folder, devices[tool])
+    records = check_measured(folder, EFFORT)
+    assert any(told in message for _, message in faults(folder)), faults(folder)
+    assert len(list(of_kind(records, Part))) == parts
+    assert iphone.left() == []
+
+
+# --- faults that end a run, which then goes on
+
+
+def end_then_resume(folder: Path, device: IphoneDevice, mend: Callable[[], object], words: str) -> None:
+    with pytest.raises(BenchError, match=words):
+        measure_run(folder, device)
+    kept = read_log(folder)
+    assert isinstance(kept[-1], End)
+    assert kept[-1].complete is False
+    mend()
+    measure_run(folder, device)
+    assert read_log(folder)[: len(kept)] == kept
+
+
+def test_a_phone_that_does_not_come_back(
+    iphone: Iphone, devices: dict[str, IphoneDevice], begin: Callable[..., Path]
+) -> None:
+    device = devices["devicectl"]
+    device._lost_s = 0
+    folder = begin(device)
+    iphone.plan(Fault.CABLE, record="steady", commands=1_000_000)
+
+    def mend() -> None:
+        # The agent has gone on without us.
+        assert iphone.left()
+        iphone.plug_in()
+
+    end_then_resume(folder, device, mend, "not connected")
+    records = check_measured(folder, EFFORT)
+    # What it measured meanwhile was fetched, not measured again.
+    second = [index for index, record in enumerate(records) if isinstance(record, Agent)][1]
+    assert not any(of_kind(records[second:], Steady))
+    assert iphone.left() == []
+
+
+@needs_root
+def test_a_full_storage_at_the_push(
     iphone: Iphone, devices: dict[str, IphoneDevice], begin: Callable[..., Path]
 ) -> None:
     device = devices["pymobiledevice3"]
-    folder = begin(device, LONG)
-    iphone.plan(Fault.CABLE, record="steady")
-    measure_run(folder, device)
-    records = check_measured(folder, LONG)
-    assert any("not connected" in message for _, message in faults(folder)), faults(folder)
-    assert len(list(of_kind(records, Part))) == 1
+    with iphone.small_storage():
+        folder = begin(device)
+        iphone.fill()
+
+        def mend() -> None:
+            assert iphone.left() == []
+            iphone.make_room()
+
+        end_then_resume(folder, device, mend, r"storage is full.*free some space.*--resume")
+        check_measured(folder, EFFORT)
+        assert [phase for phase, _ in faults(folder)] == ["push"]
+        assert iphone.left() == []
+
+
+@needs_root
+def test_a_full_storage_while_measuring(
+    iphone: Iphone, devices: dict[str, IphoneDevice], begin: Callable[..., Path]
+) -> None:
+    device = devices["devicectl"]
+    with iphone.small_storage():
+        folder = begin(device, LONG)
+        iphone.plan(Fault.FULL, record="steady")
+
+        def mend() -> None:
+            assert iphone.left() == []
+            assert any(of_kind(read_log(folder), Steady))
+            iphone.make_room()
+
+        end_then_resume(folder, device, mend, r"No space left on device.*free some space.*--resume")
+        check_measured(folder, LONG)
+        assert any("the phone's storage is full" in message for _, message in faults(folder)), faults(folder)
+        assert iphone.left() == []
+
+
+@pytest.mark.usefixtures("usual_signals")
+def test_ctrl_c_keeps_what_was_measured_and_cleans_the_phone(
+    iphone: Iphone, devices: dict[str, IphoneDevice], begin: Callable[..., Path]
+) -> None:
+    device = devices["devicectl"]
+    folder = begin(device)
+    iphone.plan(Fault.CTRL_C, record="steady")
+    with pytest.raises(KeyboardInterrupt):
+        measure_run(folder, device)
     assert iphone.left() == []
+    kept = read_log(folder)
+    assert any(of_kind(kept, Steady))
+    assert isinstance(kept[-1], End)
+    assert kept[-1].complete is False
+    measure_run(folder, device)
+    check_measured(folder, EFFORT)
 
 
 def test_a_job_for_elsewhere_is_refused(iphone: Iphone, devices: dict[str, IphoneDevice], tmp_path: Path) -> None:

@@ -99,6 +99,7 @@ package final class BenchAgent: @unchecked Sendable {
             message = stopped.reason
         } catch {
             // What was measured is on disk.
+            file.releaseReserve()
             let text = oneLine(error)
             message = text
             try file.append("error", [("message", .text(text)), ("variant", measurement.variant.map(Json.text))])

@@ -42,8 +42,13 @@ extension Json {
 }
 
 /// The results of a part: a line of JSON for each record, on disk before ``append(_:_:)`` returns. For any thread.
+///
+/// Beside it lies a file that is only there to be removed: a storage that has run full then has room for the records that
+/// tell so.
 package final class ResultsFile: @unchecked Sendable {
+    private static let reserveBytes = 16_384
     private let file: URL
+    private let reserve: URL
     private let device: any AgentDevice
     private let listener: @Sendable (Record) -> Void
     private let beganNs: Int
@@ -56,6 +61,7 @@ package final class ResultsFile: @unchecked Sendable {
     ///   a file of its own.
     init(_ file: URL, _ device: any AgentDevice, _ listener: @escaping @Sendable (Record) -> Void) throws {
         (self.file, self.device, self.listener) = (file, device, listener)
+        reserve = file.appendingPathExtension("reserve")
         beganNs = device.nanoseconds()
         do {
             let folder = file.deletingLastPathComponent()
@@ -63,6 +69,7 @@ package final class ResultsFile: @unchecked Sendable {
             if let content = try? Data(contentsOf: file), !content.isEmpty {
                 throw QsrError.storage("\(file.path): this part was begun before; begin another part")
             }
+            try Data(repeating: 0xFF, count: Self.reserveBytes).write(to: reserve)
             try Data().write(to: file)
             handle = try FileHandle(forWritingTo: file)
         } catch let error as QsrError {
@@ -74,6 +81,12 @@ package final class ResultsFile: @unchecked Sendable {
 
     deinit {
         try? handle.close()
+        releaseReserve()
+    }
+
+    /// Make room for the last records; the part is over.
+    func releaseReserve() {
+        try? FileManager.default.removeItem(at: reserve)
     }
 
     /// Write a record.

@@ -38,9 +38,21 @@ extension QsrError: LocalizedError, CustomStringConvertible {
     public var errorDescription: String? { description }
 }
 
-/// What the system says of an error, on one line.
+/// What the system says of an error, on one line. Of a full storage always the same, which qsr-edge looks for.
 package func oneLine(_ error: any Error) -> String {
-    oneLine((error as? QsrError)?.description ?? error.localizedDescription)
+    if isFullStorage(error) { return "No space left on device" }
+    return oneLine((error as? QsrError)?.description ?? error.localizedDescription)
+}
+
+/// Whether an error is that of a write that found no room.
+private func isFullStorage(_ error: any Error) -> Bool {
+    if error is QsrError { return false }
+    let told = error as NSError
+    switch told.domain {
+    case NSCocoaErrorDomain where told.code == CocoaError.fileWriteOutOfSpace.rawValue: return true
+    case NSPOSIXErrorDomain where [ENOSPC, EDQUOT].map(Int.init).contains(told.code): return true
+    default: return (told.userInfo[NSUnderlyingErrorKey] as? any Error).map(isFullStorage) ?? false
+    }
 }
 
 /// A text on one line.

@@ -5,7 +5,9 @@ import QsrRuntime
 
 // What the tests of qsr-edge run on a computer:
 //
-//     qsr-host bench DOCUMENTS --job PATH | --clean RUN        the bench app's agent
+//     qsr-host bench DOCUMENTS --job PATH | --clean RUN [--pause-after KIND]
+//                                                              the bench app's agent; it stops (SIGSTOP) after the first
+//                                                              record of a kind
 //     qsr-host upscale BUNDLE STORAGE DEPTH TILE_PX IN.rgb HEIGHT WIDTH OUT.rgb
 //     qsr-host judge STORAGE ZIP...                            whether bundles are accepted, a line for each
 
@@ -16,12 +18,32 @@ func fail(_ text: String, _ code: Int32 = 1) -> Never {
 
 func url(_ path: String) -> URL { URL(fileURLWithPath: path) }
 
+/// Stops this process once, after a record of a kind is on disk, so that a test can let something befall it there.
+final class Pause: @unchecked Sendable {
+    private let lock = NSLock()
+    private var kind: String?
+
+    init(after kind: String?) { self.kind = kind }
+
+    func take(_ record: Record) {
+        let isDue = lock.withLock {
+            guard record.kind == kind else { return false }
+            kind = nil
+            return true
+        }
+        if isDue { raise(SIGSTOP) }
+    }
+}
+
 func bench(_ arguments: [String]) async {
     guard let documents = arguments.first, let command = AppCommand(arguments) else {
         fail("usage: qsr-host bench DOCUMENTS --job PATH | --clean RUN", 2)
     }
+    let kind = arguments.firstIndex(of: "--pause-after").map { arguments[$0 + 1] }
+    let pause = Pause(after: kind)
     let files = AppFiles(url(documents))
-    let outcome = await BenchAgent("qsr-edge-swift-agent", CoreMLLoader(), ThisDevice(), files).run(command)
+    let agent = BenchAgent("qsr-edge-swift-agent", CoreMLLoader(), ThisDevice(), files, onRecord: pause.take)
+    let outcome = await agent.run(command)
     if let message = outcome.message { fail(message) }
 }
 

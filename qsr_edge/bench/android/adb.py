@@ -14,7 +14,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from qsr_edge.bench.device import DeviceLostError
-from qsr_edge.bench.tool import run_tool
+from qsr_edge.bench.tool import is_full, run_tool
 from qsr_edge.errors import BenchError, one_line
 
 COMMAND_S = 20.0
@@ -278,11 +278,6 @@ class AdbDevice:
 
     def _adb(self, words: Sequence[str], timeout_s: float) -> "subprocess.CompletedProcess[bytes]":
         return self.adb.call(["-s", self.serial, *words], timeout_s)
-
-
-def is_full(text: str) -> bool:
-    """Whether a message says that a storage is full."""
-    return any(words in text for words in ("No space left on device", "ENOSPC", "quota exceeded", "Quota exceeded"))
 
 
 def failure(text: str, where: str) -> AdbError:

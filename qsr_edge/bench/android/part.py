@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from pathlib import PurePosixPath
 
-from qsr_edge.bench.android.adb import AdbDevice, ConnectionLostError, NoSpaceError, is_full
+from qsr_edge.bench.android.adb import AdbDevice, ConnectionLostError, NoSpaceError
 from qsr_edge.bench.android.claim import Claim
 from qsr_edge.bench.android.device_files import PACKAGE, DeviceFiles, quoted
 from qsr_edge.bench.android.growing_file import GrowingFile
@@ -14,6 +14,7 @@ from qsr_edge.bench.protocol.condition import Condition
 from qsr_edge.bench.protocol.records import ConditionRecord, End
 from qsr_edge.bench.record_taker import RecordTaker
 from qsr_edge.bench.sink_recorder import SinkRecorder
+from qsr_edge.bench.tool import is_full
 from qsr_edge.errors import BenchError
 
 ACTIVITY = f"{PACKAGE}/.BenchActivity"

@@ -11,11 +11,12 @@ from typing import TypeVar
 
 from qsr_edge.bench.device import PartEnd, PartPlan, Phase, Sink
 from qsr_edge.bench.device_kernels import app_kernels
-from qsr_edge.bench.ios.tools import IphoneListed, IphoneTool
+from qsr_edge.bench.ios.tools import IphoneListed, IphoneTool, StorageFullError
 from qsr_edge.bench.protocol.condition import Condition
 from qsr_edge.bench.protocol.header import DeviceInfo
 from qsr_edge.bench.protocol.job import dump_job
 from qsr_edge.bench.record_taker import RecordTaker
+from qsr_edge.bench.tool import is_full
 from qsr_edge.bundle.manifest import MANIFEST_NAME, parse_manifest
 from qsr_edge.errors import BenchError
 from qsr_edge.files import temporary_folder
@@ -48,6 +49,8 @@ class IphoneDevice:
         self._lost_s = lost_s
         # Whether the phone may hold results that were not fetched.
         self._unread = False
+        # Whether the app was started since.
+        self._was_there = False
 
     @property
     def id(self) -> str:
@@ -84,14 +87,9 @@ class IphoneDevice:
             sink.status("pushing")
             folder, arguments = scratch / _folder(plan.run).name, ["--job", str(job)]
             results = _Results(plan.run, plan.part, self._taker(plan.run, plan.part, sink, scratch))
-            if plan.part == 1:
-                # What fails here is rarely mended by waiting: the app is missing, the computer not trusted.
-                self._tool.push(self.id, folder)
-                pid = self._tool.launch(self.id, arguments)
-            else:
-                self._patiently(sink, Phase.PUSH, lambda: self._tool.push(self.id, folder))
-                pid = self._patiently(sink, Phase.START, lambda: self._tool.launch(self.id, arguments))
-            self._unread = True
+            self._patiently(sink, Phase.PUSH, lambda: self._tool.push(self.id, folder))
+            pid = self._patiently(sink, Phase.START, lambda: self._tool.launch(self.id, arguments))
+            self._unread = self._was_there = True
             try:
                 end = self._follow(results, sink, pid, scratch)
             except KeyboardInterrupt:
@@ -143,7 +141,10 @@ class IphoneDevice:
         return whole > begin
 
     def _patiently(self, sink: Sink, phase: Phase, work: Callable[[], Answer]) -> Answer:
-        """Do what needs the phone; one that worked before and cannot be reached now is waited for, but not for ever."""
+        """Do what needs the phone; one that worked before and cannot be reached now is waited for, but not for ever.
+
+        What fails before the first start is rarely mended by waiting: the app is missing, the computer not trusted.
+        """
         lost: float | None = None
         while True:
             try:
@@ -152,7 +153,8 @@ class IphoneDevice:
                 if lost is None:
                     lost = time.monotonic()
                     sink.fault(phase, str(error))
-                elif time.monotonic() - lost > self._lost_s:
+                waits = self._was_there and not isinstance(error, StorageFullError)
+                if not waits or time.monotonic() - lost >= self._lost_s:
                     raise
                 sink.status("waiting for the phone")
                 time.sleep(self._poll_s)
@@ -163,7 +165,11 @@ class IphoneDevice:
             running = self._patiently(sink, Phase.MEASURE, lambda: self._tool.is_running(self.id, pid))
             any_new = self._poll(results, scratch)
             if taker.end is not None:
-                return PartEnd(complete=taker.end.complete, reason=taker.end.reason or "")
+                reason = taker.end.reason or ""
+                if is_full(taker.error):
+                    sink.fault(Phase.MEASURE, f"the phone's storage is full: {taker.error}")
+                    reason += "; free some space on the phone, then go on with --resume"
+                return PartEnd(complete=taker.end.complete, reason=reason)
             if any_new:
                 news = time.monotonic()
             elif not running or time.monotonic() - news > SILENT_S:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, Protocol
 
-from qsr_edge.bench.tool import run_tool
+from qsr_edge.bench.tool import is_full, run_tool
 from qsr_edge.errors import BenchError
 from qsr_edge.files import temporary_folder
 
@@ -22,6 +22,10 @@ DOCUMENTS = PurePosixPath("Documents")
 _COMMAND_S = 60.0
 _COPY_S = 600.0
 _NOT_INSTALLED = "iPhones need Xcode on macOS (xcrun devicectl), elsewhere usbmuxd and `pip install pymobiledevice3`"
+
+
+class StorageFullError(BenchError):
+    """The phone's storage is full."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +52,10 @@ class IphoneListed:
 
 
 class IphoneTool(Protocol):
-    """What is asked of either program. All raise ``BenchError`` with its last words."""
+    """What is asked of either program. All raise ``BenchError`` with its last words.
+
+    A copy that finds no room is a ``StorageFullError``.
+    """
 
     def listed(self) -> tuple[IphoneListed, ...]:
         """Devices that it knows."""
@@ -97,6 +104,10 @@ def _run(words: Sequence[str], timeout_s: float) -> str:
     out, err = (stream.decode("utf-8", errors="replace") for stream in (ran.stdout, ran.stderr))
     if ran.returncode != 0:
         last = " / ".join(line.strip() for line in (err or out).splitlines() if line.strip())[-300:]
+        if is_full(last):
+            raise StorageFullError(
+                f"the phone's storage is full: {last}; free some space on it, then go on with --resume"
+            )
         raise BenchError(
             f"`{' '.join(words)[:80]}` failed: {last}; unlock the phone, trust this computer, switch its "
             f"Developer Mode on, and install the app {BUNDLE_ID} (docs/bench.md)"

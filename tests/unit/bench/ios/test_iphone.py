@@ -15,7 +15,9 @@ from qsr_edge.bench.ios.tools import (
     BUNDLE_ID,
     Devicectl,
     IphoneListed,
+    IphoneTool,
     Pymobiledevice3,
+    StorageFullError,
     find_iphone_tool,
     parse_devicectl,
     parse_pymobiledevice3,
@@ -145,6 +147,19 @@ def test_a_tool_that_fails_says_what_to_do(tmp_path: Path) -> None:
     path.chmod(0o755)
     with pytest.raises(BenchError, match=r"The device is locked; unlock the phone, trust this computer"):
         Devicectl(str(path)).launch(UDID, [])
+
+
+@pytest.mark.parametrize("tool", [Devicectl, Pymobiledevice3])
+@pytest.mark.parametrize(
+    "words",
+    ["Failed to write to the file (AFC status NO_SPACE_LEFT).", "The file can't be saved: No space left on device"],
+)
+def test_a_full_phone_is_told(tmp_path: Path, tool: Callable[[str], IphoneTool], words: str) -> None:
+    path = tmp_path / "program"
+    path.write_text(f"#!{sys.executable}\nimport sys\nsys.exit({words!r})\n")
+    path.chmod(0o755)
+    with pytest.raises(StorageFullError, match=r"storage is full: .*; free some space on it, then go on with --resume"):
+        tool(str(path)).push(UDID, tmp_path)
 
 
 class FolderTool:
