@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from qsr_edge.bundle.manifest import BOM, MODEL_CARD_NAME
 from qsr_edge.bundle.reader import open_bundle
 from qsr_edge.errors import BundleError
 from tests.support.android_build import ANDROID_BUILD, NEEDS_ANDROID_BUILD
@@ -52,6 +53,12 @@ def variants(files: dict[str, bytes]) -> Iterator[tuple[str, bytes]]:
         yield f"member {name!r}", with_member(files, name)
     for name in files:
         yield f"without {name}", zipped({key: value for key, value in files.items() if key != name})
+    card = files[MODEL_CARD_NAME].replace(b"\n", b"\r\n")
+    yield "card with Windows line ends", zipped({**files, MODEL_CARD_NAME: card})
+    yield "card with Windows line ends and a byte-order mark", zipped({**files, MODEL_CARD_NAME: BOM + card})
+    yield "card with a byte-order mark", zipped({**files, MODEL_CARD_NAME: BOM + files[MODEL_CARD_NAME]})
+    yield "card with a line more", zipped({**files, MODEL_CARD_NAME: card + b"more\r\n"})
+    yield "other card", zipped({**files, MODEL_CARD_NAME: card.replace(b"a", b"b")})
     yield "longer model", zipped({**files, model: files[model] + b"1"})
     yield "shorter model", zipped({**files, model: files[model][:-1]})
     yield "other model", zipped({**files, model: bytes(len(files[model]))})

@@ -368,6 +368,9 @@ def manifests() -> str:
     case("two rules of one name", lambda t: t["selector"]["rules"].append(t["selector"]["rules"][0]))
     case("a golden input of another size", lambda t: t["golden"].update(height_px=47))
     case("parity for another depth", lambda t: t["parity"][0].update(depth=8))
+    case("activations of 8 bits", lambda t: t.update(activation_bits=8))
+    case("activations of 6 bits", lambda t: t.update(activation_bits=6))
+    case("activations of no bits", lambda t: t.update(activation_bits=None))
     cases += [
         ("empty", b""),
         ("no object", b"[]"),

@@ -49,6 +49,7 @@ public struct BundleManifest: Equatable, Sendable {
     public static let fileName = "manifest.json"
     static let mostBytes = 1 << 20
     static let remedy = "fetch the bundle anew"
+    static let modelCard = "MODEL_CARD.md"
     private static let major = "1"
 
     public let name: String

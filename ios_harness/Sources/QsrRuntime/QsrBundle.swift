@@ -156,18 +156,53 @@ extension BundleManifest {
             guard FilePlaces.isInside(file, folder) else {
                 throw QsrError.bundle("\(file.path): a link that leaves the bundle; \(Self.remedy)")
             }
-            guard bytes == entry.bytes else {
+            guard bytes == entry.bytes || entry.path == Self.modelCard else {
                 throw QsrError.bundle("\(file.path): \(bytes) bytes, expected \(entry.bytes); \(Self.remedy)")
             }
-            if hashes { try copyVerified(FileReader(file), entry, file.path) { _ in } }
+            if hashes || bytes != entry.bytes { try copyVerified(FileReader(file), entry, file.path) { _ in } }
         }
     }
 }
 
-/// Copy a listed file and see that it has its size and hash; reads no more than a byte past the size.
+/// Copy a listed file and see that it has its size and hash; reads no more than a byte past the size. A model card may have
+/// got Windows' line ends or a byte-order mark on its way: it is copied as it was written.
 ///
 /// - Throws: ``QsrError/bundle(_:)`` if it is another.
 func copyVerified(
+    _ reader: any ByteReader, _ entry: FileEntry, _ source: String, into write: ([UInt8]) throws -> Void
+) throws {
+    let isCard = entry.path == BundleManifest.modelCard
+    let content: any ByteReader = isCard ? try RestoredText(reader, writtenBytes: entry.bytes) : reader
+    try copyWhole(content, entry, source, into: write)
+}
+
+/// A text as it was written, of what became of it.
+private final class RestoredText: ByteReader {
+    private var content: [UInt8] = []
+
+    init(_ reader: any ByteReader, writtenBytes: Int) throws {
+        let mark: [UInt8] = [0xEF, 0xBB, 0xBF]
+        while content.count <= 2 * writtenBytes + mark.count {
+            let chunk = try reader.read(upTo: 1 << 16)
+            if chunk.isEmpty { break }
+            content += chunk
+        }
+        if content.count <= writtenBytes { return }
+        if content.starts(with: mark) { content.removeFirst(mark.count) }
+        let (newline, carriageReturn) = (UInt8(ascii: "\n"), UInt8(ascii: "\r"))
+        content = content.indices.compactMap { i in
+            let isDropped = content[i] == carriageReturn && i + 1 < content.count && content[i + 1] == newline
+            return isDropped ? nil : content[i]
+        }
+    }
+
+    func read(upTo count: Int) -> [UInt8] {
+        defer { content.removeFirst(min(count, content.count)) }
+        return Array(content.prefix(count))
+    }
+}
+
+private func copyWhole(
     _ reader: any ByteReader, _ entry: FileEntry, _ source: String, into write: ([UInt8]) throws -> Void
 ) throws {
     var digest = Sha256()

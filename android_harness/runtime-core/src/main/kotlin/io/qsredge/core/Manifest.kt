@@ -1,5 +1,6 @@
 package io.qsredge.core
 
+import java.io.ByteArrayOutputStream
 import java.io.File
 import java.io.IOException
 import java.io.InputStream
@@ -110,10 +111,11 @@ public data class Manifest(
                 throw BundleException("$file: a link that leaves the bundle; $REMEDY")
             }
             if (!file.isFile) throw BundleException("$file: missing; $REMEDY")
-            if (file.length() != entry.bytes) {
+            val isOfItsSize = file.length() == entry.bytes
+            if (!isOfItsSize && entry.path != MODEL_CARD) {
                 throw BundleException("$file: ${file.length()} bytes, expected ${entry.bytes}; $REMEDY")
             }
-            if (!hashes) continue
+            if (!hashes && isOfItsSize) continue
             try {
                 file.inputStream().use { copyVerified(it, entry, null, "$file") }
             } catch (error: IOException) {
@@ -126,6 +128,7 @@ public data class Manifest(
         /** Name of the file in a bundle. */
         public const val FILE_NAME: String = "manifest.json"
 
+        internal const val MODEL_CARD = "MODEL_CARD.md"
         private const val MAJOR = "1"
         internal const val LIMIT_BYTES = 1 shl 20
         internal const val REMEDY = "fetch the bundle anew"
@@ -307,13 +310,46 @@ internal fun sha256(content: ByteArray): String = hex(MessageDigest.getInstance(
 internal fun hex(digest: ByteArray): String = digest.joinToString("") { "%02x".format(it) }
 
 /**
- * Copy a listed file and see that it has its size and hash; reads no more than a byte past the size.
+ * Copy a listed file and see that it has its size and hash; reads no more than a byte past the size. A model card may have
+ * got Windows' line ends or a byte-order mark on its way: it is copied as it was written.
  *
  * @param into where it goes; null to check only.
  * @throws BundleException if it is another.
  * @throws IOException if it cannot be read or written.
  */
 internal fun copyVerified(
+    from: InputStream,
+    entry: FileEntry,
+    into: OutputStream?,
+    source: String,
+) {
+    if (entry.path == Manifest.MODEL_CARD) {
+        copyWhole(restoredText(from, entry.bytes).inputStream(), entry, into, source)
+    } else {
+        copyWhole(from, entry, into, source)
+    }
+}
+
+/** A text as it was written; what is larger than it was may have got Windows' line ends and a byte-order mark on its way. */
+private fun restoredText(
+    from: InputStream,
+    writtenBytes: Long,
+): ByteArray {
+    val changed = ByteArrayOutputStream()
+    val chunk = ByteArray(COPY_CHUNK_BYTES)
+    while (changed.size() <= 2 * writtenBytes + BYTE_ORDER_MARK.length) {
+        val count = from.read(chunk)
+        if (count < 0) break
+        changed.write(chunk, 0, count)
+    }
+    val content = changed.toByteArray()
+    if (content.size <= writtenBytes) return content
+    // A letter for each byte, so that nothing else changes.
+    val text = String(content, Charsets.ISO_8859_1)
+    return text.removePrefix(BYTE_ORDER_MARK).replace("\r\n", "\n").toByteArray(Charsets.ISO_8859_1)
+}
+
+private fun copyWhole(
     from: InputStream,
     entry: FileEntry,
     into: OutputStream?,
@@ -340,3 +376,4 @@ internal fun copyVerified(
 }
 
 private const val COPY_CHUNK_BYTES = 1 shl 16
+private const val BYTE_ORDER_MARK = "\u00EF\u00BB\u00BF"
