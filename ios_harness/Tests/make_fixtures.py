@@ -2,6 +2,8 @@
 
 - ``exact/``, ``exact.zip``, ``stored.zip``, ``shared/``, ``ane/``: the bundled x2 network in 2 bits.
 - ``picture.rgb``: noise, 40 rows of 56 pixels; ``picture-<depth>.rgb``: what the golden interpreter makes of it, whole.
+- ``disc.rgba``, ``grey.rgba``: noise and its red alone, opaque within a disc and hidden around it; ``disc-2.rgba``,
+  ``grey-2.rgba``: what ``upscale_picture`` makes of them at depth 2.
 """
 
 import shutil
@@ -16,8 +18,10 @@ from qsr_edge.bundle.layout import Pack
 from qsr_edge.conversion.backend import ConvertOptions, ModelMetadata
 from qsr_edge.conversion.convert import convert_checkpoint
 from qsr_edge.conversion.registry import find_backend
+from qsr_edge.data.picture import Picture
 from qsr_edge.lowering.edge import lower_checkpoint
 from qsr_edge.nn.checkpoint import read_checkpoint
+from qsr_edge.runtime.upscale import upscale_picture
 from qsr_edge.zoo import zoo_entries
 from qsr_edge_converters.coreml.flavor import CoremlFlavor
 
@@ -52,6 +56,15 @@ def write(folder: Path) -> None:
     for depth, graph in network.graphs.items():
         output = graph.run(pixels)
         (folder / f"picture-{depth}.rgb").write_bytes(np.ascontiguousarray(output).tobytes())
+    rows, columns = np.mgrid[:HEIGHT_PX, :WIDTH_PX]
+    # No soft pixel: Core Graphics multiplies colours by alpha, which costs these nothing.
+    alpha = np.where((rows - 20) ** 2 + (columns - 24) ** 2 < 200, np.uint8(255), np.uint8(0))
+    for name, rgb in {"disc": pixels, "grey": np.repeat(pixels[:, :, :1], 3, axis=2)}.items():
+        picture = Picture(rgb=rgb, alpha=alpha, grey=False)
+        upscaled = upscale_picture(network.graphs[2], picture, scale=2, halo_px=8)
+        assert upscaled.alpha is not None
+        (folder / f"{name}.rgba").write_bytes(np.dstack([rgb, alpha]).tobytes())
+        (folder / f"{name}-2.rgba").write_bytes(np.dstack([upscaled.rgb, upscaled.alpha]).tobytes())
 
 
 def main() -> None:

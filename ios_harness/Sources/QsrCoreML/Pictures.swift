@@ -2,13 +2,16 @@ import CoreGraphics
 import Foundation
 import QsrRuntime
 
-/// An image as bytes in sRGB: rows first, then columns, then R, G, B, alpha, the colour not multiplied by alpha.
-struct RgbaImage: PixelSource, Sendable {
+/// An image as bytes: rows first, then columns, then R, G, B, alpha, the colour not multiplied by alpha.
+struct RgbaImage: PictureSource {
     let size: PixelSize
     let hasAlpha: Bool
+    /// What the numbers mean.
+    let space: CGColorSpace
     private let bytes: [UInt8]
 
-    /// What an image of Core Graphics looks like in sRGB, whatever its own colour space; grey becomes equal R, G and B.
+    /// The numbers of an image in its own colour space, such as Display P3, if that is one of RGB that can be drawn in;
+    /// else what it looks like in sRGB. Grey becomes equal R, G and B.
     ///
     /// - Throws: ``QsrError/pixels(_:)`` if it is empty, too large, or cannot be drawn.
     init(_ image: CGImage) throws {
@@ -16,8 +19,19 @@ struct RgbaImage: PixelSource, Sendable {
         let count = try byteCount(size) / 3
         hasAlpha = ![.none, .noneSkipLast, .noneSkipFirst].contains(image.alphaInfo)
         var bytes = [UInt8](repeating: 0, count: 4 * count)
-        let drawn = bytes.withUnsafeMutableBytes { memory -> Bool in
-            guard let space = CGColorSpace(name: CGColorSpace.sRGB),
+        let own = image.colorSpace.flatMap { $0.model == .rgb && $0.supportsOutput ? $0 : nil }
+        let spaces = [own, CGColorSpace(name: CGColorSpace.sRGB)].compactMap { $0 }
+        guard let space = spaces.first(where: { Self.draw(image, in: $0, &bytes) }) else {
+            throw QsrError.pixels("an image of \(size) that Core Graphics cannot draw; give another")
+        }
+        if hasAlpha { Self.divideByAlpha(&bytes) }
+        (self.bytes, self.space) = (bytes, space)
+    }
+
+    /// Whether a space can be drawn in; the bytes are left as they are if not.
+    private static func draw(_ image: CGImage, in space: CGColorSpace, _ bytes: inout [UInt8]) -> Bool {
+        bytes.withUnsafeMutableBytes { memory in
+            guard
                 let context = CGContext(
                     data: memory.baseAddress, width: image.width, height: image.height, bitsPerComponent: 8,
                     bytesPerRow: 4 * image.width, space: space, bitmapInfo: CGImageAlphaInfo.premultipliedLast.rawValue)
@@ -25,9 +39,6 @@ struct RgbaImage: PixelSource, Sendable {
             context.draw(image, in: CGRect(x: 0, y: 0, width: image.width, height: image.height))
             return true
         }
-        guard drawn else { throw QsrError.pixels("an image of \(size) that Core Graphics cannot draw; give another") }
-        if hasAlpha { Self.divideByAlpha(&bytes) }
-        self.bytes = bytes
     }
 
     private static func divideByAlpha(_ bytes: inout [UInt8]) {
@@ -47,11 +58,13 @@ struct RgbaImage: PixelSource, Sendable {
         }
     }
 
-    func alpha(_ row: Int, _ column: Int) -> UInt8 { bytes[4 * (row * size.widthPx + column) + 3] }
+    func appendAlpha(row: Int, columns: Range<Int>, to alpha: inout [UInt8]) {
+        for column in columns { alpha.append(bytes[4 * (row * size.widthPx + column) + 3]) }
+    }
 }
 
-/// Collects an image in sRGB, opaque or with alpha.
-final class PictureSink: PixelSink {
+/// Collects an image, opaque or with alpha.
+final class RgbaSink: PictureSink {
     private let size: PixelSize
     private let memory: UnsafeMutablePointer<UInt8>
     private let count: Int
@@ -81,24 +94,23 @@ final class PictureSink: PixelSink {
         }
     }
 
-    /// Give every pixel the alpha of the one that it came of.
-    func copyAlpha(_ original: RgbaImage) {
-        let scale = size.widthPx / original.size.widthPx
-        for row in 0..<size.heightPx {
-            for column in 0..<size.widthPx {
-                memory[4 * (row * size.widthPx + column) + 3] = original.alpha(row / scale, column / scale)
-            }
-        }
+    func writeAlpha(row: Int, column: Int, _ alpha: ArraySlice<UInt8>) {
+        let start = memory + 4 * (row * size.widthPx + column)
+        for (i, value) in alpha.enumerated() { start[4 * i + 3] = value }
     }
 
     /// The image; once, as it takes the memory along.
     ///
+    /// - Parameters:
+    ///   - hasAlpha: whether its alpha counts.
+    ///   - space: what its numbers mean; nil for sRGB.
     /// - Throws: ``QsrError/memory(_:)`` if Core Graphics cannot make it.
-    func image(hasAlpha: Bool) throws -> CGImage {
+    func image(hasAlpha: Bool, space: CGColorSpace? = nil) throws -> CGImage {
         isHandedOn = true
         let content = NSData(bytesNoCopy: memory, length: count, freeWhenDone: true)
         let alpha = hasAlpha ? CGImageAlphaInfo.last : .noneSkipLast
-        guard let space = CGColorSpace(name: CGColorSpace.sRGB), let provider = CGDataProvider(data: content as CFData),
+        guard let space = space ?? CGColorSpace(name: CGColorSpace.sRGB),
+            let provider = CGDataProvider(data: content as CFData),
             let image = CGImage(
                 width: size.widthPx, height: size.heightPx, bitsPerComponent: 8, bitsPerPixel: 32,
                 bytesPerRow: 4 * size.widthPx, space: space, bitmapInfo: CGBitmapInfo(rawValue: alpha.rawValue),
@@ -113,7 +125,7 @@ extension RgbImage {
     ///
     /// - Throws: ``QsrError/memory(_:)`` if there is no memory for it.
     public func makeCGImage() throws -> CGImage {
-        let sink = try PictureSink(size)
+        let sink = try RgbaSink(size)
         let line = channels * size.widthPx
         for row in 0..<size.heightPx { sink.write(row: row, column: 0, pixels[row * line..<(row + 1) * line]) }
         return try sink.image(hasAlpha: false)

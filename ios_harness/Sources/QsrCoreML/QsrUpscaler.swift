@@ -127,7 +127,7 @@ public actor QsrUpscaler {
             try checkOpen()
             let model = try await models.load(entry.depth)
             let sink = try RgbSink(image.size.times(scale))
-            try await run(image, sink, model, nil)
+            _ = try await run(image, sink, model, nil)
             let sha256 = Sha256.of(sink.image.pixels)
             found.append(SelfTest(depth: entry.depth, sha256: sha256, expectedSha256: entry.goldenSha256))
         }
@@ -145,8 +145,9 @@ public actor QsrUpscaler {
     /// - Parameters:
     ///   - size: of the input.
     ///   - outputBytes: of memory that the result takes.
+    ///   - work: gives the result, and the time that the network took for the colours.
     func whenFree<Output: Sendable>(
-        _ size: PixelSize, outputBytes: Int, _ work: (DepthModel) async throws -> Output
+        _ size: PixelSize, outputBytes: Int, _ work: (DepthModel) async throws -> (Output, Duration)
     ) async throws -> Output {
         try checkOpen()
         try checkSize(size)
@@ -158,17 +159,25 @@ public actor QsrUpscaler {
         let pixels = min(size.heightPx * size.widthPx, Self.mostPixels)
         try await adapt(pixels)
         let model = try await models.current(size, reasons)
-        let start = clock.now
-        let output = try await work(model)
-        try observe(model.depth, pixels, clock.now - start)
+        let (output, took) = try await work(model)
+        try observe(model.depth, pixels, took)
         return output
     }
 
-    /// Run all tiles of an image; within ``whenFree(_:outputBytes:_:)``.
+    /// Run all tiles of an image; within ``whenFree(_:outputBytes:_:)``. The time that it took.
     func run(
         _ source: some PixelSource, _ sink: some PixelSink, _ model: DepthModel, _ progress: TileProgressHandler?
-    ) async throws {
+    ) async throws -> Duration {
+        let start = clock.now
         try await model.tiles.run(source, sink, tilePx: options.tilePx, check: checkOpen) { progress?($0) }
+        return clock.now - start
+    }
+
+    /// Run all tiles of a picture; within ``whenFree(_:outputBytes:_:)``. The time that its colours took.
+    func run(
+        picture: some PictureSource, _ sink: some PictureSink, _ model: DepthModel, _ progress: TileProgressHandler?
+    ) async throws -> Duration {
+        try await model.tiles.run(picture: picture, sink, tilePx: options.tilePx, check: checkOpen) { progress?($0) }
     }
 
     private func checkOpen() throws {

@@ -43,7 +43,10 @@ public struct Upscaling<Output>: Sendable {
 }
 
 extension QsrUpscaler {
-    /// Upscale an image; its alpha is copied, pixel by pixel. The result is in sRGB, whatever the image's colour space.
+    /// Upscale a picture. Colours under fully transparent pixels are replaced by visible ones nearby, so that soft edges get
+    /// no fringe. Alpha goes through the network, which takes a second run wherever it is not flat; opaque stays opaque. If
+    /// R = G = B in every visible pixel, it is so in the result. The result has the image's colour space, if that is one
+    /// of RGB; else it is in sRGB.
     ///
     /// - Throws: ``QsrError/pixels(_:)`` if the image is empty or too large; ``QsrError/memory(_:)``;
     ///   ``QsrError/model(_:)`` if Core ML fails; ``QsrError/closed(_:)``; `CancellationError` if the task was cancelled.
@@ -65,10 +68,9 @@ extension QsrUpscaler {
         let bytes = 4 * (size.heightPx * size.widthPx + large.heightPx * large.widthPx)
         return try await whenFree(size, outputBytes: bytes) { model in
             let source = try RgbaImage(image.value)
-            let sink = try PictureSink(large)
-            try await run(source, sink, model, progress)
-            if source.hasAlpha { sink.copyAlpha(source) }
-            return Shared(try sink.image(hasAlpha: source.hasAlpha))
+            let sink = try RgbaSink(large)
+            let took = try await run(picture: source, sink, model, progress)
+            return (Shared(try sink.image(hasAlpha: source.hasAlpha, space: source.space)), took)
         }
     }
 
@@ -99,9 +101,9 @@ extension QsrUpscaler {
             let output = try PixelBuffers.make(large)
             let source = try CameraFrame(frame)
             let sink = try FrameSink(output)
-            try await run(source, sink, model, progress)
+            let took = try await run(source, sink, model, progress)
             sink.copyAlpha(source, scale: scale)
-            return Shared(output)
+            return (Shared(output), took)
         }
     }
 
@@ -119,8 +121,8 @@ extension QsrUpscaler {
         let large = try image.size.times(scale)
         return try await whenFree(image.size, outputBytes: 3 * large.heightPx * large.widthPx) { model in
             let sink = try RgbSink(large)
-            try await run(image, sink, model, progress)
-            return sink.image
+            let took = try await run(image, sink, model, progress)
+            return (sink.image, took)
         }
     }
 }

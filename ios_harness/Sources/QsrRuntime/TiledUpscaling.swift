@@ -13,20 +13,25 @@ public struct TileProgress: Equatable, Sendable {
 /// once. Keeps the buffers of the windows that it ran last. For one task at a time.
 package final class TiledUpscaling {
     private let model: any LoadedModel
-    private let scale: Int
+    let scale: Int
     private let haloPx: Int
-    private let gridPx: Int
+    let gridPx: Int
     private let sizes: [PixelSize]
     private let largestSidePx: Int?
     private var window: (size: PixelSize, buffers: any ModelWindow)?
     /// Of the last image; nil before the first.
     package private(set) var imageSize: PixelSize?
 
-    package init(_ model: any LoadedModel, _ spec: ModelSpec, _ entry: DepthEntry, largestSidePx: Int?) {
+    package convenience init(_ model: any LoadedModel, _ spec: ModelSpec, _ entry: DepthEntry, largestSidePx: Int?) {
+        self.init(
+            model, spec, haloPx: entry.grid?.haloPx ?? entry.haloPx, gridPx: entry.grid?.stepPx ?? 1,
+            largestSidePx: largestSidePx)
+    }
+
+    init(_ model: any LoadedModel, _ spec: ModelSpec, haloPx: Int, gridPx: Int, largestSidePx: Int?) {
         self.model = model
+        (self.haloPx, self.gridPx) = (haloPx, gridPx)
         scale = spec.scale
-        haloPx = entry.grid?.haloPx ?? entry.haloPx
-        gridPx = entry.grid?.stepPx ?? 1
         sizes = spec.sizes
         self.largestSidePx = largestSidePx
     }
@@ -43,6 +48,17 @@ package final class TiledUpscaling {
         isolation: isolated (any Actor)? = #isolation,
         check: () throws -> Void = {}, progress: (TileProgress) -> Void = { _ in }
     ) async throws {
+        try await runTiles(source, sink, tilePx: tilePx, settled: { _ in false }, check: check, progress: progress)
+    }
+
+    /// As ``run(_:_:tilePx:isolation:check:progress:)``.
+    ///
+    /// - Parameter settled: asked before every tile; the network does not run, and nothing is written, where it says yes.
+    func runTiles(
+        _ source: some PixelSource, _ sink: some PixelSink, tilePx: Int,
+        isolation: isolated (any Actor)? = #isolation, settled: (Tile) -> Bool,
+        check: () throws -> Void, progress: (TileProgress) -> Void
+    ) async throws {
         let image = source.size
         try checkSize(image)
         let size = try windowSize(image, tilePx)
@@ -54,11 +70,13 @@ package final class TiledUpscaling {
         for (index, tile) in tiles.enumerated() {
             try check()
             try Task.checkCancellation()
-            rgb.removeAll(keepingCapacity: true)
-            read(tile, source, into: &rgb)
-            try buffers.fill(rgb)
-            try await buffers.run()
-            write(tile, try buffers.read(), window: size, to: sink)
+            if !settled(tile) {
+                rgb.removeAll(keepingCapacity: true)
+                read(tile, source, into: &rgb)
+                try buffers.fill(rgb)
+                try await buffers.run()
+                write(tile, try buffers.read(), window: size, to: sink)
+            }
             progress(TileProgress(done: index + 1, total: tiles.count))
         }
     }

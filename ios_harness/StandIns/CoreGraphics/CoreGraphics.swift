@@ -34,6 +34,14 @@ public enum CGColorRenderingIntent: Int32, Sendable {
     case defaultIntent = 0
 }
 
+// objc: enum CGColorSpaceModel
+public enum CGColorSpaceModel: Int32, Sendable {
+    // objc: case kCGColorSpaceModelMonochrome = 0
+    case monochrome = 0
+    // objc: case kCGColorSpaceModelRGB = 1
+    case rgb = 1
+}
+
 // objc: ref CGColorSpaceRef
 public final class CGColorSpace {
     // objc: const kCGColorSpaceSRGB
@@ -49,6 +57,15 @@ public final class CGColorSpace {
         guard [Self.sRGB, Self.displayP3, Self.genericGrayGamma2_2].contains(name) else { return nil }
         known = name
     }
+
+    // objc: func CGColorSpaceGetModel(space)
+    public var model: CGColorSpaceModel { known == Self.genericGrayGamma2_2 ? .monochrome : .rgb }
+
+    // objc: func CGColorSpaceSupportsOutput(space)
+    public var supportsOutput: Bool { true }
+
+    // objc: func CGColorSpaceGetName(space)
+    public var name: CFString? { known }
 }
 
 // objc: ref CGDataProviderRef
@@ -70,9 +87,10 @@ public final class CGImage {
     public let alphaInfo: CGImageAlphaInfo
     // objc: func CGImageGetDataProvider(image)
     public let dataProvider: CGDataProvider?
+    // objc: func CGImageGetColorSpace(image)
+    public let colorSpace: CGColorSpace?
     let bytesPerPixel: Int
     let bytesPerRow: Int
-    let space: CGColorSpace
 
     // objc: func CGImageCreate(width, height, bitsPerComponent, bitsPerPixel, bytesPerRow, space, bitmapInfo, provider, decode, shouldInterpolate, intent)
     public init?(
@@ -83,18 +101,18 @@ public final class CGImage {
         guard bitsPerComponent == 8, let alpha = CGImageAlphaInfo(rawValue: bitmapInfo.rawValue), height > 0, width > 0,
             bytesPerRow >= width * bitsPerPixel / 8, provider.content.length >= bytesPerRow * height
         else { return nil }
-        (self.width, self.height, self.bytesPerRow, self.space) = (width, height, bytesPerRow, space)
+        (self.width, self.height, self.bytesPerRow, colorSpace) = (width, height, bytesPerRow, space)
         (bytesPerPixel, alphaInfo, dataProvider) = (bitsPerPixel / 8, alpha, provider)
     }
 
-    /// Colour in sRGB, and alpha.
-    func pixel(_ row: Int, _ column: Int) -> (rgb: [UInt8], alpha: UInt8) {
+    /// Colour in a space, and alpha.
+    func pixel(_ row: Int, _ column: Int, in space: CGColorSpace) -> (rgb: [UInt8], alpha: UInt8) {
         guard let content = dataProvider?.content else { return ([0, 0, 0], 255) }
         let start = row * bytesPerRow + column * bytesPerPixel
         let bytes = content.bytes.advanced(by: start).assumingMemoryBound(to: UInt8.self)
-        if space.known == CGColorSpace.genericGrayGamma2_2 { return ([bytes[0], bytes[0], bytes[0]], 255) }
+        if colorSpace?.known == CGColorSpace.genericGrayGamma2_2 { return ([bytes[0], bytes[0], bytes[0]], 255) }
         var rgb = [bytes[0], bytes[1], bytes[2]]
-        if space.known == CGColorSpace.displayP3 { rgb = DisplayP3.inSRGB(rgb) }
+        precondition(colorSpace?.known == space.known, "the stand-in converts grey alone")
         guard alphaInfo == .last || alphaInfo == .premultipliedLast else { return (rgb, 255) }
         let alpha = bytes[3]
         if alphaInfo == .premultipliedLast, alpha > 0 {
@@ -104,30 +122,13 @@ public final class CGImage {
     }
 }
 
-/// Display P3 has sRGB's curve and wider primaries (SMPTE EG 432-1, white D65).
-enum DisplayP3 {
-    static func inSRGB(_ rgb: [UInt8]) -> [UInt8] {
-        let linear = rgb.map { byte in
-            let value = Double(byte) / 255
-            return value <= 0.04045 ? value / 12.92 : pow((value + 0.055) / 1.055, 2.4)
-        }
-        let matrix = [
-            [1.2249401, -0.2249404, 0.0], [-0.0420569, 1.0420571, 0.0], [-0.0196376, -0.0786361, 1.0982735],
-        ]
-        return matrix.map { row in
-            let value = min(max(zip(row, linear).reduce(0) { $0 + $1.0 * $1.1 }, 0), 1)
-            let curved = value <= 0.0031308 ? 12.92 * value : 1.055 * pow(value, 1 / 2.4) - 0.055
-            return UInt8((255 * curved).rounded())
-        }
-    }
-}
-
 // objc: ref CGContextRef
 public final class CGContext {
     private let bytes: UnsafeMutablePointer<UInt8>
     private let width: Int
     private let height: Int
     private let bytesPerRow: Int
+    private let space: CGColorSpace
 
     // objc: func CGBitmapContextCreate(data, width, height, bitsPerComponent, bytesPerRow, space, bitmapInfo)
     public init?(
@@ -135,11 +136,11 @@ public final class CGContext {
         space: CGColorSpace, bitmapInfo: UInt32
     ) {
         // Core Graphics draws into no bitmap whose colours are not multiplied by their alpha.
-        guard let data, bitsPerComponent == 8, space.known == CGColorSpace.sRGB, bytesPerRow >= 4 * width,
+        guard let data, bitsPerComponent == 8, space.model == .rgb, bytesPerRow >= 4 * width,
             bitmapInfo == CGImageAlphaInfo.premultipliedLast.rawValue
         else { return nil }
         bytes = data.assumingMemoryBound(to: UInt8.self)
-        (self.width, self.height, self.bytesPerRow) = (width, height, bytesPerRow)
+        (self.width, self.height, self.bytesPerRow, self.space) = (width, height, bytesPerRow, space)
     }
 
     // objc: func CGContextDrawImage(c, rect, image)
@@ -148,7 +149,7 @@ public final class CGContext {
         precondition(image.width == width && image.height == height, "the stand-in does not scale")
         for row in 0..<height {
             for column in 0..<width {
-                let (rgb, alpha) = image.pixel(row, column)
+                let (rgb, alpha) = image.pixel(row, column, in: space)
                 let into = bytes + row * bytesPerRow + 4 * column
                 for i in 0..<3 { into[i] = UInt8((Int(rgb[i]) * Int(alpha) + 127) / 255) }
                 into[3] = alpha

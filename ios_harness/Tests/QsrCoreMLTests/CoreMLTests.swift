@@ -67,36 +67,37 @@ final class CoreMLTests: XCTestCase {
         XCTAssertFalse(near.allSatisfy(\.isEqual))
     }
 
-    func testImagesKeepTheirAlphaAndAreInSRGB() async throws {
-        let count = Self.size.heightPx * Self.size.widthPx
+    func testPicturesAreThoseOfThePythonReference() async throws {
         let rgb = try bytes("picture.rgb")
-        var rgba: [UInt8] = []
-        // Colours survive where they are not multiplied away: opaque, and half, whose noise stays within a level.
-        for i in 0..<count { rgba += rgb[3 * i..<3 * i + 3] + [i % 56 < 28 ? 255 : 0] }
         let opaque = try Self.image(rgb.chunks(3).flatMap { $0 + [0] }, 4, .noneSkipLast)
         let large = try await upscaler().upscale(opaque)
         XCTAssertEqual(large.alphaInfo, .noneSkipLast)
+        XCTAssertEqual(large.colorSpace?.name, CGColorSpace.sRGB)
         XCTAssertEqual(Self.content(large).chunks(4).flatMap { $0.prefix(3) }, try bytes("picture-2.rgb"))
-        let translucent = try await upscaler().upscale(try Self.image(rgba, 4, .last))
-        XCTAssertEqual(translucent.alphaInfo, .last)
-        XCTAssertEqual((translucent.width, translucent.height).0, 112)
-        let alphas = Self.content(translucent).chunks(4).map { $0[3] }
-        for i in 0..<4 * count { XCTAssertEqual(alphas[i], i % 112 < 56 ? 255 : 0) }
+        // Alpha and hidden colours; grey; in one tile and in many.
+        for (name, tile) in [("disc", 256), ("disc", 12), ("grey", 256)] {
+            let picture = try Self.image(bytes("\(name).rgba"), 4, .last)
+            let large = try await upscaler(tilePx: tile).upscale(picture)
+            XCTAssertEqual(large.alphaInfo, .last)
+            XCTAssertEqual(Self.content(large), try bytes("\(name)-2.rgba"), "\(name), tiles of \(tile)")
+        }
     }
 
-    func testGreyAndWideColoursAreConverted() throws {
+    func testColourSpacesAreKeptOrBecomeSRGB() async throws {
+        // Display P3's own numbers, as an app may have them, and in its own space again.
+        let rgb: [UInt8] = try bytes("picture.rgb").chunks(3).flatMap { $0 + [0] }
+        let wide = try Self.image(rgb, 4, .noneSkipLast, CGColorSpace.displayP3)
+        let large = try await upscaler().upscale(wide)
+        XCTAssertEqual(large.colorSpace?.name, CGColorSpace.displayP3)
+        XCTAssertEqual(Self.content(large).chunks(4).flatMap { $0.prefix(3) }, try bytes("picture-2.rgb"))
+        // What is not of RGB becomes sRGB.
         let count = Self.size.heightPx * Self.size.widthPx
-        let grey = (0..<count).map { UInt8($0 % 256) }
-        let image = try Self.image(grey, 1, .none, CGColorSpace.genericGrayGamma2_2)
-        var rgb: [UInt8] = []
-        try RgbaImage(image).append(row: 0, columns: 0..<56, to: &rgb)
-        XCTAssertTrue(rgb.chunks(3).allSatisfy { $0[0] == $0[1] && $0[1] == $0[2] })
-        // Display P3's full red lies outside sRGB; a P3 grey is the same grey.
-        let red = [UInt8](repeating: 0, count: count).flatMap { _ in [234, 51, 35] as [UInt8] + [200] }
-        rgb = []
-        try RgbaImage(Self.image(red, 4, .noneSkipLast, CGColorSpace.displayP3)).append(
-            row: 0, columns: 0..<1, to: &rgb)
-        for (found, expected) in zip(rgb, [255, 0, 5] as [Int]) { XCTAssertEqual(Int(found), expected, accuracy: 6) }
+        let image = try RgbaImage(
+            Self.image((0..<count).map { UInt8($0 % 256) }, 1, .none, CGColorSpace.genericGrayGamma2_2))
+        XCTAssertEqual(image.space.name, CGColorSpace.sRGB)
+        var grey: [UInt8] = []
+        image.append(row: 0, columns: 0..<56, to: &grey)
+        XCTAssertTrue(grey.chunks(3).allSatisfy { $0[0] == $0[1] && $0[1] == $0[2] })
     }
 
     func testFramesOfEveryFormat() async throws {

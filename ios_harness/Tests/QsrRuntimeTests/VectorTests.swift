@@ -3,15 +3,16 @@ import XCTest
 
 @testable import QsrRuntime
 
+/// `tests/vectors` of this checkout; the variable names another folder.
+let vectorsFolder: URL = {
+    if let given = ProcessInfo.processInfo.environment["QSR_VECTORS"] { return URL(fileURLWithPath: given) }
+    return URL(fileURLWithPath: #filePath).appendingPathComponent("../../../../tests/vectors").standardized
+}()
+
 /// Agreement with the Python reference on every vector of `tests/vectors`.
 final class VectorTests: XCTestCase {
-    private static let folder: URL = {
-        if let given = ProcessInfo.processInfo.environment["QSR_VECTORS"] { return URL(fileURLWithPath: given) }
-        return URL(fileURLWithPath: #filePath).appendingPathComponent("../../../../tests/vectors").standardized
-    }()
-
     private func lines(_ name: String) throws -> [Json] {
-        let content = [UInt8](try Data(contentsOf: Self.folder.appendingPathComponent(name)))
+        let content = [UInt8](try Data(contentsOf: vectorsFolder.appendingPathComponent(name)))
         return try content.split(separator: UInt8(ascii: "\n")).map { try Json(Array($0)) }
     }
 
@@ -22,7 +23,7 @@ final class VectorTests: XCTestCase {
     func testEveryDecisionIsTheReferences() throws {
         var samples = 0
         var restarts = 0
-        let files = try FileManager.default.contentsOfDirectory(atPath: Self.folder.path + "/selector").sorted()
+        let files = try FileManager.default.contentsOfDirectory(atPath: vectorsFolder.path + "/selector").sorted()
         for file in files {
             let lines = try lines("selector/\(file)")
             let policy = try DepthPolicy(XCTUnwrap(lines[0]["policy"]))
