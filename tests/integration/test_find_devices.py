@@ -108,5 +108,5 @@ def test_what_a_phone_cannot_run_is_refused_by_name(adb_here: AdbServer, phone: 
     assert isinstance(device, AndroidDevice)
     assert device.kernel_families("tflite") == ("xnnpack", "builtin")
     assert device.kernel_families("executorch") == ("xnnpack", "portable")
-    with pytest.raises(BenchError, match="runs no coreml bundles; convert for executorch or tflite"):
+    with pytest.raises(BenchError, match="runs no coreml bundles; convert for executorch or onnx or tflite"):
         device.kernel_families("coreml")
