@@ -56,15 +56,14 @@ def _rewritten(model: Any, subgraph: Any, key: str, size_px: tuple[int, int]) ->
         if index in factors:
             shape[1:3] = (side * factors[index] for side in size_px)
         data = model.buffers[tensor.buffer].data
-        quantization = tensor.quantization
-        scales = None if quantization is None or quantization.scale is None else quantization.scale
+        quantization = tensor.quantization  # the checked reader saw that every tensor has one
         target.tensor(
             _text(tensor.name),
             shape,
             tensor.type,
-            scales=None if scales is None else np.asarray(scales, np.float32),
-            zero_point=0 if scales is None else int(quantization.zeroPoint[0]),
-            axis=0 if quantization is None else quantization.quantizedDimension,
+            scales=np.asarray(quantization.scale, np.float32),
+            zero_point=int(quantization.zeroPoint[0]),
+            axis=quantization.quantizedDimension,
             content=b"" if data is None else bytes(data),
         )
     for operator in subgraph.operators:
