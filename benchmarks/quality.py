@@ -27,7 +27,7 @@ PSNR in dB and SSIM of what is deployed, with the training that it took. Depths 
   Set14. The quantized rows are the integer graph, which every runtime computes byte for byte
   (`benchmarks/record_quality.py`); "float" is the same network in float.
 - *Network*: 32 channels, 8 blocks, one set of weights for all depths. W8A8 has the profile `scaled`, the others
-  `portable`. In W4A8 a block reads the residual stream's own codes ([numerics.md](../numerics.md)).
+  `portable`. In W4A8 and W8A8 a block reads the residual stream's own codes ([numerics.md](../numerics.md)).
 - *Iterations*: of the row's own stage, and of all stages to it, one after the other.
 - *Data*, with the number of images that were trained on. **Free**: photographs whose licences let the weights be
   shipped, each with its author in [SOURCES.csv](../../qsr_edge/zoo/SOURCES.csv). **Research**: BSDS500, T91 and
