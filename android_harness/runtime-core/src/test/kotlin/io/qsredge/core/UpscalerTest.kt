@@ -424,7 +424,7 @@ class UpscalerTest {
     @Test
     fun whatAnUpscalerCallsCannotUpscaleWithIt() {
         // Hot, so that the policy stays at depth 1: a deeper model that is loaded in time would take over the frame.
-        val sensors = SensorSource { pixels, budget, ratio -> Sample(0, pixels, budget, ratio?.toLong(), thermalStatus = 3) }
+        val sensors = SensorSource { px, budget, ratio -> Sample(0, px, budget, ratio?.toLong(), thermalStatus = 3) }
         val errors = ArrayList<Throwable?>()
         var callback = {}
         val asking =
