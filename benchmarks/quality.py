@@ -29,9 +29,8 @@ PSNR in dB and SSIM of what is deployed, with the training that it took. Depths 
 - *Network*: 32 channels, 8 blocks, one set of weights for all depths. W8A8 has the profile `scaled`, the others
   `portable`. In W4A8 and W8A8 a block reads the residual stream's own codes ([numerics.md](../numerics.md)).
 - *Iterations*: of the row's own stage, and of all stages to it, one after the other.
-- *Data*, with the number of images that were trained on. **Free**: photographs whose licences let the weights be
-  shipped, each with its author in [SOURCES.csv](../../qsr_edge/zoo/SOURCES.csv). **Research**: BSDS500, T91 and
-  photographs, some of them released for research use only; look at the card before you ship such weights.
+- *Data*, with the number of images that were trained on: **free** photographs, whose licences let the weights be
+  shipped, each with its author in [SOURCES.csv](../../qsr_edge/zoo/SOURCES.csv).
 
 Every setting of every stage stands in the model cards: `qsr-edge models x2_w4a8`. The networks were trained for
 hours on one CPU core each, not for days on a GPU; longer training is expected to gain.
