@@ -21,7 +21,7 @@ from qsr_edge.data.degradation import compressed
 from qsr_edge.lowering.edge import lower_checkpoint
 from qsr_edge.metrics import psnr_y, ssim_y
 from qsr_edge.nn.checkpoint import read_checkpoint
-from qsr_edge.zoo import find_checkpoint
+from qsr_edge.zoo import zoo_entry
 
 RESULTS = Path(__file__).parent.parent / "docs" / "results"
 QUALITIES = (40, 60, 80, 95)
@@ -40,7 +40,7 @@ bicubic's of the same input. In brackets the worst picture. "none" is the input 
 
 
 def _checkpoint(name: str) -> Path:
-    return Path(name) if Path(name).suffix else find_checkpoint(name)
+    return Path(name) if Path(name).suffix else zoo_entry(name).path
 
 
 @click.command()
