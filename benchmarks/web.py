@@ -19,8 +19,6 @@ import io
 import json
 import os
 import shutil
-import subprocess
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -43,6 +41,7 @@ from qsr_edge.runtime.upscale import load_depth
 from qsr_edge.web.server import Handler, Request, Response, WebServer
 from qsr_edge.web.site import DEFAULT_TILE_PX, site_files
 from qsr_edge.zoo import zoo_entries
+from tests.support.firefox import find_firefox, opened_in_firefox
 
 Image = NDArray[np.uint8]
 OpenPage = Callable[[str], AbstractContextManager[object]]
@@ -211,21 +210,12 @@ def compare_bytes(open_page: OpenPage, bundle: Bundle, builds: Sequence[str]) ->
         )
 
 
-@contextmanager
-def firefox_page(url: str) -> Iterator[None]:
-    """The page in Firefox, without a window and in a profile of its own."""
-    executable = os.environ.get("QSR_EDGE_FIREFOX") or shutil.which("firefox-esr") or shutil.which("firefox")
+def firefox_page(url: str) -> AbstractContextManager[None]:
+    """The page in Firefox."""
+    executable = find_firefox()
     if executable is None:
         raise SystemExit("no firefox: install it, or set QSR_EDGE_FIREFOX")
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
-        command = [executable, "--headless", "--no-remote", "--profile", profile, url]
-        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-        with subprocess.Popen(command, env={**os.environ, "HOME": profile}, **quiet) as process:
-            try:
-                yield
-            finally:
-                process.terminate()
-                process.wait()
+    return opened_in_firefox(executable, url)
 
 
 def descendants(root: int) -> list[Path]:

@@ -35,12 +35,12 @@ class BrowserModel:
     name: str
     resizable: ResizableModel
 
-    def table(self) -> dict[str, object]:
-        """For the page: JSON values."""
+    def table(self, address: str) -> dict[str, object]:
+        """For a page that finds the file at ``address``, relative to its own: JSON values."""
         content = self.resizable.content
         return {
             "depth": self.entry.depth,
-            "file": f"models/{self.name}",
+            "file": address,
             "sha256": hashlib.sha256(content).hexdigest(),
             "bytes": len(content),
             "places": [[place.offset, place.factor] for place in self.resizable.places],

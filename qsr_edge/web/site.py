@@ -92,7 +92,7 @@ def _site_json(manifest: Manifest, models: tuple[BrowserModel, ...], tile_px: in
             "height_px": manifest.golden.height_px,
             "width_px": manifest.golden.width_px,
         },
-        "models": [model.table() for model in models],
+        "models": [model.table(f"models/{model.name}") for model in models],
         "sample": SAMPLE_NAME,
         "card": MODEL_CARD_NAME if MODEL_CARD_NAME in paths else None,
         "files": paths,

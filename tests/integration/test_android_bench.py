@@ -30,11 +30,11 @@ from tests.support.android_runs import (
     begin,
     check_measured,
     check_taken_once,
-    end_then_resume,
     faults,
     fill_while_measuring,
     left_on,
 )
+from tests.support.bench_runs import end_then_resume
 from tests.support.paths import REPOSITORY
 from tests.support.phone_simulator.adb_server import AdbServer
 from tests.support.phone_simulator.agent import PHONE_STATE_AGENT

@@ -21,8 +21,8 @@ from qsr_edge.bench.protocol.records import Agent, ConditionRecord, End, Part, Q
 from qsr_edge.bench.protocol.records import Fault as FaultRecord
 from qsr_edge.bench.result import evaluate_run
 from qsr_edge.bench.run import measure_run
-from qsr_edge.errors import BenchError
 from tests.conftest import CliResult
+from tests.support.bench_runs import end_then_resume
 from tests.support.iphone_simulator import Fault, Iphone, iphone_programs
 from tests.support.paths import REPOSITORY
 from tests.support.swift_build import FIXTURES, NEEDS_SWIFT_BUILD
@@ -159,17 +159,6 @@ def test_a_run_outlives(
 
 
 # --- faults that end a run, which then goes on
-
-
-def end_then_resume(folder: Path, device: IphoneDevice, mend: Callable[[], object], words: str) -> None:
-    with pytest.raises(BenchError, match=words):
-        measure_run(folder, device)
-    kept = read_log(folder)
-    assert isinstance(kept[-1], End)
-    assert kept[-1].complete is False
-    mend()
-    measure_run(folder, device)
-    assert read_log(folder)[: len(kept)] == kept
 
 
 def test_a_phone_that_does_not_come_back(

@@ -5,16 +5,13 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-import pytest
-
 from qsr_edge.bench.android.device import AndroidDevice
 from qsr_edge.bench.plan import RunRequest, add_images, new_header
 from qsr_edge.bench.protocol.job import Effort, Gate
 from qsr_edge.bench.protocol.log import RESULTS_NAME, RunLog, read_log
-from qsr_edge.bench.protocol.records import ConditionRecord, End, Fault, Record, Steady, of_kind
+from qsr_edge.bench.protocol.records import ConditionRecord, Fault, Record, Steady, of_kind
 from qsr_edge.bench.result import evaluate_run
-from qsr_edge.bench.run import measure_run
-from qsr_edge.errors import BenchError
+from tests.support.bench_runs import end_then_resume
 from tests.support.phone_simulator.adb_server import AdbServer
 from tests.support.phone_simulator.phone import Phone
 
@@ -135,17 +132,6 @@ OUTLIVED: dict[str, tuple[Callable[[Phone, AdbServer], None], set[str], str]] = 
     "adb server killed at the start": (lambda one, adb: one.on_command("^am start", adb.stop), {"start"}, ""),
     "adb server killed while measuring": (lambda one, adb: one.on_read(10, adb.stop), {"measure", "pull"}, ""),
 }  # fmt: skip
-
-
-def end_then_resume(folder: Path, device: AndroidDevice, mend: Callable[[], object], words: str) -> None:
-    with pytest.raises(BenchError, match=words):
-        measure_run(folder, device)
-    kept = read_log(folder)
-    assert isinstance(kept[-1], End)
-    assert kept[-1].complete is False
-    mend()
-    measure_run(folder, device)
-    assert read_log(folder)[: len(kept)] == kept
 
 
 def fill_while_measuring(one: Phone, device: AndroidDevice, folder: Path) -> None:

@@ -13,6 +13,7 @@ import tempfile
 import threading
 import weakref
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from typing import IO, Any
 
@@ -45,7 +46,7 @@ def check_emulator() -> None:
             f"{platform.machine()} with {name or 'another C library'} {version}; leave out --verify htp"
         )
     try:
-        import onnxruntime_qnn  # noqa: F401  # pyright: ignore[reportMissingImports]
+        import_module("onnxruntime_qnn")
     except ImportError as error:
         raise BackendError(f"htp needs onnxruntime_qnn ({error}); {how_to_install(EXTRA)}") from error
 

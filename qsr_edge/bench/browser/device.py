@@ -22,6 +22,7 @@ from qsr_edge.bench.device_kernels import app_kernels
 from qsr_edge.bench.discovery import DEFAULT_WAIT_S, Invitation
 from qsr_edge.bench.protocol.condition import Condition
 from qsr_edge.bench.protocol.header import DeviceInfo
+from qsr_edge.codec import encode
 from qsr_edge.errors import BenchError
 from qsr_edge.web.litert_js import LITERT_JS
 from qsr_edge.web.server import Handler, Request, Response, WebServer
@@ -87,7 +88,8 @@ class BrowserDevice:
         self._await_page()
         claims = Claims(plan=plan, golden_sha256=files.golden_sha256)
         part = BrowserPart(self._exchange, plan, claims, sink, wait_s=self._wait_s)
-        work = {"job": files.job, "bundles": files.bundles, "runtime": LITERT_JS, "version": __version__}
+        bundles = {path: bundle.table() for path, bundle in files.bundles.items()}
+        work = {"job": encode(files.job), "bundles": bundles, "runtime": LITERT_JS, "version": __version__}
         self._exchange.begin(plan.part, work, files.output_bytes)
         try:
             return part.follow()

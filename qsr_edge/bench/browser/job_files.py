@@ -1,16 +1,18 @@
 """What a page needs of a part: the page itself, the job, models whose size it sets, pictures."""
 
-import json
+from collections.abc import Mapping
+from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 from urllib.parse import urlencode
 
 from qsr_edge.bench.browser.claims import output_name
 from qsr_edge.bench.device import PartPlan
-from qsr_edge.bench.protocol.job import dump_job
+from qsr_edge.bundle.manifest import GoldenInput
 from qsr_edge.bundle.reader import open_bundle
+from qsr_edge.codec import encode
 from qsr_edge.web.litert_js import litert_js_files
-from qsr_edge.web.models import browser_models
+from qsr_edge.web.models import BrowserModel, browser_models
 
 _SHARED = ("golden.mjs", "models.mjs", "network.mjs", "planner.mjs", "sha256.mjs", "upscale.mjs")
 """Modules of the site that the measuring page uses as they are."""
@@ -31,6 +33,26 @@ def page_files() -> dict[str, bytes]:
     }
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PageBundle:
+    """What a page needs of a bundle.
+
+    Attributes:
+        scale: upscaling factor.
+        golden: the input of the golden outputs.
+        models: one for each depth, by the address that the page asks for.
+    """
+
+    scale: int
+    golden: GoldenInput
+    models: Mapping[str, BrowserModel]
+
+    def table(self) -> dict[str, object]:
+        """For the page: JSON values."""
+        models = [model.table(address) for address, model in self.models.items()]
+        return {"scale": self.scale, "golden": encode(self.golden), "models": models}
+
+
 class JobFiles:
     """The files of a part.
 
@@ -49,7 +71,7 @@ class JobFiles:
             QsrError: if a bundle is damaged, or none for browsers.
         """
         self.contents: dict[str, bytes] = {}
-        self.bundles: dict[str, dict[str, object]] = {}
+        self.bundles: dict[str, PageBundle] = {}
         self.golden_sha256: dict[str, str] = {}
         self.output_bytes: dict[str, int] = {}
         paths = {bundle: f"/bundle-{i}" for i, bundle in enumerate(dict.fromkeys(v.bundle for v in plan.variants))}
@@ -58,22 +80,16 @@ class JobFiles:
             self.contents[pictures[image.name]] = Path(image.path).read_bytes()
         for folder, path in paths.items():
             self._add_bundle(plan, folder, path)
-        job = plan.job(bundles=paths, images=pictures, results=f"/results-{plan.part}.jsonl", outputs="/outputs")
-        self.job: dict[str, object] = json.loads(dump_job(job))
+        self.job = plan.job(bundles=paths, images=pictures, results=f"/results-{plan.part}.jsonl", outputs="/outputs")
 
     def _add_bundle(self, plan: PartPlan, folder: str, path: str) -> None:
         with open_bundle(Path(folder)) as bundle:
-            manifest, models = bundle.manifest, []
+            manifest, models = bundle.manifest, {}
             for model in browser_models(bundle):
                 name = f"{path}/{model.name}"
                 self.contents[name] = model.resizable.content
-                models.append({**model.table(), "file": f"file?{urlencode({'name': name})}"})
-            golden = manifest.golden
-            self.bundles[path] = {
-                "scale": manifest.scale,
-                "golden": {"seed": golden.seed, "height_px": golden.height_px, "width_px": golden.width_px},
-                "models": models,
-            }
+                models[f"file?{urlencode({'name': name})}"] = model
+            self.bundles[path] = PageBundle(scale=manifest.scale, golden=manifest.golden, models=models)
             for variant in (each for each in plan.variants if each.bundle == folder):
                 self.golden_sha256[variant.label] = manifest.depth_entry(variant.depth).golden_sha256
                 for image in plan.images:

@@ -11,7 +11,7 @@ import pytest
 pytest.importorskip("ai_edge_litert", reason="the extra [tflite] is not installed")
 
 from qsr_edge.bundle.reader import open_bundle, read_bundle
-from qsr_edge.conversion.resizable import ResizableModel
+from qsr_edge.conversion.resizable import MakesResizable, ResizableModel
 from qsr_edge.errors import OutputExistsError, WebError
 from qsr_edge.web import models
 from qsr_edge.web.models import browser_models
@@ -73,12 +73,13 @@ def test_a_bundle_of_a_fixed_size_and_a_zip(tiny_fixed_bundle: Path) -> None:
 def test_a_model_that_computes_something_else_is_refused(tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     bundle = read_bundle(tiny_bundle)
     backend = models.find_backend("tflite")
+    assert isinstance(backend, MakesResizable)
 
     class Wrong:
         name, capabilities, open_model = backend.name, backend.capabilities, backend.open_model
 
         def resizable(self, path: Path, depth: int, size_px: tuple[int, int]) -> ResizableModel:
-            made = backend.resizable(path, depth, size_px)  # type: ignore[attr-defined]
+            made = backend.resizable(path, depth, size_px)
             weights = bytearray(made.content)
             position = made.content.index(next(b for b in _constants(path) if len(b) > 64))
             weights[position] ^= 0x40
