@@ -13,6 +13,7 @@ from qsr_edge import __version__
 from qsr_edge.assets import demo_photo
 from qsr_edge.bundle.manifest import MODEL_CARD_NAME, Manifest
 from qsr_edge.bundle.reader import Bundle
+from qsr_edge.codec import encode
 from qsr_edge.errors import OutputExistsError, WebError
 from qsr_edge.files import atomic_write, new_folder
 from qsr_edge.web.litert_js import LITERT_JS, litert_js_files
@@ -87,11 +88,7 @@ def _site_json(manifest: Manifest, models: tuple[BrowserModel, ...], tile_px: in
         "licence": manifest.licence,
         "runtime": LITERT_JS,
         "tile_px": tile_px,
-        "golden": {
-            "seed": manifest.golden.seed,
-            "height_px": manifest.golden.height_px,
-            "width_px": manifest.golden.width_px,
-        },
+        "golden": encode(manifest.golden),
         "models": [model.table(f"models/{model.name}") for model in models],
         "sample": SAMPLE_NAME,
         "card": MODEL_CARD_NAME if MODEL_CARD_NAME in paths else None,
