@@ -4,8 +4,7 @@ All of it is at the top of the package (``qsr_edge.load``), where it is imported
 """
 
 import os
-import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
@@ -20,18 +19,19 @@ from qsr_edge.bundle.layout import Pack, Storage
 from qsr_edge.bundle.manifest import Manifest
 from qsr_edge.bundle.reader import open_bundle
 from qsr_edge.conversion.backend import ConvertOptions
-from qsr_edge.conversion.cached import cached_bundle
 from qsr_edge.conversion.checkpoint import load_checkpoint
 from qsr_edge.conversion.convert import Conversion, convert_checkpoint, model_metadata
 from qsr_edge.conversion.registry import find_backend
-from qsr_edge.data.images import read_picture, write_picture
+from qsr_edge.data.decoding import jpeg_quality
+from qsr_edge.data.images import open_pictures, read_picture, write_picture
 from qsr_edge.data.in_memory import array_of_picture, image_of_picture, picture_of_array, picture_of_image
 from qsr_edge.data.picture import Picture
 from qsr_edge.errors import CheckpointError, QsrError, RecipeError
 from qsr_edge.nn.checkpoint import read_checkpoint
+from qsr_edge.nn.variant import Variant, VariantChoice
 from qsr_edge.runtime.evaluation import Evaluation, checkpoint_models, evaluate_models
 from qsr_edge.runtime.tiler import DEFAULT_TILE_PX
-from qsr_edge.runtime.upscale import LoadedDepth, load_depth
+from qsr_edge.runtime.variants import Variants, bundled_networks, given_networks
 from qsr_edge.zoo import WEIGHTS_AUTHOR, WEIGHTS_LICENCE, zoo_names, zoo_path
 
 __all__ = [
@@ -64,21 +64,29 @@ class Network:
     Any number of threads may use it, and it works in a forked process. It is a context manager that closes it.
     """
 
-    def __init__(self, bundle: Path, *, threads: int = 1, kernels: str | None = None):
-        """Open a bundle; as :func:`load`."""
-        self._path = bundle
-        self._threads = threads
-        self._kernels = kernels
-        self._lock = threading.Lock()
-        self._depths: dict[int, LoadedDepth] = {}
-        self._closing = ExitStack()
-        self._bundle = self._closing.enter_context(open_bundle(bundle))
-        self._is_open = True
+    def __init__(self, networks: Variants, closing: ExitStack):
+        """Take networks at hand, and what is to be closed with them; the first one is opened, and converted if need be.
+
+        Raises:
+            QsrError: of the kind that fits, if that cannot be done; everything is closed then.
+        """
+        self._networks = networks
+        self._closing = closing
+        closing.callback(networks.close)
+        with ExitStack() as failed:
+            failed.callback(closing.close)
+            self._manifest = networks.bundle(networks.at_hand[0]).manifest
+            failed.pop_all()
 
     @property
     def manifest(self) -> Manifest:
-        """All that the bundle tells of itself."""
-        return self._bundle.manifest
+        """All that the bundle tells of itself; of the first one, if there are two."""
+        return self._manifest
+
+    @property
+    def variants(self) -> tuple[Variant, ...]:
+        """What pictures its networks were trained for: one, or both ``clean`` and ``photo``."""
+        return self._networks.at_hand
 
     @property
     def scale(self) -> int:
@@ -87,7 +95,10 @@ class Network:
 
     @property
     def depths(self) -> tuple[int, ...]:
-        """Depths that it can be run with, in residual blocks, ascending: fewer are faster, more are better."""
+        """Depths that it can be run with, in residual blocks, ascending: fewer are faster, more are better.
+
+        Of two networks, the first one's.
+        """
         return tuple(entry.depth for entry in self.manifest.depths)
 
     @overload
@@ -120,6 +131,8 @@ class Network:
     ) -> NDArray[Any] | Image.Image | Picture:
         """Upscale one picture; what comes out is of the kind that went in.
 
+        Of two networks the picture's own takes it, see :meth:`variant_for`.
+
         Args:
             source: (H, W) grey, (H, W, 3) RGB or (H, W, 4) RGBA array of uint8 or uint16; a Pillow image; a
                 :class:`Picture`; or the name of a file.
@@ -138,9 +151,9 @@ class Network:
             BackendError: if the runtime is missing or fails.
             QsrError: if the network is closed.
         """
-        model = self._model(depth)
 
         def run(picture: Picture) -> Picture:
+            model = self._networks.model(self._networks.choose(picture.jpeg_quality).variant, depth)
             return model.upscale_picture(picture, tile_px=tile_px, on_tile=progress)
 
         match source:
@@ -153,6 +166,29 @@ class Network:
             case str() | os.PathLike():
                 return run(read_picture(Path(source), native=True))
         raise TypeError(f"a picture is an array, a Pillow image, a Picture or a path, got {type(source).__name__}")
+
+    def variant_for(self, source: Source) -> Variant:
+        """Which network takes a picture: the only one, or for a JPEG of a quality below 90 that for photos.
+
+        An array is no JPEG. A Pillow image is one as ``PIL.Image.open`` gives it, and not what its methods make of it.
+
+        Args:
+            source: as for :meth:`upscale`.
+
+        Raises:
+            ImageError: if it is a file that cannot be read.
+        """
+        match source:
+            case np.ndarray():
+                quality = None
+            case Image.Image():
+                quality = jpeg_quality(source)
+            case Picture():
+                quality = source.jpeg_quality
+            case _:
+                with open_pictures(Path(source), native=True) as opened:
+                    quality = opened.jpeg_quality
+        return self._networks.choose(quality).variant
 
     def upscale_all(
         self, sources: Iterable[Source], *, depth: int | None = None, progress: Progress | None = None
@@ -169,27 +205,14 @@ class Network:
         depths: Iterable[int] | None = None,
         progress: Progress | None = None,
     ) -> Evaluation:
-        """PSNR and SSIM of what is deployed; as :func:`evaluate`."""
-        models = tuple(self._model(depth) for depth in (self.depths if depths is None else depths))
+        """PSNR and SSIM of what is deployed, of two networks of the first; as :func:`evaluate`."""
+        first = self.variants[0]
+        models = tuple(self._networks.model(first, depth) for depth in (self.depths if depths is None else depths))
         return _evaluated(models, dataset, lr_folder, progress)
-
-    def _model(self, depth: int | None) -> LoadedDepth:
-        chosen = self.depths[-1] if depth is None else depth
-        with self._lock:
-            if not self._is_open:
-                raise QsrError(f"{self._path}: this network was closed; load it again")
-            if chosen not in self._depths:
-                self._depths[chosen] = load_depth(
-                    self._bundle, depth=chosen, threads=self._threads, kernels=self._kernels
-                )
-            return self._depths[chosen]
 
     def close(self) -> None:
         """Let go of models and files. What other threads upscale at the moment comes to its end."""
-        with self._lock:
-            self._is_open = False
-            self._depths.clear()
-            self._closing.close()
+        self._closing.close()
 
     def __enter__(self) -> Self:
         return self
@@ -200,31 +223,57 @@ class Network:
         self.close()
 
     def __repr__(self) -> str:
-        state = "" if self._is_open else ", closed"
-        return f"<Network {self.manifest.name}: x{self.scale}, depths {self.depths}, {self.manifest.target}{state}>"
+        state = "" if self._networks.is_open else ", closed"
+        both = f", {' and '.join(self.variants)}" if self.variants[1:] else ""
+        about = f"x{self.scale}, depths {self.depths}, {self.manifest.target}"
+        return f"<Network {self.manifest.name}: {about}{both}{state}>"
 
 
 def load(
-    network: str | os.PathLike[str], *, target: str = "tflite", threads: int = 1, kernels: str | None = None
+    network: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
+    *,
+    variant: VariantChoice | str = VariantChoice.AUTO,
+    target: str = "tflite",
+    threads: int = 1,
+    kernels: str | None = None,
 ) -> Network:
     """Load a network.
 
     Args:
-        network: a bundle's folder or .zip; or the name of a bundled network, such as ``x2_w4a4``, which is converted
-            when it is first used and kept in the cache folder (``QSR_EDGE_CACHE``).
+        network: a bundle's folder or .zip, or two, for clean pictures and for photos; or the name of a bundled
+            network, such as ``x2_w4a8``, which is converted when it is first used and kept in the cache folder
+            (``QSR_EDGE_CACHE``).
+        variant: ``clean`` or ``photo`` for the network that was trained on such pictures. ``auto``: where both are at
+            hand, each picture goes to its own (:meth:`Network.variant_for`), and that for photos is converted when a
+            picture first needs it; else the one that is. Who names a network for photos means that one.
         target: back end, for a bundled network; a bundle has its own.
         threads: CPU threads of one picture. Pictures of several Python threads run at the same time beside that.
         kernels: one of the back end's families of kernels; None for its default.
 
     Raises:
-        BundleError: if the bundle is missing or damaged.
-        CheckpointError: if it is neither a file nor the name of a quantized bundled network.
+        BundleError: if the bundle is missing or damaged, or of another variant; of two, if they do not fit together.
+        CheckpointError: if it is neither a file nor the name of a quantized bundled network, or none of the variant is
+            bundled.
         BackendError: if the back end is missing.
+        QsrError: if there is no such variant.
     """
+    if variant not in tuple(VariantChoice):
+        raise QsrError(f"got the variant {variant!r}, expected one of {', '.join(VariantChoice)}")
+    wanted = VariantChoice(variant).variant
+    with ExitStack() as stack:
+        if isinstance(network, str) and _is_name(network):
+            at_hand = bundled_networks(network, wanted, target)
+        else:
+            given = [network] if isinstance(network, str | os.PathLike) else network
+            opened = [(Path(path), stack.enter_context(open_bundle(Path(path)))) for path in given]
+            at_hand = given_networks(opened, wanted)
+        return Network(Variants(at_hand, threads=threads, kernels=kernels), stack.pop_all())
+
+
+def _is_name(network: str) -> bool:
+    """Whether it can only be meant as the name of a bundled network."""
     path = Path(network)
-    if not path.exists() and isinstance(network, str) and os.sep not in network and path.suffix != ".zip":
-        path = cached_bundle(network, target)
-    return Network(path, threads=threads, kernels=kernels)
+    return not path.exists() and os.sep not in network and path.suffix != ".zip"
 
 
 def convert(

@@ -5,27 +5,24 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 from typing import IO
 
 import click
-from rich.console import Console
 
-from qsr_edge.bundle.reader import Bundle, open_bundle
+from qsr_edge.bundle.reader import open_bundle
 from qsr_edge.cli.upscale_progress import BatchProgress
-from qsr_edge.conversion.cached import cached_bundle
 from qsr_edge.data.images import WRITE_SUFFIXES, check_target, output_format, writing
-from qsr_edge.errors import BundleError, ImageError, QsrError, one_line
-from qsr_edge.nn.variant import Variant, VariantChoice, variant_of
+from qsr_edge.errors import ImageError, QsrError, one_line
+from qsr_edge.nn.variant import VariantChoice
 from qsr_edge.runtime.batch import Job, OutputChoice, check_folder, find_sources, plan
 from qsr_edge.runtime.picture_files import SourceFile, UpscaledFile, WriteOptions, check_output, upscale_file
 from qsr_edge.runtime.tiler import DEFAULT_TILE_PX
-from qsr_edge.runtime.upscale import load_depth
-from qsr_edge.runtime.variants import PHOTO_BELOW_QUALITY, Choice, Variants
-from qsr_edge.zoo import variants_of, zoo_entry
+from qsr_edge.runtime.upscale import LoadedDepth
+from qsr_edge.runtime.variants import PHOTO_BELOW_QUALITY, Choice, Variants, bundled_networks, given_networks
 
 _STREAM = "-"
 """What stands for standard input as an input, and for standard output as an output."""
@@ -77,7 +74,8 @@ class Upscaled:
 class _Settings:
     """What applies to every picture of a batch."""
 
-    models: Variants
+    networks: Variants
+    depth: int | None
     options: WriteOptions
     tile_px: int
     force: bool
@@ -94,8 +92,8 @@ class _Settings:
 @click.option(
     "--network",
     metavar="NAME",
-    help="Bundled network instead, such as x2_w4a4 ('qsr-edge models' lists them); converted to TFLite when it is "
-    "first used, and kept in the cache folder.",
+    help="Bundled network instead, such as x2_w4a4 ('qsr-edge models' lists them); converted to TFLite when a picture "
+    "first needs it, and kept in the cache folder.",
 )
 @click.option(
     "--variant",
@@ -178,16 +176,21 @@ def command(
         raise click.UsageError("--force and --skip-existing contradict each other; give one of them")
     if output == _STREAM and as_json:
         raise click.UsageError("--json and a picture cannot both go to standard output; name a file with -o")
+    if bool(bundle_paths) == (network is not None):
+        raise click.UsageError("give either --bundle or --network")
     chosen = VariantChoice(variant).variant
-    bundle_paths = _which_bundles(bundle_paths, network, chosen)
     with ExitStack() as stack:
-        opened = _by_variant([stack.enter_context(open_bundle(path)) for path in bundle_paths], chosen)
-        models = Variants(
-            {each: load_depth(bundle, depth=depth, threads=threads, kernels=kernels) for each, bundle in opened.items()}
-        )
-        jobs, folder = _jobs(inputs, output, models.scale, OutputChoice(choice), recursive=recursive)
+        if network is None:
+            opened = [(path, stack.enter_context(open_bundle(path))) for path in bundle_paths]
+            at_hand = given_networks(opened, chosen)
+        else:
+            at_hand = bundled_networks(network, chosen, _TARGET)
+        networks = stack.enter_context(closing(Variants(at_hand, threads=threads, kernels=kernels)))
+        first = networks.first
+        jobs, folder = _jobs(inputs, output, first.scale, OutputChoice(choice), recursive=recursive)
         settings = _Settings(
-            models=models,
+            networks=networks,
+            depth=depth,
             options=WriteOptions(quality=quality, metadata=not strip_metadata),
             tile_px=tile_px,
             force=force,
@@ -197,58 +200,18 @@ def command(
         )
         batch.run()
         if as_json:
-            first = next(iter(opened.values()))
+            # Of a bundled network, what no picture needed was not made.
+            paths = [str(path) for path in bundle_paths or (used.path for used in networks.opened)]
             about = {
-                "bundle": str(bundle_paths[0]),
-                "bundles": [str(path) for path in bundle_paths],
-                "target": first.manifest.target,
-                "depth": models.choose(None).model.depth,
+                "bundle": paths[0] if paths else None,
+                "bundles": paths,
+                "target": first.target,
+                "depth": depth or first.depths[-1],
                 "threads": threads,
             }
             click.echo(json.dumps({**about, **batch.tables()}, indent=2))
         if batch.failed:
             raise QsrError(f"{len(batch.failed)} of {len(jobs)} pictures failed; the others are in {output}")
-
-
-def _which_bundles(bundles: tuple[Path, ...], network: str | None, variant: Variant | None) -> tuple[Path, ...]:
-    """The bundles, or that of the bundled network with its variant for photos, converted if they are not yet."""
-    if bool(bundles) == (network is not None):
-        raise click.UsageError("give either --bundle or --network")
-    if network is None:
-        return bundles
-    named = zoo_entry(network)
-    alike = variants_of(named)
-    if variant is not None:
-        names = [alike[variant].name] if variant in alike else [network]
-    else:
-        # Who names a network for photos means that one.
-        names = [network] if named.variant is Variant.PHOTO else [entry.name for entry in alike.values()]
-    with Console(stderr=True).status(f"looking for {' and '.join(names)}, or converting"):
-        return tuple(cached_bundle(name, _TARGET) for name in names)
-
-
-def _by_variant(bundles: Sequence[Bundle], wanted: Variant | None) -> dict[Variant, Bundle]:
-    """Open bundles by what their networks were trained for; the wanted one alone, if there is a wish.
-
-    Raises:
-        BundleError: if two are of one variant, or there is none of the wanted one.
-    """
-    found: dict[Variant, Bundle] = {}
-    for bundle in bundles:
-        variant = variant_of(bundle.manifest.provenance)
-        if variant in found:
-            raise BundleError(
-                f"{bundle.root} and {found[variant].root}: two {variant} networks; give one, or one of each variant"
-            )
-        found[variant] = bundle
-    if wanted is None:
-        return found
-    if wanted not in found:
-        raise BundleError(
-            f"--variant {wanted} was asked for, but only a {' and a '.join(found)} network is at hand; leave it out, "
-            f"or convert one by --variant {wanted}"
-        )
-    return {wanted: found[wanted]}
 
 
 def _jobs(
@@ -299,7 +262,7 @@ class _Batch:
         """Do every job that can be done.
 
         Raises:
-            QsrError: of the only job, if there is one.
+            QsrError: of the only job, if there is one; or if a network cannot be had.
             OSError: likewise.
         """
         waiting = [job for job in self._jobs if self._to_do(job)]
@@ -311,12 +274,28 @@ class _Batch:
                 opened = following or reader.submit(_open, job)
                 following = reader.submit(_open, waiting[position + 1]) if position + 1 < len(waiting) else None
                 progress.begin(job.source)
-                try:
-                    with opened.result() as source:
-                        self._upscale(source, job, progress)
-                except (QsrError, OSError) as error:
-                    self._fail(job, error)
+                self._do(job, opened, progress)
                 progress.end()
+
+    def _do(self, job: Job, opened: Future[SourceFile], progress: BatchProgress) -> None:
+        """One picture.
+
+        Raises:
+            QsrError: if the network that it needs cannot be had: so it would be with the next one.
+        """
+        try:
+            source = opened.result()
+        except (QsrError, OSError) as error:
+            self._fail(job, error)
+            return
+        with source:
+            settings = self._settings
+            choice = settings.networks.choose(source.jpeg_quality)
+            model = settings.networks.model(choice.variant, settings.depth, on_wait=progress.wait_for)
+            try:
+                self._upscale(source, job, choice, model, progress)
+            except (QsrError, OSError) as error:
+                self._fail(job, error)
 
     def _to_do(self, job: Job) -> bool:
         if self._skip_existing and job.target.exists():
@@ -338,18 +317,19 @@ class _Batch:
             return False
         return True
 
-    def _upscale(self, source: SourceFile, job: Job, progress: BatchProgress) -> None:
+    def _upscale(
+        self, source: SourceFile, job: Job, choice: Choice, model: LoadedDepth, progress: BatchProgress
+    ) -> None:
         streamed = str(job.target) == _STREAM
         output = self._choice.of_stream if streamed else output_format(job.target)
-        choice = self._settings.models.choose(source.jpeg_quality)
         try:
-            check_output(source, output, self._settings.models.scale)
+            check_output(source, output, model.scale)
         except ImageError as error:
             raise ImageError(f"{job.target}: {error}") from error
         with _stdout() if streamed else writing(job.target, overwrite=self._settings.force) as file:
             try:
                 result = upscale_file(
-                    choice.model,
+                    model,
                     source,
                     output,
                     file,

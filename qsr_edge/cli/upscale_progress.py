@@ -37,6 +37,7 @@ class BatchProgress:
         self._sizes_px = [_size_px(source) for source in sources] if self._shown else [_UNKNOWN_PX] * len(sources)
         self._task = self._bar.add_task("", total=sum(self._sizes_px) or 1)
         self._begun = 0
+        self._name = ""
         self._before_px = 0
 
     def __enter__(self) -> Self:
@@ -52,12 +53,18 @@ class BatchProgress:
         """A file is begun."""
         self._begun += 1
         count = f"{self._begun}/{len(self._sources)} " if len(self._sources) > 1 else ""
-        self._bar.update(self._task, description=f"{count}{source.name}")
+        self._name = f"{count}{source.name}"
+        self._bar.update(self._task, description=self._name)
+
+    def wait_for(self, network: str) -> None:
+        """Show that the file that was begun waits for a network to be ready; until it advances."""
+        self._bar.update(self._task, description=f"{self._name}: looking for {network}, or converting it")
 
     def advance(self, tile: int, tiles: int) -> None:
         """Show that ``tile`` of ``tiles`` are done of the file that was begun."""
         size_px = self._sizes_px[self._begun - 1]
-        self._bar.update(self._task, completed=self._before_px + size_px * tile / tiles)
+        done_px = self._before_px + size_px * tile / tiles
+        self._bar.update(self._task, completed=done_px, description=self._name)
 
     def end(self) -> None:
         """The file is done, or has failed."""

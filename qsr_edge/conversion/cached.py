@@ -35,6 +35,21 @@ def cache_folder() -> Path:
     return Path(named) if named else platformdirs.user_cache_path("qsr-edge")
 
 
+def cached_path(name: str, target: str) -> Path:
+    """Where the bundle of a bundled network for a target is, or will be once :func:`cached_bundle` made it.
+
+    Raises:
+        CheckpointError: if there is no such network, or it is a float one.
+        BackendError: if the back end is missing.
+    """
+    entry = zoo_entry(name)
+    if not entry.bits:
+        raise CheckpointError(f"{name}: a float network, which no bundle holds; choose a quantized one")
+    version = f"{__version__} {find_backend(target).runtime_version()}".encode()
+    digest = hashlib.sha256(entry.path.read_bytes() + version).hexdigest()[:16]
+    return cache_folder() / f"{name}-{target}-{digest}"
+
+
 def cached_bundle(name: str, target: str) -> Path:
     """The bundle of a bundled network for a target, for images of any size: verified and kept for the next time.
 
@@ -50,13 +65,7 @@ def cached_bundle(name: str, target: str) -> Path:
         BackendError: if the back end is missing or takes fixed sizes only.
         OSError: if the cache folder cannot be written.
     """
-    entry = zoo_entry(name)
-    if not entry.bits:
-        raise CheckpointError(f"{name}: a float network, which no bundle holds; choose a quantized one")
-    backend = find_backend(target)
-    version = f"{__version__} {backend.runtime_version()}".encode()
-    digest = hashlib.sha256(entry.path.read_bytes() + version).hexdigest()[:16]
-    bundle = cache_folder() / f"{name}-{target}-{digest}"
+    bundle = cached_path(name, target)
     if _is_whole(bundle):
         return bundle
     bundle.parent.mkdir(parents=True, exist_ok=True)

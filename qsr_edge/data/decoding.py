@@ -95,7 +95,7 @@ class PictureFile:
         _check_size(image)
         # An MPO is a camera's JPEG followed by previews; HEIF, a main picture and others.
         self.kind = FileKind.JPEG if image.format == "MPO" else FileKind(str(image.format))
-        self.jpeg_quality = _jpeg_quality(image) if self.kind == FileKind.JPEG else None
+        self.jpeg_quality = jpeg_quality(image)
         one = image.format == "MPO" or self.kind == FileKind.HEIF or not getattr(image, "is_animated", False)
         self.frame_count = 1 if one else int(getattr(image, "n_frames", 1))
         self.hidden_first = not one and bool(getattr(image, "default_image", False))
@@ -113,7 +113,7 @@ class PictureFile:
             if index:
                 self._image.seek(index)
                 _check_size(self._image)
-            picture = self._picture()
+            picture = replace(self._picture(), jpeg_quality=self.jpeg_quality)
             yield Frame(picture=picture, duration_ms=float(self._image.info.get("duration", 0) or 0))
 
     def close(self) -> None:
@@ -202,7 +202,8 @@ def _open(file: IO[bytes], begin: bytes) -> ImageFile.ImageFile:
         raise ImageError(f"has more than {MAX_PIXELS} pixels; cut it into parts") from None
 
 
-def _jpeg_quality(image: Image.Image) -> int | None:
+def jpeg_quality(image: Image.Image) -> int | None:
+    """The quality that a JPEG was saved with, estimated, 1 to 100; None of an image that was not opened from one."""
     table = getattr(image, "quantization", {}).get(0)
     return estimated_quality(table) if table is not None and len(table) == JPEG_TABLE_LENGTH else None
 

@@ -1,5 +1,6 @@
 """Pictures that a program has in memory, as arrays or Pillow images, and the way back to the same kind."""
 
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from qsr_edge.data.decoding import one_picture
+from qsr_edge.data.decoding import jpeg_quality, one_picture
 from qsr_edge.data.encoding import encode_png
 from qsr_edge.data.images import open_pictures, reading
 from qsr_edge.data.picture import Picture
@@ -50,6 +51,8 @@ def array_of_picture(picture: Picture, like: NDArray[Any]) -> NDArray[Any]:
 def picture_of_image(image: Image.Image) -> Picture:
     """A Pillow image, with its colour profile, EXIF and resolution; upright, as a file of it would be read.
 
+    Pillow knows the quality of a JPEG in the image that it opened, not in what was made of it by a method.
+
     Raises:
         ImageError: if it is of a mode that is none of ``1 L LA P RGB RGBA I;16``, or empty.
     """
@@ -64,7 +67,7 @@ def picture_of_image(image: Image.Image) -> Picture:
     options = {"dpi": image.info["dpi"]} if "dpi" in image.info else {}
     image.save(file, format="PNG", compress_level=1, exif=image.getexif(), **options)
     with open_pictures(_IN_MEMORY, native=True, content=file.getvalue()) as opened, reading(_IN_MEMORY):
-        return one_picture(opened)
+        return replace(one_picture(opened), jpeg_quality=jpeg_quality(image))
 
 
 def image_of_picture(picture: Picture) -> Image.Image:

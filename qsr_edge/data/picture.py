@@ -82,6 +82,8 @@ class Picture:
         alpha_rest: (H, W) int16, the same for ``alpha``; None if there is no ``alpha`` or no ``rgb_rest``.
         space: what the numbers mean.
         metadata: what the file told beside its pixels.
+        jpeg_quality: estimated of the JPEG that these pixels were read from, 1 to 100; None if they were not. It tells
+            which network suits them (:func:`qsr_edge.runtime.variants.choose_variant`).
 
     Raises:
         ImageError: if an array is empty or of another shape or type.
@@ -94,6 +96,7 @@ class Picture:
     alpha_rest: NDArray[np.int16] | None = None
     space: ColourSpace = SRGB
     metadata: Metadata = NO_METADATA
+    jpeg_quality: int | None = None
 
     def __post_init__(self) -> None:
         if self.rgb.dtype != np.uint8 or self.rgb.ndim != 3 or self.rgb.shape[2] != 3 or self.rgb.size == 0:

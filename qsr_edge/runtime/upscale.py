@@ -138,7 +138,7 @@ def upscale_picture(
         on_rows: takes the next rows of the output as soon as they are done.
 
     Returns:
-        The picture, (rH, rW), with bits, alpha, grey, colour space and metadata as it was.
+        The picture, (rH, rW), with bits, alpha, grey, colour space and metadata as it was. It has no JPEG's quality.
 
     Raises:
         ImageError: if ``tile_px`` is less than 1, or the picture cannot be covered by windows of ``window_px``.
@@ -177,4 +177,4 @@ def upscale_picture(
         rgb_16 = rgb.astype(np.uint16, copy=False)
         return Picture.from_16_bits(rgb_16, alpha=opacity_16, grey=told.grey, space=told.space, metadata=told.metadata)
     opacity_8 = None if opacity is None else opacity.astype(np.uint8, copy=False)
-    return replace(told, rgb=rgb.astype(np.uint8, copy=False), alpha=opacity_8)
+    return replace(told, rgb=rgb.astype(np.uint8, copy=False), alpha=opacity_8, jpeg_quality=None)

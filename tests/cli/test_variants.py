@@ -1,7 +1,6 @@
 """``--variant``: networks for clean pictures and for photos, and which of them upscales a picture."""
 
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,18 +11,12 @@ from qsr_edge import zoo
 from qsr_edge.data.images import read_picture
 from qsr_edge.lowering.checkpoint import lower_checkpoint
 from qsr_edge.nn.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
-from tests.support.tiny_model import convert
+from tests.support.tiny_model import convert, write_photo_checkpoint
 
 
 @pytest.fixture
 def photo_checkpoint(tiny_checkpoint: Path, tmp_path: Path) -> Path:
-    """The tiny network with weights of its own, and a recipe that says ``photo``."""
-    given = read_checkpoint(tiny_checkpoint)
-    tensors = {name: -array if name.endswith("tail.weight") else array for name, array in given.tensors.items()}
-    provenance = {**given.provenance, "recipe": {"name": "photo_tiny", "degradation": "photo"}}
-    path = tmp_path / "photo_x2_w4a4.safetensors"
-    write_checkpoint(path, replace(given, tensors=tensors, provenance=provenance))
-    return path
+    return write_photo_checkpoint(tiny_checkpoint, tmp_path / "photo_x2_w4a4.safetensors")
 
 
 @pytest.fixture
@@ -78,10 +71,55 @@ def test_one_network_takes_everything_and_says_nothing(
         "upscale", "--bundle", photo_bundle, "--variant", "clean", pictures / "c.png", "-o", tmp_path / "other.png"
     )
     assert refused.exit_code == 1
-    assert "--variant clean was asked for, but only a photo network is at hand" in refused.stderr
+    assert "variant clean was asked for, but only a photo network is at hand" in refused.stderr
     twice = ["--bundle", photo_bundle, "--bundle", photo_bundle]
     refused = run_cli("upscale", *twice, pictures / "c.png", "-o", tmp_path / "other.png")
     assert "two photo networks; give one, or one of each variant" in refused.stderr
+
+
+@pytest.fixture
+def cache(tiny_checkpoint: Path, photo_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Both networks are bundled; gives the cache folder, which does not exist yet."""
+    monkeypatch.setattr(zoo, "_paths", lambda: {"x2_w4a4": tiny_checkpoint, "photo_x2_w4a4": photo_checkpoint})
+    monkeypatch.setenv("QSR_EDGE_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+def kept(cache: Path) -> list[str]:
+    """Names of the networks that were converted."""
+    return sorted(path.name.partition("-")[0] for path in cache.iterdir() if path.is_dir()) if cache.exists() else []
+
+
+def test_a_bundled_network_is_converted_when_a_picture_needs_it(
+    run_cli, cache: Path, pictures: Path, tmp_path: Path
+) -> None:
+    named = ("upscale", "--network", "x2_w4a4")
+    result = run_cli(*named, pictures / "c.png", "-o", tmp_path / "c.png", "--json")
+    assert result.exit_code == 0, result.stderr
+    assert kept(cache) == ["x2_w4a4"]
+    report = json.loads(result.stdout)
+    assert [Path(bundle).name.partition("-")[0] for bundle in report["bundles"]] == ["x2_w4a4"]
+    assert (report["bundle"], report["depth"]) == (report["bundles"][0], 2)
+    result = run_cli(*named, pictures, "-o", tmp_path / "out")
+    assert result.stdout.splitlines()[0].endswith(", photo network: JPEG of quality 62")
+    assert kept(cache) == ["photo_x2_w4a4", "x2_w4a4"]
+
+
+def test_nothing_is_converted_for_nothing(run_cli, cache: Path, pictures: Path, tmp_path: Path) -> None:
+    done = tmp_path / "a.png"
+    done.touch()
+    named = ("upscale", "--network", "x2_w4a4")
+    skipped = run_cli(*named, pictures / "a.jpg", "-o", done, "--skip-existing", "--json")
+    assert (skipped.exit_code, json.loads(skipped.stdout)["bundle"]) == (0, None)
+    assert kept(cache) == []
+    # What cannot be loaded for one picture could not be for the next: the batch ends.
+    refused = run_cli(*named, "--depth", "7", pictures, "-o", tmp_path / "out")
+    assert refused.exit_code == 1
+    assert refused.stderr.count("error: ") == 1
+    assert "depth 7" in refused.stderr
+    only = run_cli(*named, "--variant", "photo", pictures, "-o", tmp_path / "out", "--json")
+    assert [image["variant"] for image in json.loads(only.stdout)["images"]] == ["photo"] * 3
+    assert "photo_x2_w4a4" in kept(cache)
 
 
 @pytest.mark.parametrize("name", ["x2_photo_w4a4", "photo_x2_w4a4"])

@@ -51,7 +51,7 @@ def test_the_python_interface(
     blocks = python_blocks((REPOSITORY / "docs" / "python.md").read_text(encoding="utf-8"))
     for block in blocks:
         exec(compile(block, "docs/python.md", "exec"), names)
-    assert len(blocks) == 6
+    assert len(blocks) == 7
     out = capsys.readouterr().out
     assert "(120, 80) 8" in out
     assert out.splitlines()[-1].startswith("no bundled checkpoint is called 'x9_w4a4'")

@@ -1,5 +1,6 @@
 """A small network with random weights, as a checkpoint and as a bundle made by the real converter."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -42,6 +43,15 @@ def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     tensors = {name: random_tensor(name, shape, rng) for name, shape in expected_shapes(CONFIG).items()}
     path = tmp_path_factory.mktemp("checkpoint") / "tiny.safetensors"
     write_checkpoint(path, Checkpoint(config=CONFIG, tensors=tensors, provenance=PROVENANCE))
+    return path
+
+
+def write_photo_checkpoint(given: Path, path: Path) -> Path:
+    """A network of the same shape with weights of its own, and a recipe that says ``photo``."""
+    clean = read_checkpoint(given)
+    tensors = {name: -array if name.endswith("tail.weight") else array for name, array in clean.tensors.items()}
+    provenance = {**clean.provenance, "recipe": {"name": "photo_tiny", "degradation": "photo"}}
+    write_checkpoint(path, replace(clean, tensors=tensors, provenance=provenance))
     return path
 
 
