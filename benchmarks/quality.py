@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from qsr_edge.nn.checkpoint import read_checkpoint
+from qsr_edge.nn.variant import Variant
 from qsr_edge.zoo import ZooEntry, zoo_entries
 
 PAGE = Path(__file__).parent.parent / "docs" / "results" / "quality.md"
@@ -20,14 +21,17 @@ BICUBIC_DB = {("Set5", 2): 33.67, ("Set14", 2): 30.32, ("Set5", 4): 28.43, ("Set
 HEAD = """\
 # Quality of the bundled networks
 
-PSNR in dB and SSIM of what is deployed, with the training that it took. Depths 2 / 4 / 8 stand in each cell.
+PSNR in dB and SSIM of what is deployed, with the training that it took. Depths 2 / 4 / 8 stand in each cell
+(1 / 2 / 4 of nano).
 `python benchmarks/quality.py` writes this page from the checkpoints.
 
 - *Measured*: on luma (BT.601), `scale` border pixels cropped, on the standard low-resolution inputs of Set5 and
   Set14. The quantized rows are the integer graph, which every runtime computes byte for byte
   (`benchmarks/record_quality.py`); "float" is the same network in float.
-- *Network*: 32 channels, 8 blocks, one set of weights for all depths. W8A8 has the profile `scaled`, the others
-  `portable`. In W4A8 and W8A8 a block reads the residual stream's own codes ([numerics.md](../numerics.md)).
+- *Network*: 32 channels, 8 blocks (nano: 16 channels, 4 blocks), one set of weights for all depths. W8A8 has the
+  profile `scaled`, the others `portable`. In W4A8 and W8A8 a block reads the residual stream's own codes
+  ([numerics.md](../numerics.md)).
+- *photo* networks are for compressed pictures; what they gain there: [compressed.md](compressed.md).
 - *Iterations*: of the row's own stage, and of all stages to it, one after the other.
 - *Data*, with the number of images that were trained on: **free** photographs, whose licences let the weights be
   shipped, each with its author in [SOURCES.csv](../../qsr_edge/zoo/SOURCES.csv).
@@ -60,6 +64,10 @@ def stages(entry: ZooEntry) -> Iterator[Mapping[str, object]]:
     while isinstance(stage, Mapping):
         yield stage
         stage = stage.get("start")
+
+
+def _family(entry: ZooEntry) -> tuple[str, Variant, int]:
+    return entry.size, entry.variant, entry.scale
 
 
 def _setting(stage: Mapping[str, object], key: str) -> object:
@@ -117,8 +125,10 @@ def main() -> None:
     """Write the page."""
     lines = [HEAD]
     entries = zoo_entries()
-    for size, scale in dict.fromkeys((entry.size, entry.scale) for entry in entries):
-        title = f"x{scale}" if size == "edge" else f"{size}, x{scale}"
+    for family in dict.fromkeys(map(_family, entries)):
+        size, variant, scale = family
+        of = [*([size] if size != "edge" else []), *([f"{variant}"] if variant is not Variant.CLEAN else [])]
+        title = ", ".join([*of, f"x{scale}"])
         bicubic = [
             f"{dataset} {BICUBIC_DB[dataset, scale]:.2f} dB"
             for dataset in ("Set5", "Set14")
@@ -130,7 +140,7 @@ def main() -> None:
             f"Bicubic interpolation of the same inputs: {', '.join(bicubic) or 'not measured'}.",
         ]
         lines += ["", f"| {' | '.join(COLUMNS)} |", "|---" * len(COLUMNS) + "|"]
-        members = (entry for entry in entries if (entry.size, entry.scale) == (size, scale))
+        members = (entry for entry in entries if _family(entry) == family)
         lines += [f"| {' | '.join(row(entry))} |" for entry in members]
         lines.append("")
     lines += [OTHERS, *_published()]

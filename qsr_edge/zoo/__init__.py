@@ -136,11 +136,12 @@ def zoo_entry(name: str) -> ZooEntry:
 
 
 def zoo_entries() -> tuple[ZooEntry, ...]:
-    """All bundled checkpoints, by size and scale factor, float first, then from many bits to few."""
+    """All bundled checkpoints, by size, variant and scale factor, float first, then from many bits to few."""
 
-    def place(entry: ZooEntry) -> tuple[int, int, bool, int, int]:
+    def place(entry: ZooEntry) -> tuple[int, int, int, bool, int, int]:
         size = _SIZES_IN_ORDER.index(entry.size) if entry.size in _SIZES_IN_ORDER else len(_SIZES_IN_ORDER)
-        return size, entry.scale, entry.bits > 0, -entry.bits, -entry.activation_bits
+        variant = tuple(Variant).index(entry.variant)
+        return size, variant, entry.scale, entry.bits > 0, -entry.bits, -entry.activation_bits
 
     return tuple(sorted((zoo_entry(name) for name in _paths()), key=place))
 

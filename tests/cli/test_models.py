@@ -25,7 +25,8 @@ def test_a_card_is_printed(run_cli: RunCli) -> None:
     assert json.loads(run_cli("models", "x2_w4a4", "--json").stdout)["bits"] == 4
     unknown = run_cli("models", "x9")
     assert unknown.exit_code == 1
-    assert "choose from x2_fp32" in unknown.stderr
+    assert "no bundled checkpoint is called 'x9'; choose from " in unknown.stderr
+    assert "x2_fp32" in unknown.stderr
 
 
 def test_networks_of_one_size(run_cli: RunCli) -> None:

@@ -10,6 +10,7 @@ from qsr_edge.data.dataset import load_dataset
 from qsr_edge.lowering.edge import lower_checkpoint
 from qsr_edge.metrics import psnr_y
 from qsr_edge.nn.checkpoint import read_checkpoint
+from qsr_edge.nn.variant import Variant
 from qsr_edge.zoo import ZooEntry, attributions, zoo_entries
 
 BICUBIC_SET5_PSNR_DB = {2: 33.67, 4: 28.43}
@@ -19,10 +20,14 @@ QUANTIZED = [entry for entry in zoo_entries() if entry.bits]
 
 
 def test_both_scales_are_bundled_at_every_bit_width() -> None:
-    found = [(entry.scale, entry.bits) for entry in zoo_entries()]
-    # There may be others; they are listed by scale, from most bits to fewest, and floats first.
-    assert set(found) >= {(scale, bits) for scale in (2, 4) for bits in (0, 8, 4, 3, 2)}
-    assert found == sorted(found, key=lambda entry: (entry[0], -(entry[1] or 32)))
+    entries = zoo_entries()
+    found = [(entry.scale, entry.bits) for entry in entries if (entry.size, entry.variant) == ("edge", Variant.CLEAN)]
+    assert set(found) == {(scale, bits) for scale in (2, 4) for bits in (0, 8, 4, 3, 2)}
+    # Those come first; each family is listed by scale, from most bits to fewest, and floats first.
+    assert found == [(entry.scale, entry.bits) for entry in entries[: len(found)]]
+    for family in {(entry.size, entry.variant) for entry in entries}:
+        listed = [(e.scale, e.bits) for e in entries if (e.size, e.variant) == family]
+        assert listed == sorted(listed, key=lambda entry: (entry[0], -(entry[1] or 32)))
 
 
 @pytest.mark.parametrize("entry", zoo_entries(), ids=lambda entry: entry.name)
