@@ -30,13 +30,14 @@ PEERS ?= ai-edge-quantizer==0.10.0 ncnn==1.0.20261020 nncf==3.4.0 $(OPENVINO)
 PYTEST_ARGS ?=
 DEMO_ARGS ?=
 FUZZ_ARGS ?=
+APK_ARGS ?=
 # Only what fuzzing needs: wheels for Linux on x86-64.
 FUZZ ?= atheris==3.0.0
 # Processes that share the tests: one to each core, but one alone where only some tests are asked for.
 PYTEST_WORKERS ?= $(if $(PYTEST_ARGS),0,auto)
 PYTEST = $(BIN)/python -m pytest --numprocesses=$(PYTEST_WORKERS) --dist=worksteal --cpu-seconds=10
 
-.PHONY: help demo test test-all reach fuzz android ios parity-env litert-js htp-env peers-env aarch64-root swift-root lint format types wheel clean force
+.PHONY: help demo test test-all reach fuzz android apk ios parity-env litert-js htp-env peers-env aarch64-root swift-root lint format types wheel clean force
 
 help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -72,6 +73,10 @@ wheel: $(VENV)/.stamp-dev ## Build dist/*.whl and dist/*.tar.gz
 
 android: ## Compile the Android library and run its tests on the JVM (needs a JDK, JUnit 4, JaCoCo, npm)
 	bash android_harness/toolchain.sh
+
+apk: $(VENV)/.stamp-dev ## Make APKs without Gradle and say what is in them (needs Debian's zipalign, apksigner, android-framework-res)
+	$(BIN)/python -m android_harness.apk sample $(APK_ARGS)
+	$(BIN)/python -m android_harness.apk bench-app $(APK_ARGS)
 
 litert-js: .litert-js/.stamp ## Fetch LiteRT.js from npm, for the tests in a browser
 
