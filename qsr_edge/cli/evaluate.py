@@ -1,8 +1,11 @@
 """``qsr-edge evaluate``: quality of what is deployed, by the field's protocol."""
 
+import hashlib
 import json
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.metadata import version
 from pathlib import Path
 
 import click
@@ -12,8 +15,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
+from qsr_edge import __version__
+from qsr_edge.bundle.manifest import MANIFEST_NAME
 from qsr_edge.bundle.reader import open_bundle
+from qsr_edge.conversion.registry import find_backend
 from qsr_edge.errors import CheckpointError
+from qsr_edge.files import cache_folder
+from qsr_edge.metrics.quality import Quality
 from qsr_edge.nn.checkpoint import read_checkpoint
 from qsr_edge.nn.config import NetworkSize
 from qsr_edge.nn.variant import Variant
@@ -21,11 +29,11 @@ from qsr_edge.runtime.evaluation import (
     BICUBIC,
     Evaluation,
     Model,
-    Quality,
     checkpoint_models,
     evaluate_models,
     useful_jobs,
 )
+from qsr_edge.runtime.kept_figures import KEPT_DAYS, KeptFigures, kept_figures
 from qsr_edge.runtime.upscale import load_depth
 from qsr_edge.zoo import find_checkpoint, zoo_path
 
@@ -98,6 +106,10 @@ def command(
 
     The protocol is the field's: luma (BT.601), as many border pixels cropped as the upscaling factor, means over
     pictures.
+
+    The same command goes on where it was stopped. What is measured lies in the cache folder until all is; a stop tells
+    the file, which may be removed to begin anew. Another network, version, depth or folder begins anew by itself, and
+    a picture that changed is measured again.
     """
     asked = any(option is not None for option in (size, scale, bits, activation_bits, variant))
     if [bundle_path is not None, checkpoint_path is not None, asked].count(True) != 1:
@@ -110,8 +122,10 @@ def command(
             size=NetworkSize(size or NetworkSize.EDGE),
             variant=Variant(variant) if variant else None,
         )
-    with _models(bundle_path, checkpoint_path, depth, threads) as models:
-        found = _evaluated(models, dataset, lr_folder, useful_jobs(threads))
+    with _models(bundle_path, checkpoint_path, depth, threads) as (models, basis):
+        folders = [os.path.abspath(dataset), "" if lr_folder is None else os.path.abspath(lr_folder)]
+        with _kept([*basis, *folders]) as kept:
+            found = _evaluated(models, dataset, lr_folder, useful_jobs(threads), kept)
     pictures, scores = found.pictures, found.scores
     means = {method: found.mean(method) for method in scores}
     if as_json:
@@ -131,20 +145,62 @@ def command(
 @contextmanager
 def _models(
     bundle: Path | None, checkpoint: Path | None, depth: int | None, threads: int
-) -> Iterator[tuple[Model, ...]]:
-    """Every depth asked for, loaded."""
+) -> Iterator[tuple[tuple[Model, ...], list[str]]]:
+    """Every depth asked for, loaded; and what their figures depend on."""
     if bundle is not None:
         with open_bundle(bundle) as opened:
             depths: list[int] = [entry.depth for entry in opened.manifest.depths] if depth is None else [depth]
-            yield tuple(load_depth(opened, depth=each, threads=threads) for each in depths)
+            models = tuple(load_depth(opened, depth=each, threads=threads) for each in depths)
+            runtime = find_backend(opened.manifest.target).runtime_version()
+            # The manifest has the digest of every file.
+            yield models, _basis(opened.root / MANIFEST_NAME, depths, runtime)
     elif checkpoint is not None:
-        read = read_checkpoint(_bundled_or_file(checkpoint))
+        file = _bundled_or_file(checkpoint)
+        read = read_checkpoint(file)
         offered = read.config.depths
         if depth is not None and depth not in offered:
             raise CheckpointError(
                 f"{checkpoint}: depth {depth} is not offered; choose one of {', '.join(map(str, offered))}"
             )
-        yield tuple(model for model in checkpoint_models(read) if depth in (None, model.depth))
+        chosen = tuple(model for model in checkpoint_models(read) if depth in (None, model.depth))
+        runtime = "golden interpreter" if read.config.bits else f"torch {version('torch')}"
+        yield chosen, _basis(file, [model.depth for model in chosen], runtime)
+
+
+def _basis(network: Path, depths: list[int], runtime: str) -> list[str]:
+    """What figures depend on besides the pictures: the network, what runs it, and what reads and compares pictures."""
+    packages = [f"{name} {version(name)}" for name in ("numpy", "pillow")]
+    digest = hashlib.sha256(network.read_bytes()).hexdigest()
+    return [f"qsr-edge {__version__}", runtime, *packages, digest, *map(str, depths)]
+
+
+@contextmanager
+def _kept(basis: list[str]) -> Iterator[KeptFigures | None]:
+    """What a stopped run of the same has measured, and where this one keeps its own; None if nothing can be kept."""
+    folder = cache_folder()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        usable = os.access(folder, os.W_OK)
+    except OSError:
+        usable = False
+    if not usable:
+        remedy = "set QSR_EDGE_CACHE to a folder for that"
+        click.echo(f"warning: {folder}: cannot be written, so a run that is stopped begins anew; {remedy}", err=True)
+        yield None
+        return
+    with kept_figures(folder, basis) as kept:
+        if len(kept):
+            click.echo(f"going on with {_told(kept)}; remove the file to begin anew", err=True)
+        try:
+            yield kept
+        except BaseException:
+            if len(kept):
+                click.echo(f"stopped with {_told(kept)}; the same command goes on, for {KEPT_DAYS} days", err=True)
+            raise
+
+
+def _told(kept: KeptFigures) -> str:
+    return f"{len(kept)} pictures measured, which {kept.path} keeps"
 
 
 def _bundled_or_file(checkpoint: Path) -> Path:
@@ -152,7 +208,9 @@ def _bundled_or_file(checkpoint: Path) -> Path:
     return checkpoint if checkpoint.exists() else zoo_path(str(checkpoint)) or checkpoint
 
 
-def _evaluated(models: tuple[Model, ...], dataset: Path, lr_folder: Path | None, jobs: int) -> Evaluation:
+def _evaluated(
+    models: tuple[Model, ...], dataset: Path, lr_folder: Path | None, jobs: int, kept: KeptFigures | None
+) -> Evaluation:
     """The same as :func:`evaluate_models`, with a progress bar."""
     console = Console(stderr=True)
     columns = (
@@ -170,6 +228,7 @@ def _evaluated(models: tuple[Model, ...], dataset: Path, lr_folder: Path | None,
             lr_folder,
             lambda done, total: bar.update(task, completed=done, total=total),
             jobs=jobs,
+            kept=kept,
         )
 
 

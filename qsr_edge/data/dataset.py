@@ -51,6 +51,15 @@ class Dataset:
     def __iter__(self) -> Iterator[Sample]:
         return map(self.sample, range(len(self)))
 
+    def name(self, position: int) -> str:
+        """The name of the picture at a position."""
+        return self.hr_files[position].stem
+
+    def files(self, position: int) -> tuple[Path, ...]:
+        """The files that the sample at a position is made of: the picture, and its input if that is not made of it."""
+        picture = self.hr_files[position]
+        return (picture,) if self.lr_files is None else (picture, self.lr_files[position])
+
     def sample(self, position: int) -> Sample:
         """Decode the picture at a position; several threads may do so at once.
 
@@ -76,7 +85,7 @@ class Dataset:
                     f"{self.lr_files[position]}: has {lr.shape[1]}x{lr.shape[0]} pixels, but the input of {file} "
                     f"at x{self.scale} has {width}x{height}; use inputs of the same pictures and scale"
                 )
-        return Sample(name=file.stem, hr=hr, lr=lr)
+        return Sample(name=self.name(position), hr=hr, lr=lr)
 
 
 def find_images(folder: Path, *, recursive: bool = False) -> tuple[Path, ...]:

@@ -1,6 +1,7 @@
 """PSNR and SSIM between two RGB images, on luma with the border cropped."""
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,18 @@ _SSIM_WINDOW = 11
 _SSIM_SIGMA = 1.5
 _SSIM_C1 = (0.01 * 255) ** 2
 _SSIM_C2 = (0.03 * 255) ** 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quality:
+    """Quality of a picture, or the mean of several: PSNR in dB (infinite for equal pictures) and SSIM, both on luma."""
+
+    psnr_db: float
+    ssim: float
+
+    def table(self) -> dict[str, object]:
+        """For a program; JSON has no infinity, so equal pictures have a null PSNR."""
+        return {"psnr_db": self.psnr_db if math.isfinite(self.psnr_db) else None, "ssim": self.ssim}
 
 
 def _cropped_luma(

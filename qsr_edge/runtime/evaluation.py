@@ -1,6 +1,5 @@
 """Quality of networks by the field's protocol: luma, as many border pixels cropped as the scale factor, means."""
 
-import math
 import os
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -19,23 +18,13 @@ from qsr_edge.errors import QsrError
 from qsr_edge.extras import how_to_install
 from qsr_edge.lowering.checkpoint import lower_checkpoint
 from qsr_edge.metrics import psnr_y, ssim_y
+from qsr_edge.metrics.quality import Quality
 from qsr_edge.nn.checkpoint import Checkpoint
+from qsr_edge.runtime.kept_figures import KeptFigures, files_digest
 from qsr_edge.runtime.upscale import LoadedDepth
 
 BICUBIC = "bicubic"
 Result = TypeVar("Result")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Quality:
-    """Quality of a picture, or the mean of several: PSNR in dB (infinite for equal pictures) and SSIM, both on luma."""
-
-    psnr_db: float
-    ssim: float
-
-    def table(self) -> dict[str, object]:
-        """For a program; JSON has no infinity, so equal pictures have a null PSNR."""
-        return {"psnr_db": self.psnr_db if math.isfinite(self.psnr_db) else None, "ssim": self.ssim}
 
 
 Scores = dict[str, list[Quality]]
@@ -103,6 +92,7 @@ def evaluate_models(
     on_picture: Callable[[int, int], None] = lambda done, total: None,
     *,
     jobs: int = 1,
+    kept: KeptFigures | None = None,
 ) -> Evaluation:
     """Quality of bicubic and of every model on every picture of a data set.
 
@@ -112,11 +102,13 @@ def evaluate_models(
         lr_folder: folder of their low-resolution versions; None to make them by bicubic reduction.
         on_picture: called with the number of pictures done and of all pictures, first with 0.
         jobs: so many pictures at once, by threads; the figures and their order are the same.
+        kept: figures of pictures that are not measured again, and where the others' are kept as they come.
 
     Raises:
         DatasetError: if a folder or a picture in it cannot serve.
         ImageError: if a picture is smaller than the fixed input of a model.
         BackendError: if a model fails.
+        OSError: naming the file, if figures cannot be kept.
     """
     scale = models[0].scale
     samples = load_dataset(dataset, scale, lr_folder=lr_folder)
@@ -124,6 +116,17 @@ def evaluate_models(
     names = []
 
     def measured(position: int) -> tuple[str, dict[str, Quality]]:
+        if kept is None:
+            return measured_now(position)
+        picture = files_digest(samples.files(position))
+        known = kept.find(picture)
+        if known is not None:
+            return samples.name(position), known
+        name, found = measured_now(position)
+        kept.add(picture, found)
+        return name, found
+
+    def measured_now(position: int) -> tuple[str, dict[str, Quality]]:
         sample = samples.sample(position)
         found = {BICUBIC: _quality(resize_bicubic(sample.lr, scale), sample.hr, scale)}
         for model in models:

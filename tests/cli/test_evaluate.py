@@ -1,6 +1,10 @@
 """``qsr-edge evaluate``: figures against those computed here from the golden interpreter."""
 
 import json
+import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +15,8 @@ from qsr_edge.data.bicubic import resize_bicubic
 from qsr_edge.lowering.edge import lower_checkpoint
 from qsr_edge.metrics import psnr_y, ssim_y
 from qsr_edge.nn.checkpoint import read_checkpoint
+from tests.support.tiny_model import write_photo_checkpoint
+from tests.support.waiting import wait_until
 
 
 @pytest.fixture
@@ -151,3 +157,80 @@ def test_a_float_checkpoint_is_evaluated_and_bundled_ones_go_by_name(run_cli, da
     missing = run_cli("evaluate", "--checkpoint", "x2_fp33", "--dataset", dataset)
     assert missing.exit_code == 1
     assert "x2_fp33" in missing.stderr
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("QSR_EDGE_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+def test_a_run_that_was_killed_goes_on(run_cli, tiny_checkpoint: Path, dataset: Path, cache: Path) -> None:
+    whole = run_cli("evaluate", "--checkpoint", tiny_checkpoint, "--dataset", dataset, "--json")
+    assert list(cache.iterdir()) == []
+    # A pipe that nobody writes to holds the run up at its last picture.
+    last = dataset / "z.png"
+    os.mkfifo(last)
+    options = ("evaluate", "--checkpoint", str(tiny_checkpoint), "--dataset", str(dataset))
+    running = subprocess.Popen([sys.executable, "-m", "qsr_edge", *options], stderr=subprocess.PIPE)
+
+    def kept() -> list[Path]:
+        return [path for path in cache.glob("*.jsonl") if path.read_bytes().count(b"\n") == 2]
+
+    wait_until(lambda: kept() or running.poll() is not None)
+    running.send_signal(signal.SIGKILL)
+    running.communicate()
+    assert running.returncode == -signal.SIGKILL
+    [state] = kept()
+
+    # One is changed, so that it shows which are taken over; and a line is cut, as by a kill while it is written.
+    first, second = (json.loads(line) for line in state.read_text().splitlines())
+    first["scores"]["depth 2"]["psnr_db"] = 99.5
+    state.write_text(f"{json.dumps(first)}\n{json.dumps(second)[:-9]}")
+    last.unlink()
+    other = run_cli(*options, "--depth", "2")
+    assert (other.exit_code, other.stderr) == (0, "")  # other depths are another evaluation
+    resumed = run_cli(*options, "--json")
+    assert resumed.exit_code == 0
+    told = f"going on with 1 pictures measured, which {state} keeps; remove the file to begin anew\n"
+    assert resumed.stderr == told
+    figures = [image["psnr_db"] for image in json.loads(resumed.stdout)["methods"]["depth 2"]["images"]]
+    expected = [image["psnr_db"] for image in json.loads(whole.stdout)["methods"]["depth 2"]["images"]]
+    assert figures.count(99.5) == 1
+    assert [value for value in figures if value != 99.5] == [
+        value for value, got in zip(expected, figures, strict=True) if got != 99.5
+    ]
+    assert list(cache.iterdir()) == []
+
+
+def test_a_run_that_failed_tells_what_it_kept(
+    run_cli, tiny_checkpoint: Path, dataset: Path, cache: Path, tmp_path: Path
+) -> None:
+    options = ("evaluate", "--dataset", dataset, "--checkpoint")
+    (dataset / "z.png").write_bytes(b"no picture")
+    failed = run_cli(*options, tiny_checkpoint)
+    [state] = cache.glob("*.jsonl")
+    lines = failed.stderr.splitlines()
+    assert lines[0] == f"stopped with 2 pictures measured, which {state} keeps; the same command goes on, for 30 days"
+    assert "z.png: " in lines[1]
+    (dataset / "z.png").unlink()
+    # Another network has nothing of it.
+    other = run_cli(*options, write_photo_checkpoint(tiny_checkpoint, tmp_path / "other.safetensors"))
+    assert (other.exit_code, other.stderr) == (0, "")
+    state.write_text("{}\n")
+    damaged = run_cli(*options, tiny_checkpoint)
+    assert damaged.exit_code == 1
+    assert f"{state}:1: missing picture, scores; remove the file, and the evaluation begins anew" in damaged.stderr
+    state.unlink()
+    assert run_cli(*options, tiny_checkpoint).exit_code == 0
+
+
+def test_where_nothing_can_be_kept_it_is_told(
+    run_cli, tiny_checkpoint: Path, dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("QSR_EDGE_CACHE", str(tmp_path / "file"))
+    result = run_cli("evaluate", "--checkpoint", tiny_checkpoint, "--dataset", dataset, "--json")
+    assert result.exit_code == 0
+    assert result.stderr.startswith(f"warning: {tmp_path / 'file'}: cannot be written, so a run that is stopped begins")
+    assert json.loads(result.stdout)["scale"] == 2

@@ -93,7 +93,9 @@ def test_who_wants_the_network_for_photos_gets_it_for_every_picture(
     assert kept(cache) == ["photo_x2_w4a4"]
 
 
-def test_a_variant_that_is_not_there_is_told(cache: Path, tiny_checkpoint: Path, monkeypatch) -> None:
+def test_a_variant_that_is_not_there_is_told(
+    cache: Path, tiny_checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with pytest.raises(qsr_edge.QsrError, match="got the variant 'foto', expected one of auto, clean, photo"):
         qsr_edge.load("x2_w4a4", variant="foto")
     monkeypatch.setattr(zoo, "_paths", lambda: {"x2_w4a4": tiny_checkpoint})
@@ -112,7 +114,7 @@ def test_bundles_of_ones_own(
         np.testing.assert_array_equal(network.upscale(jpeg).rgb, golden(tiny_checkpoint, jpeg))
     with qsr_edge.load(photo_bundle) as network:
         assert network.variants == ("photo",)
-    refused = {
+    refused: dict[str, tuple[Path | list[Path], str]] = {
         "variant photo was asked for, but only a clean network": (tiny_bundle, "photo"),
         "two photo networks": ([photo_bundle, photo_bundle], "auto"),
         "no network is at hand": ([], "auto"),
