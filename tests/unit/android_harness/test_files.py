@@ -44,7 +44,7 @@ PUBLISHED = ["runtime-core", "runtime-android", "runtime-litert", "runtime-execu
 RUNTIMES = ["runtime-litert", "runtime-executorch", "runtime-onnx"]
 # Whose code runs here against stand-ins alone; how much of it there may be, and how little that does not run.
 ANDROID_ONLY = ["runtime-android", *RUNTIMES, "bench-app", "sample"]
-MAX_ANDROID_LINES = 365
+MAX_ANDROID_LINES = 368
 MAX_NOT_RUN = 5
 # None of them is asked of the user.
 BENCH_APP_ASKS = ["WAKE_LOCK", "FOREGROUND_SERVICE", "FOREGROUND_SERVICE_SPECIAL_USE"]

@@ -111,7 +111,8 @@ def check(members: Members, described: dict[str, Described]) -> Iterator[tuple[s
     theirs = described[members.name]
     if theirs.since:
         yield members.name, theirs.since
-    assert members.base is None or (theirs.base or "").startswith("android."), members.name
+    base = theirs.base or ""
+    assert members.base is None or base.startswith("android.") or base == f"java.lang.{members.base}", members.name
     for method in members.methods:
         since = since_of(method, theirs)
         assert since is not None, f"{members.name}.{method.name}"

@@ -1,5 +1,6 @@
 package android.app;
 
+import android.content.ActivityNotFoundException;
 import android.content.Context;
 import android.content.Intent;
 import android.os.Bundle;
@@ -46,6 +47,9 @@ public class Activity extends Context {
     }
 
     public void startActivityForResult(Intent intent, int requestCode) {
+        if (!phone().picksDocuments) {
+            throw new ActivityNotFoundException("No Activity found to handle Intent { act=" + intent.getAction() + " }");
+        }
         phone().asked.add(intent);
     }
 

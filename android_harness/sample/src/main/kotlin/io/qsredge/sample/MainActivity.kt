@@ -1,6 +1,7 @@
 package io.qsredge.sample
 
 import android.app.Activity
+import android.content.ActivityNotFoundException
 import android.content.Intent
 import android.graphics.BitmapFactory
 import android.net.Uri
@@ -42,7 +43,12 @@ class MainActivity : Activity() {
         pick.setText("Upscale a photo")
         pick.setOnClickListener {
             val photos = Intent(Intent.ACTION_OPEN_DOCUMENT).addCategory(Intent.CATEGORY_OPENABLE).setType("image/*")
-            startActivityForResult(photos, 1)
+            try {
+                startActivityForResult(photos, 1)
+            } catch (_: ActivityNotFoundException) {
+                // Not every television or car can.
+                show("there is no app here that picks photos")
+            }
         }
         status = TextView(this)
         picture = ImageView(this)

@@ -62,6 +62,9 @@ public final class Phone implements AutoCloseable {
     /** What runs in the foreground, by the service. */
     public final Map<Service, Notification> foregroundServices = new ConcurrentHashMap<>();
 
+    /** Whether there is an app that picks documents, which televisions and cars may lack. */
+    public volatile boolean picksDocuments = true;
+
     /** Requests of activities for results. */
     public final List<Intent> asked = new CopyOnWriteArrayList<>();
 

@@ -95,6 +95,15 @@ class SampleTest {
         }
 
     @Test
+    fun aDeviceThatPicksNoPhotosSaysSo() =
+        withSample { phone, activity, status, _ ->
+            phone.picksDocuments = false
+            phone.onMain { (activity.content() as ViewGroup).children[0].performClick() }
+            assertEquals("there is no app here that picks photos", status.shown.last())
+            assertEquals(1, phone.asked.size)
+        }
+
+    @Test
     fun anAppWithoutABundleSaysSo() =
         withSample(ship = false) { phone, activity, status, _ ->
             phone.resolver.put(photo, png(8, 8))
