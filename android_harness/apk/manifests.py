@@ -106,9 +106,14 @@ def _parsed(path: Path) -> ElementTree.Element:
 
 def _complete_names(root: ElementTree.Element, namespace: str) -> None:
     for element in root.iter():
-        name = element.get(NAME, "")
-        if element.tag in _WITH_CLASS and name:
-            element.set(NAME, f"{namespace}{name}" if name.startswith(".") else name)
+        name = element.get(NAME)
+        if element.tag in _WITH_CLASS and name and _is_relative(name):
+            element.set(NAME, f"{namespace}.{name.removeprefix('.')}")
+
+
+def _is_relative(name: str) -> bool:
+    """Whether a class is named within the namespace: ``.Main``, or ``Main`` alone."""
+    return name.startswith(".") or "." not in name
 
 
 def _add(into: ElementTree.Element, library: ElementTree.Element, path: Path) -> None:
@@ -120,7 +125,7 @@ def _add(into: ElementTree.Element, library: ElementTree.Element, path: Path) ->
             _add(_the_application(into), entry, path)
             continue
         name = entry.get(NAME)
-        if name is None or (entry.tag in _WITH_CLASS and name.startswith(".")):
+        if name is None or (entry.tag in _WITH_CLASS and _is_relative(name)):
             raise ApkError(f"{path}: <{entry.tag}> is told from others by more than its whole name; merge it by hand")
         there = [other for other in into if other.tag == entry.tag and other.get(NAME) == name]
         if not there:

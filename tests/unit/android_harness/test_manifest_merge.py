@@ -69,6 +69,14 @@ def test_the_package_is_the_applications_and_classes_are_of_the_namespace(app: A
     assert listed(merged) == [("uses-permission", "p.ONE"), ("application", None), ("activity", "a.code.Main")]
 
 
+@pytest.mark.parametrize(
+    ("named", "whole"), [(".inner.Main", "a.code.inner.Main"), ("Main", "a.code.Main"), ("b.Main", "b.Main")]
+)
+def test_a_class_may_be_named_by_less_than_its_whole_name(app: App, named: str, whole: str) -> None:
+    written(app.folder, APP.replace(".Main", named))
+    assert [entry.get(NAME) for entry in merge_manifests(app).iter("activity")] == [whole]
+
+
 def test_what_a_library_asks_for_comes_in_once(app: App) -> None:
     service = '<service android:name="b.Service" android:exported="false" />'
     asks = '<uses-permission android:name="p.ONE" /><uses-permission android:name="p.TWO" />'
@@ -89,6 +97,7 @@ def test_what_a_library_asks_for_comes_in_once(app: App) -> None:
         ('<uses-permission android:name="p.ONE" android:maxSdkVersion="28" />', "", "otherwise in the app's"),
         ("<queries />", "", "<queries> is told from others by more than its whole name"),
         ('<application><service android:name=".Here" /></application>', "", "<service> is told from others"),
+        ('<application><service android:name="Here" /></application>', "", "<service> is told from others"),
         ('<application android:theme="@style/x" />', "", "<application> has attributes"),
         ("", ' android:sharedUserId="x"', "<manifest> has attributes"),
         (
