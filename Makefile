@@ -75,8 +75,8 @@ android: ## Compile the Android library and run its tests on the JVM (needs a JD
 	bash android_harness/toolchain.sh
 
 apk: $(VENV)/.stamp-dev ## Make APKs without Gradle and say what is in them (needs Debian's zipalign, apksigner, android-framework-res)
-	$(BIN)/python -m android_harness.apk sample $(APK_ARGS)
-	$(BIN)/python -m android_harness.apk bench-app $(APK_ARGS)
+	$(BIN)/python -m android_harness.apk make sample $(APK_ARGS)
+	$(BIN)/python -m android_harness.apk make bench-app $(APK_ARGS)
 
 litert-js: .litert-js/.stamp ## Fetch LiteRT.js from npm, for the tests in a browser
 

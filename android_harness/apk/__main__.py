@@ -1,4 +1,8 @@
-"""Makes an APK of an app without Gradle and says what is in it: ``python -m android_harness.apk sample``."""
+"""Makes APKs without Gradle, and says what is in an APK, whoever made it.
+
+python -m android_harness.apk make sample
+python -m android_harness.apk read app-release.apk
+"""
 
 import sys
 import tempfile
@@ -29,27 +33,37 @@ def described(contents: ApkContents) -> str:
             for part, size in sorted(contents.parts.items(), key=lambda item: list(Part).index(item[0]))
         ),
     ]
-    if Part.CODE not in contents.parts:
-        lines.append("code: none, as no dexer was given (--dx)")
-    lines.append("not in it: the runtime's classes and libraries; never installed")
     return "\n".join(lines)
 
 
-@click.command()
+@click.group()
+def main() -> None:
+    """Make APKs without Gradle, for looking at, and say what is in an APK."""
+
+
+@main.command()
 @click.argument("app", type=click.Choice(["sample", "bench-app"]))
 @click.option("--bundle", type=click.Path(exists=True, file_okay=False, path_type=Path), help="A folder, as asset qsr.")
 @click.option("--dx", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="dx's jar (Debian 11).")
 @click.option("-o", "--out", type=click.Path(dir_okay=False, path_type=Path), help="Where to keep the APK.")
-def main(app: str, bundle: Path | None, dx: Path | None, out: Path | None) -> None:
-    """Make an APK of APP without Gradle, for looking at, and say what is in it."""
+def make(app: str, bundle: Path | None, dx: Path | None, out: Path | None) -> None:
+    """Make an APK of APP and say what is in it: neither the runtime, nor code without --dx."""
     with tempfile.TemporaryDirectory() as folder:
         path = out or Path(folder) / f"{app}.apk"
-        try:
-            build_apk(read_app(HARNESS / app), path, bundle=bundle, dx=dx)
-            click.echo(described(read_apk(path)))
-        except QsrError as error:
-            sys.exit(f"error: {error}")
+        build_apk(read_app(HARNESS / app), path, bundle=bundle, dx=dx)
+        click.echo(described(read_apk(path)))
+        click.echo("not in it: the runtime's classes and libraries" + ("" if dx else ", our code"))
+
+
+@main.command()
+@click.argument("apk", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+def read(apk: Path) -> None:
+    """Say what is in APK, and verify its signature and alignment."""
+    click.echo(described(read_apk(apk)))
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except QsrError as error:
+        sys.exit(f"error: {error}")

@@ -20,6 +20,12 @@ from android_harness.apk.manifests import ANDROID, ApkError, App, merge_manifest
 FRAMEWORK = Path("/usr/share/android-framework-res/framework-res.apk")
 _HERE = Path(__file__).resolve().parent
 _COMPILED = _HERE.parent / "build"
+_PACKAGES = {
+    "apksigner": "apksigner",
+    "java": "openjdk-17-jdk-headless",
+    "keytool": "openjdk-17-jdk-headless",
+    "zipalign": "zipalign",
+}
 _CLASSES = {
     "bench-core": ("bench", "io/qsredge/bench/core"),
     "runtime-android": ("android", "io/qsredge/android"),
@@ -55,16 +61,21 @@ def find_tools() -> Tools:
     return Tools(
         aapt2=aapt2,
         framework=FRAMEWORK,
-        zipalign=_program("zipalign", "zipalign"),
-        apksigner=_program("apksigner", "apksigner"),
-        keytool=_program("keytool", "openjdk-17-jdk-headless"),
+        zipalign=find_program("zipalign"),
+        apksigner=find_program("apksigner"),
+        keytool=find_program("keytool"),
     )
 
 
-def _program(name: str, package: str) -> str:
+def find_program(name: str) -> str:
+    """Where a program of ``_PACKAGES`` is.
+
+    Raises:
+        ApkError: it is not on PATH.
+    """
     path = shutil.which(name)
     if path is None:
-        raise ApkError(f"{name} is missing; install Debian's package {package}")
+        raise ApkError(f"{name} is missing; install Debian's package {_PACKAGES[name]}, or put it on PATH")
     return path
 
 
@@ -128,7 +139,12 @@ def _link(app: App, tools: Tools, work: Path, bundle: Path | None) -> Path:
 
 def _add_code(app: App, dx: Path, linked: Path, work: Path) -> None:
     """Our classes as ``classes.dex``, Kotlin's library, not shrunk, as ``classes2.dex``, and the schema beside them."""
-    java = _program("java", "openjdk-17-jre-headless")
+    unknown = set(app.modules) - set(_CLASSES)
+    if unknown:
+        raise ApkError(
+            f"{app.folder.name}: the apps are compiled with LiteRT here, not with {', '.join(sorted(unknown))}"
+        )
+    java = find_program("java")
     ours, kotlin = work / "ours", work / "kotlin"
     places = [("apps", app.namespace.replace(".", "/")), *(_CLASSES[name] for name in ("runtime-core", *app.modules))]
     for part, place in places:

@@ -7,7 +7,7 @@ from enum import StrEnum
 from pathlib import Path
 from xml.etree import ElementTree
 
-from android_harness.apk.build import find_tools, run
+from android_harness.apk.build import find_program, run
 from android_harness.apk.manifests import ANDROID, NAME, ApkError
 
 _COMPONENTS = ("activity", "activity-alias", "service", "receiver", "provider")
@@ -20,8 +20,9 @@ class Part(StrEnum):
     MANIFEST = "manifest"
     RESOURCES = "resources"
     ASSETS = "assets"
-    CODE = "our code, not shrunk"
-    KOTLIN = "Kotlin's library, not shrunk"
+    CODE = "classes.dex"
+    MORE_CODE = "further .dex files"
+    NATIVE = "native libraries"
     OTHER = "other files"
     SIGNATURE = "signature"
     ZIP = "the zip itself"
@@ -76,8 +77,7 @@ def read_apk(path: Path) -> ApkContents:
         from apkInspector.axml import parse_apk_for_manifest
     except ImportError:
         raise ApkError("apkInspector is missing; pip install apkInspector (it is in the extra dev)") from None
-    tools = find_tools()
-    run(tools.zipalign, "-c", "4", path)
+    run(find_program("zipalign"), "-c", "4", path)
     manifest = ElementTree.fromstring(parse_apk_for_manifest(str(path)))
     [sdk] = manifest.iter("uses-sdk")
     return ApkContents(
@@ -92,7 +92,7 @@ def read_apk(path: Path) -> ApkContents:
             for entry in manifest.iter()
             if entry.tag in _COMPONENTS
         ),
-        schemes=_schemes(run(tools.apksigner, "verify", "--verbose", path)),
+        schemes=_schemes(run(find_program("apksigner"), "verify", "--verbose", path)),
         parts=_sizes(path),
         manifest=manifest,
     )
@@ -126,8 +126,10 @@ def _part(name: str) -> Part:
             return Part.ASSETS
         case ["classes.dex"]:
             return Part.CODE
-        case ["classes2.dex"]:
-            return Part.KOTLIN
+        case [other] if other.endswith(".dex"):
+            return Part.MORE_CODE
+        case ["lib", *_]:
+            return Part.NATIVE
         case _:
             return Part.OTHER
 

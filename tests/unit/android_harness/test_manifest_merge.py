@@ -113,9 +113,11 @@ def test_what_only_androids_merger_knows_is_refused(app: App, inside: str, more:
         merge_manifests(app)
 
 
-@pytest.mark.parametrize("name", ["sample", "bench-app"])
-def test_our_libraries_add_nothing_to_an_app(name: str) -> None:
-    app = read_app(ANDROID_HARNESS / name)
-    assert [library.name for library in app.libraries] == ["runtime-android", "runtime-litert"]
+@pytest.mark.parametrize(
+    ("name", "flavor"), [("sample", "litert"), *(("bench-app", name) for name in ("litert", "executorch", "onnx"))]
+)
+def test_our_libraries_add_nothing_to_an_app(name: str, flavor: str) -> None:
+    app = read_app(ANDROID_HARNESS / name, flavor)
+    assert [library.name for library in app.libraries] == ["runtime-android", f"runtime-{flavor}"]
     own = ElementTree.parse(app.manifest).getroot()
     assert [entry.tag for entry in merge_manifests(app).iter()] == [entry.tag for entry in own.iter()]
