@@ -1,7 +1,11 @@
 """What benchmarks/peers.py compares, and the models: peers' from the bundled float network, ours from bundled ones."""
 
+import hashlib
+import importlib
+import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -15,15 +19,18 @@ from float_models import (
     xnnpack_program,
 )
 from peer_quantizers import Codes, executorch_int8, litert_int8, onnx_int8, openvino_int8
-from peer_runtimes import Runtime
+from peer_runtimes import Runtime, load
 
 from qsr_edge.bundle.layout import Storage
 from qsr_edge.conversion.backend import ConvertOptions, ModelFile, ModelMetadata
 from qsr_edge.conversion.registry import find_backend
 from qsr_edge.data.bicubic import resize_bicubic
+from qsr_edge.data.dataset import load_dataset
 from qsr_edge.data.images import read_picture
+from qsr_edge.files import atomic_write
 from qsr_edge.lowering.checkpoint import lower_checkpoint
 from qsr_edge.lowering.network import LoweredNetwork
+from qsr_edge.metrics import psnr_y
 from qsr_edge.nn.checkpoint import read_checkpoint
 from qsr_edge.zoo import zoo_entry
 
@@ -32,6 +39,19 @@ SCALE = 2
 CALIBRATION_PICTURES = 16
 CALIBRATION_SIDE_PX = 96
 """Of a low-resolution picture."""
+PACKAGES = (
+    "ai-edge-litert",
+    "ai-edge-quantizer",
+    "executorch",
+    "torch",
+    "torchao",
+    "onnxruntime",
+    "openvino",
+    "nncf",
+    "ncnn",
+)
+"""What quantizes, writes or runs; their versions are on the page."""
+_FACTS = "prepared.json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,12 +119,16 @@ CONTENDERS = (
 )
 
 
-def calibration_pictures(data: Path) -> tuple[Codes, ...]:
-    """Low-resolution corners of so many training pictures, spread evenly over the folder ``train``."""
+def _calibration_files(data: Path) -> tuple[Path, ...]:
+    """So many training pictures, spread evenly over the folder ``train``."""
     files = sorted((data / "train").glob("*.jpg"))
-    files = files[:: max(1, len(files) // CALIBRATION_PICTURES)][:CALIBRATION_PICTURES]
+    return tuple(files[:: max(1, len(files) // CALIBRATION_PICTURES)][:CALIBRATION_PICTURES])
+
+
+def _calibration_pictures(data: Path) -> tuple[Codes, ...]:
+    """Low-resolution corners of them."""
     side = CALIBRATION_SIDE_PX * SCALE
-    reduced = (resize_bicubic(read_picture(file).rgb[:side, :side], 1 / SCALE) for file in files)
+    reduced = (resize_bicubic(read_picture(file).rgb[:side, :side], 1 / SCALE) for file in _calibration_files(data))
     return tuple(np.ascontiguousarray(lr.transpose(2, 0, 1)[np.newaxis].astype(np.float32) - 128) for lr in reduced)
 
 
@@ -122,19 +146,80 @@ def size_bytes(contender: Contender, folder: Path, depth: int) -> int:
     return file.stat().st_size + (weights.stat().st_size if weights.exists() else 0)
 
 
-def write_models(contender: Contender, folder: Path, depths: Sequence[int], pictures: Sequence[Codes]) -> None:
-    """Write a contender's models unless they are there."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """What is known of a contender's models without any timing.
+
+    Attributes:
+        source: digest of all that the models were made from, and by.
+        psnr_db: on Set5, by depth, of what the runtime gives.
+        file_bytes: by depth.
+    """
+
+    source: str
+    psnr_db: dict[str, float]
+    file_bytes: dict[str, int]
+
+
+def prepare(contender: Contender, folder: Path, depths: Sequence[int], data: Path) -> Prepared:
+    """Write a contender's models and measure their quality, unless both are there and nothing has changed since.
+
+    Args:
+        contender: a network in a runtime.
+        folder: where all contenders' models are kept.
+        depths: to write.
+        data: folder with ``train``, ``test/Set5`` and ``test_lr/Set5/X2``.
+    """
+    source, facts = _source(contender, depths, data), folder / contender.key / _FACTS
+    if facts.exists():
+        kept = Prepared(**json.loads(facts.read_text(encoding="utf-8")))
+        if kept.source == source:
+            return kept
+        facts.unlink()
+    _write_models(contender, folder, depths, data)
+    made = Prepared(
+        source=source,
+        psnr_db={str(depth): _set5_psnr_db(contender, folder, depth, data) for depth in depths},
+        file_bytes={str(depth): size_bytes(contender, folder, depth) for depth in depths},
+    )
+    atomic_write(facts, json.dumps(asdict(made)).encode() + b"\n")
+    return made
+
+
+def _source(contender: Contender, depths: Sequence[int], data: Path) -> str:
+    """Digest of the weights, the calibration pictures' names and sizes, the packages' versions and our own code."""
+    here = Path(__file__).parent
+    code = [here / name for name in ("peer_models.py", "peer_quantizers.py", "float_models.py")]
+    if contender.network:
+        package = importlib.import_module(type(find_backend(contender.target)).__module__.rpartition(".")[0])
+        code = sorted(Path(package.__path__[0]).glob("*.py"))
+    pictures = [(file.name, file.stat().st_size) for file in _calibration_files(data)]
+    versions = {name: version(name) for name in PACKAGES}
+    digest = hashlib.sha256(repr((asdict(contender), tuple(depths), pictures, versions)).encode())
+    for file in (zoo_entry(contender.network or FLOAT_NETWORK).path, *code):
+        digest.update(hashlib.sha256(file.read_bytes()).digest())
+    return digest.hexdigest()
+
+
+def _set5_psnr_db(contender: Contender, folder: Path, depth: int, data: Path) -> float:
+    found = []
+    for sample in load_dataset(data / "test" / "Set5", SCALE, lr_folder=data / "test_lr" / "Set5" / f"X{SCALE}"):
+        model = load(contender.runtime, contender.file(folder, depth), 1, sample.lr.shape[:2])
+        found.append(psnr_y(model.upscale(sample.lr), sample.hr, border_px=SCALE))
+    return float(np.mean(found))
+
+
+def _write_models(contender: Contender, folder: Path, depths: Sequence[int], data: Path) -> None:
     files = {depth: contender.file(folder, depth) for depth in depths}
-    if all(file.exists() for file in files.values()):
-        return
     for file in files.values():
         file.parent.mkdir(parents=True, exist_ok=True)
     if contender.network:
         for depth, content in _converted(contender, depths).items():
             files[depth].write_bytes(content)
-    else:
-        for depth, file in files.items():
-            _write_peer(contender, file, depth, pictures)
+        return
+    pictures = _calibration_pictures(data) if contender.quantized else ()
+    for depth, file in files.items():
+        _write_peer(contender, file, depth, pictures)
 
 
 def _converted(contender: Contender, depths: Sequence[int]) -> dict[int, bytes]:

@@ -9,7 +9,15 @@ from importlib.metadata import version
 from pathlib import Path
 from statistics import median
 
-from peer_models import CALIBRATION_PICTURES, CALIBRATION_SIDE_PX, CONTENDERS, REFERENCE, Contender, network_macs
+from peer_models import (
+    CALIBRATION_PICTURES,
+    CALIBRATION_SIDE_PX,
+    CONTENDERS,
+    PACKAGES,
+    REFERENCE,
+    Contender,
+    network_macs,
+)
 
 from qsr_edge.files import atomic_write
 
@@ -20,17 +28,6 @@ THREADS = (1, 2)
 PEAKS = ("XNNPACK", "oneDNN")
 """Whose multiplication of int8 matrices is measured beside the networks."""
 CONFIDENCE = 0.95
-_PACKAGES = (
-    "ai-edge-litert",
-    "ai-edge-quantizer",
-    "executorch",
-    "torch",
-    "torchao",
-    "onnxruntime",
-    "openvino",
-    "nncf",
-    "ncnn",
-)
 
 
 def _processor() -> str:
@@ -51,6 +48,7 @@ class Measured:
         machine: processor and what of it int8 networks use.
         cores: that the run might use.
         versions: of the packages.
+        asked: for how many rounds, as options of the command.
         rounds: by ``<threads> <case>``: of each round, [wall ms, CPU ms] by label.
         memory_bytes: what the network at depth 8, 320x180 adds to the process's peak, by label, 1 thread.
         peak_macs: multiply-accumulates of one multiplication, by peak.
@@ -60,7 +58,8 @@ class Measured:
 
     machine: str = field(default_factory=_processor)
     cores: int = field(default_factory=lambda: os.cpu_count() or 1)
-    versions: dict[str, str] = field(default_factory=lambda: {name: version(name) for name in _PACKAGES})
+    versions: dict[str, str] = field(default_factory=lambda: {name: version(name) for name in PACKAGES})
+    asked: str = ""
     rounds: dict[str, list[dict[str, list[float]]]] = field(default_factory=dict)
     memory_bytes: dict[str, int] = field(default_factory=dict)
     peak_macs: dict[str, int] = field(default_factory=dict)
@@ -203,12 +202,13 @@ def _picture(path: Path, measured: Measured) -> None:
 
 def write_page(path: Path, measured: Measured) -> None:
     """Write the page, the picture beside it and what was measured."""
-    rounds = min(len(each) for each in measured.rounds.values())
+    done = {threads: len(measured.rounds[f"{threads} 0"]) for threads in THREADS}
     lines = [
         "# Other runtimes and quantizers, side by side",
         "",
         "Written, after `make peers-env`, by",
-        f"`.venv-peers/bin/python benchmarks/peers.py --data DIR -o docs/results/peers.md --rounds {rounds}`.",
+        f"`.venv-peers/bin/python benchmarks/peers.py --data DIR -o docs/results/peers.md {measured.asked}`.",
+        f"Rounds: {', '.join(f'{rounds} with {threads} thread(s)' for threads, rounds in done.items())}.",
         f"What was measured, round by round: [{path.stem}.json]({path.stem}.json).",
         "",
         f"- *Machine*: {platform.machine()}, {measured.machine},",
