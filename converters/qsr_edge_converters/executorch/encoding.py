@@ -29,15 +29,15 @@ class EncodedConv:
     """A convolution as it goes into the program.
 
     Attributes:
-        weights: (O, I, K, K), depthwise (O, 1, K, K); int8, guard bits included.
+        weights: (O, K, K, I), depthwise (O, K, K, 1); int8, guard bits included.
         scales: (O,) float32, the multipliers.
-        bias: (O,) float32, in units of the output; XNNPACK gets back the integers ``bias / scales``.
+        bias: (O,) int32, in units of the accumulator, guard bits included.
         guard_bits: bits that weights and bias were shifted by.
     """
 
     weights: NDArray[np.int8]
     scales: NDArray[np.float32]
-    bias: NDArray[np.float32]
+    bias: NDArray[np.int32]
     guard_bits: int
 
 
@@ -78,13 +78,9 @@ def encode_conv(node: Conv2d, constants: Constants, *, input_range: CodeRange) -
             f"node {node.name}: accumulators up to {bound}, expected less than {EXACT_ACCUMULATOR} for float32 to hold "
             "them: use fewer channels or bits"
         )
-    real_bias = (bias * scales.astype(np.float64)).astype(np.float32)
-    # As the program's writer turns it back into integers.
-    if not np.array_equal(np.rint(real_bias * (np.float32(1) / scales)), bias):
-        raise BackendError(f"node {node.name}: a bias up to {np.abs(bias).max()} is not exact as float32; train anew")
     return EncodedConv(
-        weights=(weights.transpose(0, 3, 1, 2) << guard_bits).astype(np.int8),
+        weights=(weights << guard_bits).astype(np.int8),
         scales=scales,
-        bias=real_bias,
+        bias=bias.astype(np.int32),
         guard_bits=guard_bits,
     )

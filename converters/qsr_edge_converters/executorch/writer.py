@@ -1,13 +1,10 @@
 """Writes integer graphs as ExecuTorch programs."""
 
 from collections.abc import Mapping
-from typing import Any
 
 import torch
-from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
 from executorch.exir import EdgeCompileConfig, ExecutorchProgramManager, to_edge
-from executorch.exir.passes.external_constants_pass import delegate_external_constants_pass_unlifted
-from torch.export import Dim, ExportedProgram, export
+from torch.export import ExportedProgram, export
 
 from qsr_edge.bundle.layout import Pack
 from qsr_edge.conversion.backend import ConvertOptions, ModelFile
@@ -15,17 +12,15 @@ from qsr_edge.conversion.request import fixed_size_px
 from qsr_edge.errors import BackendError, one_line
 from qsr_edge.files import temporary_folder
 from qsr_edge.graph.integer_graph import ConvolutionalGraph, TransformerGraph
+from qsr_edge_converters.executorch.delegate import write_delegate
 from qsr_edge_converters.executorch.inspection import check_integer_only, inspect_pte_content
-from qsr_edge_converters.executorch.module import GraphModule
+from qsr_edge_converters.executorch.module import LARGEST_SIDE_PX, export_program
 from qsr_edge_converters.executorch.swin import SwinModule
 from qsr_edge_converters.executorch.trial import remember
 from qsr_edge_converters.native_messages import quiet_sdk
 
 METHOD = "forward"
 """Name of the only method of a file with one depth: what app code loads by default."""
-LARGEST_SIDE_PX = 1024
-"""The largest side of an input of any size: memory for the largest is reserved when a program is loaded."""
-_EXAMPLE_SIZE_PX = (24, 40)
 _WEIGHTS = "weights"
 
 
@@ -35,25 +30,13 @@ def method_name(depth: int, pack: Pack) -> str:
 
 
 def _exported(graph: ConvolutionalGraph, options: ConvertOptions) -> ExportedProgram:
-    height, width = options.input_size_px or _EXAMPLE_SIZE_PX
-    example = torch.zeros(1, 3, height, width, dtype=torch.uint8).contiguous(memory_format=torch.channels_last)
-    shapes: Any = None
-    if options.input_size_px is None:
-        sides = {2: Dim("height", min=1, max=LARGEST_SIDE_PX), 3: Dim("width", min=1, max=LARGEST_SIDE_PX)}
-        shapes = {"image": sides}
-    module = GraphModule(graph.graph, graph.constants).eval()
-    program = export(module, (example,), dynamic_shapes=shapes, strict=False)
-    if options.pack is Pack.EXTERNAL:
-        tagged = program.module()
-        delegate_external_constants_pass_unlifted(tagged, lambda node: _WEIGHTS)
-        program = export(tagged, (example,), dynamic_shapes=shapes, strict=False)
-    return program
+    largest_px = options.input_size_px or (LARGEST_SIDE_PX, LARGEST_SIDE_PX)
+    delegate = write_delegate(graph, largest_px, _WEIGHTS if options.pack is Pack.EXTERNAL else None)
+    return export_program(delegate, graph.graph.scale, options.input_size_px)
 
 
 def _lowered(programs: dict[str, ExportedProgram]) -> ExecutorchProgramManager:
-    # to_edge_transform_and_lower() decomposes the graph again for every pattern it offers: twice the time, same bytes.
-    edge = to_edge(programs, compile_config=EdgeCompileConfig(_check_ir_validity=False))
-    return edge.to_backend(XnnpackPartitioner()).to_executorch()
+    return to_edge(programs, compile_config=EdgeCompileConfig(_check_ir_validity=False)).to_executorch()
 
 
 def write_network(graphs: Mapping[int, ConvolutionalGraph], options: ConvertOptions) -> tuple[ModelFile, ...]:

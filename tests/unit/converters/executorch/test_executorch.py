@@ -22,7 +22,6 @@ from qsr_edge_converters.executorch import BACKEND, backend, inspect_pte
 from qsr_edge_converters.executorch.encoding import encode_conv
 from qsr_edge_converters.executorch.inspection import check_integer_only, inspect_pte_content
 from qsr_edge_converters.executorch.kernels import program_kernels
-from qsr_edge_converters.executorch.module import GraphModule
 from qsr_edge_converters.executorch.sdk import check_sdk
 from qsr_edge_converters.native_messages import quiet_sdk
 from tests.support.graph_builders import random_network
@@ -64,23 +63,28 @@ def test_the_whole_network_is_one_delegate(network: LoweredNetwork, content: byt
     check_integer_only(report, "forward", network[1].graph)
 
 
-class _FloatAdd(GraphModule):
-    """The trap that lowering may fall into: a clamp behind an addition makes it a float one."""
+class _FloatAdd(torch.nn.Module):
+    """The trap of XNNPACK's partitioner: a clamp behind an addition makes it a float one."""
 
-    def forward(self, image: torch.Tensor) -> torch.Tensor:
+    def forward(self, codes: torch.Tensor) -> torch.Tensor:
         ops = torch.ops.quantized_decomposed
-        codes = torch.bitwise_xor(image, 128).to(torch.int8)
         a, b = (ops.dequantize_per_tensor(codes, 1.0, 0, -128, 127, torch.int8) for _ in range(2))
         clamped = torch.nn.functional.hardtanh(a + b, 0.0, 3.0)
-        return torch.bitwise_xor(ops.quantize_per_tensor(clamped, 1.0, 0, -128, 127, torch.int8), -128).to(torch.uint8)
+        result: torch.Tensor = ops.quantize_per_tensor(clamped, 1.0, 0, -128, 127, torch.int8)
+        return result
 
 
-def test_a_float_operator_is_found_and_named(network: LoweredNetwork, monkeypatch: pytest.MonkeyPatch) -> None:
-    from qsr_edge_converters.executorch import writer
+def test_a_float_operator_is_found_and_named(network: LoweredNetwork) -> None:
+    from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
+    from executorch.exir import to_edge
 
-    monkeypatch.setattr(writer, "GraphModule", _FloatAdd)
-    with pytest.raises(BackendError, match=r"outside the delegate|in floats|XNNPACK nodes"):
-        BACKEND.convert(network, ConvertOptions(metadata=METADATA))
+    with quiet_sdk():
+        program = torch.export.export(_FloatAdd(), (torch.zeros(1, 3, 4, 4, dtype=torch.int8),))
+        content = bytes(to_edge(program).to_backend(XnnpackPartitioner()).to_executorch().buffer)
+    report = inspect_pte_content(content, "trap.pte")
+    assert report.first_float is not None
+    with pytest.raises(BackendError, match=r"trap\.pte: graph node unknown was lowered in floats: node 0"):
+        check_integer_only(report, "forward", network[1].graph)
 
 
 class _Doubled(torch.nn.Module):
