@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from qsr_edge.errors import ImageError
-from qsr_edge.metrics import luma, psnr_y, ssim_y
+from qsr_edge.metrics import luma, psnr_y, quality, ssim_y
 
 SEEDS = st.integers(0, 2**32 - 1)
 SSIM_C1 = 6.5025  # (0.01 * 255)^2
@@ -154,3 +154,21 @@ class TestRefusal:
     def test_nothing_left(self, metric: type, shape: tuple[int, int]) -> None:
         with pytest.raises(ImageError, match="nothing is left"):
             metric(flat(0, *shape), flat(0, *shape), border_px=2)
+
+
+@pytest.mark.parametrize("strip_px", [1, 300, 1100, 2999])
+def test_large_pictures_are_compared_in_strips(strip_px: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(0)
+    a, b = (rng.integers(0, 256, (97, 30, 3), np.uint8) for _ in range(2))
+    whole = [psnr_y(a, b, border_px=2), ssim_y(a, b, border_px=2)]
+    heights: list[int] = []
+
+    def counted(image: NDArray[np.uint8]) -> NDArray[np.float64]:
+        heights.append(image.shape[0])
+        return luma(image)
+
+    monkeypatch.setattr(quality, "_STRIP_PX", strip_px)
+    monkeypatch.setattr(quality, "luma", counted)
+    assert [psnr_y(a, b, border_px=2), ssim_y(a, b, border_px=2)] == pytest.approx(whole, rel=1e-12)
+    # Twice the rows that overlap are the least that SSIM's window allows.
+    assert max(heights) <= max(strip_px // 26, 21)
