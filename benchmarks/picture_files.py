@@ -29,11 +29,11 @@ NOISE_LEVELS = 2
 # Runs the command with a runner that adds up its thread's CPU time. The network has one thread here.
 PROBE = """
 import dataclasses, json, pathlib, re, sys, time
-import qsr_edge.cli.upscale as command
+import qsr_edge.runtime.variants as loading
 from qsr_edge.cli.main import main
 
 spent = [0.0]
-load = command.load_depth
+load = loading.load_depth
 
 class Timed:
     def __init__(self, runner):
@@ -49,7 +49,7 @@ def load_timed(*arguments, **options):
     model = load(*arguments, **options)
     return dataclasses.replace(model, runner=Timed(model.runner))
 
-command.load_depth = load_timed
+loading.load_depth = load_timed
 code = main(sys.argv[1:])
 peak = int(re.search(r"VmHWM:\\s+(\\d+) kB", pathlib.Path("/proc/self/status").read_text())[1]) * 1024
 print(json.dumps({"cpu_s": time.process_time(), "network_s": spent[0], "peak_bytes": peak}))

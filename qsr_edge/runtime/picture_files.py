@@ -45,6 +45,7 @@ class SourceFile:
             if self._opened.frame_count == 1:
                 with reading(path):
                     self.picture = one_picture(self._opened)
+                self._opened.close()  # lets go of the decoder's own copy of the pixels
             self._stack = stack.pop_all()
 
     def __enter__(self) -> Self:
@@ -183,17 +184,17 @@ def upscale_file(
         picture, notes = held(_told(source.picture, options), output)
         size_px = (picture.size_px[0] * model.scale, picture.size_px[1] * model.scale)
         writer = PngWriter(file.write, png_header(picture, size_px))
+        upscaled_rows = model.upscaled_rows(picture, tile_px=tile_px, on_tile=on_tile)
         with ThreadPoolExecutor(1, "png") as thread:
-            written: list[Future[None]] = []
-            with clock:
-                model.upscale_picture(
-                    picture,
-                    tile_px=tile_px,
-                    on_tile=on_tile,
-                    on_rows=lambda colour, alpha: written.append(thread.submit(writer.write_rows, colour, alpha)),
-                )
-            for rows in written:
-                rows.result()
+            written: Future[None] | None = None
+            while True:
+                with clock:
+                    rows = next(upscaled_rows, None)
+                if written:
+                    written.result()  # before the next ones wait: memory holds two bands at most
+                if rows is None:
+                    break
+                written = thread.submit(writer.write_rows, *rows)
         writer.close()
     else:
         with clock:

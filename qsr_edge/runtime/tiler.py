@@ -15,7 +15,7 @@ that attention's windows, and the shifted ones, are those of the whole image. Wh
 does not divide is defined as the image continued by reflection to the next multiple, and cut again; so is it here.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -137,7 +137,6 @@ def upscale_tiled(
     tile_px: int = DEFAULT_TILE_PX,
     window_px: tuple[int, int] | None = None,
     on_tile: Callable[[int, int], None] | None = None,
-    on_rows: Callable[[NDArray[Levels]], None] | None = None,
 ) -> NDArray[Levels]:
     """Upscale an image of any size in memory that grows with the output image alone.
 
@@ -151,8 +150,6 @@ def upscale_tiled(
         tile_px: as for :func:`window_size_px`.
         window_px: (height, width) of every window, for a model of fixed input size; ``tile_px`` is not used then.
         on_tile: called after each tile with the number of tiles done and of all tiles.
-        on_rows: called with the next rows of the output as soon as they are done, (h, rW, C), from top to bottom; they
-            are not changed any more.
 
     Returns:
         (rH, rW, C) of the same type, equal to ``run(image)`` byte for byte.
@@ -162,8 +159,55 @@ def upscale_tiled(
             cannot be covered by windows of ``window_px``.
         BackendError: if ``run`` returns an image of the wrong size or type.
     """
+    _check_image(image)
+    height, width, channels = image.shape
+    output = np.empty((height * scale, width * scale, channels), image.dtype)
+    bands = _bands(run, image, scale, halo_px, grid_px, tile_px, window_px, on_tile, output)
+    for _ in bands:
+        pass
+    return output
+
+
+def upscaled_bands(
+    run: Callable[[NDArray[Levels]], NDArray[Levels]],
+    image: NDArray[Levels],
+    *,
+    scale: int,
+    halo_px: int,
+    grid_px: int = 1,
+    tile_px: int = DEFAULT_TILE_PX,
+    window_px: tuple[int, int] | None = None,
+    on_tile: Callable[[int, int], None] | None = None,
+) -> Iterator[NDArray[Levels]]:
+    """Upscale an image in memory that grows with its width alone, beside the image itself.
+
+    Yields:
+        The rows of what :func:`upscale_tiled` returns, from top to bottom, a row of tiles at a time: (h, rW, C). Each
+        is an array of its own.
+
+    Args and errors as :func:`upscale_tiled`; errors come while iterating.
+    """
+    _check_image(image)
+    yield from _bands(run, image, scale, halo_px, grid_px, tile_px, window_px, on_tile, None)
+
+
+def _check_image(image: NDArray[Levels]) -> None:
     if image.dtype not in (np.uint8, np.uint16) or image.ndim != 3 or image.size == 0:
         raise ImageError(f"upscaling takes a non-empty uint8 image (H, W, C), got {image.dtype} of shape {image.shape}")
+
+
+def _bands(
+    run: Callable[[NDArray[Levels]], NDArray[Levels]],
+    image: NDArray[Levels],
+    scale: int,
+    halo_px: int,
+    grid_px: int,
+    tile_px: int,
+    window_px: tuple[int, int] | None,
+    on_tile: Callable[[int, int], None] | None,
+    output: NDArray[Levels] | None,
+) -> Iterator[NDArray[Levels]]:
+    """The rows of each row of tiles, (h, rW, C): parts of ``output``, or arrays of their own if that is None."""
     height, width, channels = image.shape
     if window_px is None:
         window_px = (
@@ -174,10 +218,16 @@ def upscale_tiled(
         _check_fixed_window((height, width), window_px, halo_px, grid_px)
     tiles = plan_tiles((height, width), window_px=window_px, halo_px=halo_px, grid_px=grid_px)
     if height % grid_px or width % grid_px:
-        rows, columns = (reflected_indices(size, padded_size(size, grid_px)) for size in (height, width))
-        image = image[rows][:, columns]
-    output = np.empty((height * scale, width * scale, channels), image.dtype)
+        continued = [reflected_indices(size, padded_size(size, grid_px)) for size in (height, width)]
+        image = image[continued[0]][:, continued[1]]
+    band = np.empty((0, width * scale, channels), image.dtype)
     for done, tile in enumerate(tiles, start=1):
+        if tile.columns.core[0] == 0:
+            rows = _core(tile.rows, scale)
+            if output is None:
+                band = np.empty((rows.stop - rows.start, width * scale, channels), image.dtype)
+            else:
+                band = output[rows]
         window = np.ascontiguousarray(image[slice(*tile.rows.window), slice(*tile.columns.window)])
         upscaled = run(window)
         expected = (window.shape[0] * scale, window.shape[1] * scale, channels)
@@ -186,14 +236,13 @@ def upscale_tiled(
                 f"the model made {upscaled.dtype} {upscaled.shape} of an image {window.shape}, "
                 f"expected {image.dtype} {expected}; convert the bundle again"
             )
-        output[_core(tile.rows, scale), _core(tile.columns, scale)] = upscaled[
+        band[:, _core(tile.columns, scale)] = upscaled[
             _core(tile.rows, scale, tile.rows.window[0]), _core(tile.columns, scale, tile.columns.window[0])
         ]
         if on_tile:
             on_tile(done, len(tiles))
-        if on_rows and tile.columns.core[1] == width:
-            on_rows(output[_core(tile.rows, scale)])
-    return output
+        if tile.columns.core[1] == width:
+            yield band
 
 
 def _check_fixed_window(size_px: tuple[int, int], window_px: tuple[int, int], halo_px: int, grid_px: int) -> None:

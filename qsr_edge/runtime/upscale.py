@@ -1,6 +1,6 @@
 """Upscaling a picture: transparent edges without fringes, grey that stays grey, and all 16 bits of what has them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,12 +11,12 @@ from qsr_edge.bundle.reader import Bundle
 from qsr_edge.conversion.backend import Runner
 from qsr_edge.conversion.registry import find_backend
 from qsr_edge.data.picture import LEVEL_16, Picture, Samples, equal_channels
-from qsr_edge.runtime.tiler import DEFAULT_TILE_PX, upscale_tiled
+from qsr_edge.runtime.tiler import DEFAULT_TILE_PX, upscale_tiled, upscaled_bands
 from qsr_edge.runtime.transparency import bled_colours
 from qsr_edge.runtime.windows import BICUBIC_HALO_PX, Windows
 
-RowSink = Callable[[Samples, Samples | None], None]
-"""Takes rows of an upscaled picture: colours (h, W, C), where C is 1 if R = G = B, else 3, and alpha (h, W)."""
+Rows = tuple[Samples, Samples | None]
+"""Rows of an upscaled picture: colours (h, W, C), where C is 1 if R = G = B, else 3, and alpha (h, W)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +45,6 @@ class LoadedDepth:
         *,
         tile_px: int = DEFAULT_TILE_PX,
         on_tile: Callable[[int, int], None] | None = None,
-        on_rows: RowSink | None = None,
     ) -> Picture:
         """Upscale a picture with alpha, colour space, 16 bits and metadata; as :func:`upscale_picture`."""
         return upscale_picture(
@@ -57,8 +56,34 @@ class LoadedDepth:
             tile_px=tile_px,
             window_px=self.window_px,
             on_tile=on_tile,
-            on_rows=on_rows,
         )
+
+    def upscaled_rows(
+        self,
+        picture: Picture,
+        *,
+        tile_px: int = DEFAULT_TILE_PX,
+        on_tile: Callable[[int, int], None] | None = None,
+    ) -> Iterator[Rows]:
+        """What :meth:`upscale_picture` makes, from top to bottom, without the whole in memory.
+
+        Yields:
+            The next rows, in arrays of their own.
+
+        Args and errors as :func:`upscale_picture`; errors come while iterating.
+        """
+        prepared = _prepared(self.runner, picture, self.scale)
+        for rows in upscaled_bands(
+            prepared.run,
+            prepared.samples,
+            scale=self.scale,
+            halo_px=max(self.halo_px, prepared.least_halo_px),
+            grid_px=self.grid_px,
+            tile_px=tile_px,
+            window_px=self.window_px,
+            on_tile=on_tile,
+        ):
+            yield prepared.windows.split(rows)
 
     def upscale(self, image: NDArray[np.uint8], *, tile_px: int = DEFAULT_TILE_PX) -> NDArray[np.uint8]:
         """(H, W, 3) uint8 RGB -> (rH, rW, 3), tiled; errors as :func:`qsr_edge.runtime.tiler.upscale_tiled`."""
@@ -111,7 +136,6 @@ def upscale_picture(
     tile_px: int = DEFAULT_TILE_PX,
     window_px: tuple[int, int] | None = None,
     on_tile: Callable[[int, int], None] | None = None,
-    on_rows: RowSink | None = None,
 ) -> Picture:
     """Upscale a picture with a loaded model.
 
@@ -135,7 +159,6 @@ def upscale_picture(
         tile_px: side of the region that is upscaled at once, in input pixels, without its halo.
         window_px: (height, width) that the model takes, if it takes no other.
         on_tile: called after each tile with the number of tiles done and of all tiles.
-        on_rows: takes the next rows of the output as soon as they are done.
 
     Returns:
         The picture, (rH, rW), with bits, alpha, grey, colour space and metadata as it was. It has no JPEG's quality.
@@ -144,6 +167,48 @@ def upscale_picture(
         ImageError: if ``tile_px`` is less than 1, or the picture cannot be covered by windows of ``window_px``.
         BackendError: if the model fails.
     """
+    prepared = _prepared(runner, picture, scale)
+    upscaled: Samples = upscale_tiled(
+        prepared.run,
+        prepared.samples,
+        scale=scale,
+        halo_px=max(halo_px, prepared.least_halo_px),
+        grid_px=grid_px,
+        tile_px=tile_px,
+        window_px=window_px,
+        on_tile=on_tile,
+    )
+    rgb, opacity = prepared.windows.split(upscaled)
+    if prepared.windows.colours == 1:
+        rgb = np.repeat(rgb, 3, axis=2)
+    size_px = (upscaled.shape[1], upscaled.shape[0])
+    told = replace(picture, metadata=picture.metadata.adapted(size_px))
+    if picture.bits > 8:
+        opacity_16 = None if opacity is None else opacity.astype(np.uint16, copy=False)
+        rgb_16 = rgb.astype(np.uint16, copy=False)
+        return Picture.from_16_bits(rgb_16, alpha=opacity_16, grey=told.grey, space=told.space, metadata=told.metadata)
+    opacity_8 = None if opacity is None else opacity.astype(np.uint8, copy=False)
+    return replace(told, rgb=rgb.astype(np.uint8, copy=False), alpha=opacity_8, jpeg_quality=None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Prepared:
+    """A picture as it is put through tiles.
+
+    Attributes:
+        windows: what upscales a window, and knows which channels are what.
+        samples: (H, W, C), colours and, behind them, alpha.
+        run: upscales a window; the network itself where that is all.
+        least_halo_px: that ``run`` needs, whatever the network's receptive field is.
+    """
+
+    windows: Windows
+    samples: Samples
+    run: Callable[[NDArray[Any]], Samples]
+    least_halo_px: int
+
+
+def _prepared(runner: Runner, picture: Picture, scale: int) -> _Prepared:
     deep = picture.bits > 8
     colour: Samples = picture.rgb_16() if deep else picture.rgb
     alpha: Samples | None = picture.alpha_16() if deep else picture.alpha
@@ -155,26 +220,9 @@ def upscale_picture(
         colour = colour[:, :, :1]
     windows = Windows(run=runner.run, scale=scale, colours=1 if grey else 3, level=LEVEL_16 if deep else 1)
     plain = windows.plain and alpha is None
-    run: Callable[[NDArray[Any]], Samples] = runner.run if plain else windows
-    upscaled: Samples = upscale_tiled(
-        run,
-        colour if alpha is None else np.dstack([colour, alpha]),
-        scale=scale,
-        halo_px=halo_px if plain else max(halo_px, BICUBIC_HALO_PX),
-        grid_px=grid_px,
-        tile_px=tile_px,
-        window_px=window_px,
-        on_tile=on_tile,
-        on_rows=on_rows and (lambda rows: on_rows(*windows.split(rows))),
+    return _Prepared(
+        windows=windows,
+        samples=colour if alpha is None else np.dstack([colour, alpha]),
+        run=runner.run if plain else windows,
+        least_halo_px=0 if plain else BICUBIC_HALO_PX,
     )
-    rgb, opacity = windows.split(upscaled)
-    if grey:
-        rgb = np.repeat(rgb, 3, axis=2)
-    size_px = (upscaled.shape[1], upscaled.shape[0])
-    told = replace(picture, metadata=picture.metadata.adapted(size_px))
-    if deep:
-        opacity_16 = None if opacity is None else opacity.astype(np.uint16, copy=False)
-        rgb_16 = rgb.astype(np.uint16, copy=False)
-        return Picture.from_16_bits(rgb_16, alpha=opacity_16, grey=told.grey, space=told.space, metadata=told.metadata)
-    opacity_8 = None if opacity is None else opacity.astype(np.uint8, copy=False)
-    return replace(told, rgb=rgb.astype(np.uint8, copy=False), alpha=opacity_8, jpeg_quality=None)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from qsr_edge.data.bicubic import resize_bicubic
 from qsr_edge.data.images import Metadata, Picture
 from qsr_edge.data.picture import LEVEL_16
-from qsr_edge.runtime.upscale import upscale_picture
+from qsr_edge.runtime.upscale import LoadedDepth, upscale_picture
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,18 +95,18 @@ def test_a_16_bit_edge_is_the_networks() -> None:
 
 def test_rows_come_as_they_are_done() -> None:
     picture = Picture(rgb=noise(20, 9, 3), alpha=noise(20, 9), grey=False)
-    colours, alphas = [], []
-    result = upscale_picture(
-        StandInRunner(scale=2),
-        picture,
-        scale=2,
-        halo_px=3,
-        tile_px=4,
-        on_rows=lambda colour, alpha: (colours.append(colour.copy()), alphas.append(alpha.copy())),
-    )
-    assert len(colours) > 2
-    np.testing.assert_array_equal(np.concatenate(colours), result.rgb)
-    np.testing.assert_array_equal(np.concatenate(alphas), result.alpha)
+    model = LoadedDepth(depth=1, runner=StandInRunner(scale=2), scale=2, halo_px=3, window_px=None)
+    result = model.upscale_picture(picture, tile_px=4)
+    tiles: list[int] = []
+    rows = []
+    for colour, alpha in model.upscaled_rows(picture, tile_px=4, on_tile=lambda done, of: tiles.append(done)):
+        assert alpha is not None
+        rows.append((colour, alpha))
+        if len(rows) == 1:
+            assert 0 < len(tiles) < 10  # nothing is done before it is asked for
+    assert len(rows) > 2
+    np.testing.assert_array_equal(np.concatenate([colour for colour, _ in rows]), result.rgb)
+    np.testing.assert_array_equal(np.concatenate([alpha for _, alpha in rows]), result.alpha)
 
 
 def test_dimensions_in_the_metadata_are_those_of_the_output() -> None:
