@@ -47,6 +47,7 @@ class TrainRecipe:
         patch_px: side of a low-resolution patch.
         permute_colours: whether each patch's colour channels are put in a random order (48 views of a patch, not 8).
         plain_colours: whether pictures of one colour are trained on too, so that borders of plain areas stay plain.
+        plain_weight: weight of the worst pixel of each patch of one colour: corners are too few to count on average.
         degradation: what the inputs have been through besides reduction; held-out images are reduced only.
         learning_rate: Adam's first learning rate; falls to 1 % of it by a cosine.
         shallow_weight: weight of the loss of the one shallower depth that is drawn in each step; the deepest has 1.
@@ -82,6 +83,7 @@ class TrainRecipe:
     patch_px: int = 40
     permute_colours: bool = False
     plain_colours: bool = False
+    plain_weight: float = 0.0
     degradation: Degradation = Degradation.NONE
     learning_rate: float = 5e-4
     shallow_weight: float = 0.5
@@ -115,8 +117,9 @@ class TrainRecipe:
                 raise RecipeError(f"{key} = {getattr(self, key)} must be in [0, 1]")
         if self.ema_decay == 1:
             raise RecipeError("ema_decay = 1 would keep the start for ever; it must be less than 1")
-        if not (math.isfinite(self.shallow_weight) and self.shallow_weight >= 0):
-            raise RecipeError(f"shallow_weight = {self.shallow_weight} must not be negative, and finite")
+        for key in ("shallow_weight", "plain_weight"):
+            if not (math.isfinite(getattr(self, key)) and getattr(self, key) >= 0):
+                raise RecipeError(f"{key} = {getattr(self, key)} must not be negative, and finite")
         if self.seed < 0:
             raise RecipeError(f"seed = {self.seed} must not be negative")
         if self.order_iteration < 0 or self.order_iteration > self.iterations or (self.order_iteration and self.bits):

@@ -1,12 +1,14 @@
 """What one training step minimizes: all depths of one set of weights, the shallower ones taught by the deepest.
 
-With L1 distances, ``s`` = ``shallow_weight``, ``d`` = ``distillation`` and ``w`` = ``teacher_weight``:
+With L1 distances, ``s`` = ``shallow_weight``, ``d`` = ``distillation``, ``w`` = ``teacher_weight`` and
+``p`` = ``plain_weight``:
 
-    aim(y)  = (1 - w) * |y - HR| + w * |y - teacher|
+    aim(y)  = (1 - w) * |y - HR| + w * |y - teacher| + p * plain(y)
     loss    = aim(deepest) + s * ((1 - d) * aim(shallower) + d * |shallower - deepest|)
 
 where ``shallower`` is one shallower depth, drawn anew in each step, and no gradient flows into ``deepest`` from the
-last term: the deepest depth teaches and is not taught back.
+last term: the deepest depth teaches and is not taught back. ``plain`` is the largest distance in each patch whose
+original has one colour, 0 in the others, averaged over the batch.
 """
 
 from collections.abc import Callable
@@ -64,10 +66,15 @@ class Objective(nn.Module):
                 reference = self._teacher(codes)
 
         def aim(image: Tensor) -> Tensor:
-            distance: Tensor = (image - target).abs().mean()
-            if reference is None:
-                return distance
-            return distance * (1 - recipe.teacher_weight) + (image - reference).abs().mean() * recipe.teacher_weight
+            distances = (image - target).abs()
+            distance: Tensor = distances.mean()
+            if reference is not None:
+                taught = (image - reference).abs().mean()
+                distance = distance * (1 - recipe.teacher_weight) + taught * recipe.teacher_weight
+            if recipe.plain_weight:
+                plain = (target == target[:, :, :1, :1]).all(dim=(1, 2, 3))
+                distance = distance + recipe.plain_weight * (distances.amax(dim=(1, 2, 3)) * plain).mean()
+            return distance
 
         with torch.autocast(device, torch.bfloat16, enabled=self._autocast):
             deepest = self.network(codes, recipe.depths[-1])

@@ -53,6 +53,15 @@ def test_a_teacher_takes_its_share_and_learns_nothing() -> None:
     assert len(list(objective.parameters())) == 2
 
 
+def test_the_worst_pixel_of_plain_patches_counts_besides() -> None:
+    network = _Constant()
+    objective = Objective(network, dataclasses.replace(RECIPE, plain_weight=0.5, shallow_weight=0.0))
+    target = torch.zeros(2, 3, 2, 2)
+    target[1, 0, 0, 0] = 40.0  # not plain, so its worst pixel counts as any other
+    loss, _ = objective(torch.zeros(2, 3, 1, 1), target, None)
+    assert loss.item() * 255 == pytest.approx((23 * 4 + 36) / 24 + 0.5 * (4 + 0) / 2)
+
+
 def test_no_depth_is_drawn_for_one_depth_or_no_weight() -> None:
     assert draws_depth(RECIPE)
     assert not draws_depth(dataclasses.replace(RECIPE, shallow_weight=0.0))
