@@ -31,15 +31,15 @@ def _bundle_path(named: str) -> Path:
 
 def _serve(files: dict[str, bytes], *, lan: bool, port: int) -> None:
     with WebServer(files, lan=lan, port=port) as server:
-        if lan:
-            click.echo(qr_code(server.url), nl=False)
-            click.echo(EXPOSED)
-        click.echo(f"serving at {server.url}")
-        click.echo("Ctrl+C ends it, and the address with it")
-        sys.stdout.flush()
         try:
+            if lan:
+                click.echo(qr_code(server.url), nl=False)
+                click.echo(EXPOSED)
+            click.echo(f"serving at {server.url}")
+            click.echo("Ctrl+C ends it, and the address with it")
+            sys.stdout.flush()
             threading.Event().wait()
-        except KeyboardInterrupt:
+        except KeyboardInterrupt:  # as soon as it serves, and so before it has said that Ctrl+C ends it, too
             click.echo("stopped")
 
 
