@@ -153,6 +153,7 @@ def test_a_killed_run_goes_on_where_it_was_saved(
     process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, env=environment)
     wait_until(state.exists, process.poll)
     if number == signal.SIGKILL:
+        process.send_signal(signal.SIGSTOP)  # else it might have ended by the time that the second one has started
         second = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
         assert second.returncode == 1
         assert f"error: {output}: another qsr-edge train writes there now" in second.stderr

@@ -278,7 +278,7 @@ def test_two_phones_at_once_and_kept_files(
 
 # --- two runs that want one phone; the first one's agent waits at the gate until the test lets the phone cool
 
-HOT = Gate(max_wait_ms=300_000)
+HOT = Gate(max_wait_ms=round(1000 * PATIENCE_S))
 
 
 @pytest.mark.slow

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from tests.support.android_build import ANDROID_BUILD, NEEDS_ANDROID_BUILD
 from tests.support.paths import ANDROID_HARNESS, REPOSITORY
+from tests.support.waiting import PATIENCE_S
 
 pytestmark = NEEDS_ANDROID_BUILD
 
@@ -26,6 +27,6 @@ def test_the_code_of_the_page_compiles(tmp_path: Path) -> None:
     assert bash
     classes = ":".join(str(ANDROID_BUILD / part) for part in ("core", "android", "stubs"))
     command = [bash, str(compiler), "-Xjdk-release=8", "-cp", classes, "-d", str(tmp_path / "out"), str(source)]
-    result = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    result = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
     assert result.returncode == 0, result.stderr
     assert (tmp_path / "out" / "Enlarger.class").is_file()

@@ -162,7 +162,7 @@ def test_a_browser_that_does_not_come_back_leaves_what_it_measured(
     page.await_work()
     assert page.send(page.agent(), page.start(0), page.start(1), page.steady(0, 4))[0] == 200
     clock.leap(2 * PATIENCE_S)
-    with pytest.raises(BenchError, match="did not come back within 300 s; go on with --resume"):
+    with pytest.raises(BenchError, match=f"did not come back within {PATIENCE_S:.0f} s; go on with --resume"):
         done.result(PATIENCE_S)
     run.device.close()
     assert any("nothing was heard of the browser" in fault for fault in run.faults())

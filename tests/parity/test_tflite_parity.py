@@ -15,6 +15,7 @@ from qsr_edge.quant.arithmetic import CodeRange, Profile
 from qsr_edge_converters.tflite import BACKEND, inspect_model
 from tests.support.graph_builders import random_network, sample_images
 from tests.support.paths import RUN_MODELS
+from tests.support.waiting import PATIENCE_S
 
 pytest.importorskip("ai_edge_litert", reason="the extra [tflite] is not installed")
 
@@ -162,7 +163,9 @@ def test_tflite_runtime_2_14_gives_the_golden_bytes(tmp_path: Path, tflite_runti
             [(path, _)] = write(network, tmp_path, options)
             path.rename(tmp_path / f"{name}-{storage.value}.tflite")
     np.savez(tmp_path / "images.npz", **{str(i): image for i, image in enumerate(IMAGES)})
-    run = subprocess.run([tflite_runtime_python, RUN_MODELS, tmp_path], capture_output=True, text=True, timeout=300)
+    run = subprocess.run(
+        [tflite_runtime_python, RUN_MODELS, tmp_path], capture_output=True, text=True, timeout=PATIENCE_S
+    )
     assert run.returncode == 0, run.stderr[-2000:]
     outputs = np.load(tmp_path / "outputs.npz")
     families = {key.split("|")[2] for key in outputs.files}

