@@ -27,13 +27,17 @@ from tests.support.litert_js import litert_js_archives
 from tests.support.paths import IMAGES, PHOTO, REPOSITORY
 from tests.support.reach import Contexts
 from tests.support.tiny_model import tiny_bundle, tiny_checkpoint, tiny_fixed_bundle
+from tests.support.tiny_program import tiny_network, tiny_program
 from tests.support.waiting import PATIENCE_S
 
 if TYPE_CHECKING:
     from tests.support.phone_simulator.adb_server import AdbServer
     from tests.support.phone_simulator.phone import Phone
 
-__all__ = ["chromium", "litert_js_archives", "tiny_bundle", "tiny_checkpoint", "tiny_fixed_bundle"]
+__all__ = [
+    "chromium", "litert_js_archives", "tiny_bundle", "tiny_checkpoint", "tiny_fixed_bundle", "tiny_network",
+    "tiny_program",
+]  # fmt: skip
 
 SEED = 20240229
 
@@ -42,6 +46,9 @@ REQUIRE_ALL = os.environ.get("QSR_EDGE_REQUIRE_ALL", "") not in ("", "0")
 # Exempt all the same: the standard images may not be redistributed, so a checkout without them is not broken.
 MAY_SKIP = pytest.StashKey[bool]()
 
+SLOW_TO_LOAD = ("executorch", "coreml")
+"""What the files or parameters of tests are called that use these SDKs."""
+
 hypothesis.settings.register_profile("default", deadline=None)
 hypothesis.settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
 hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "default")
@@ -49,6 +56,11 @@ hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "default")
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     add_cpu_option(parser)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What uses the SDKs that take longest to load comes first, and so in one process of those that share the tests."""
+    items.sort(key=lambda item: not any(sdk in item.nodeid for sdk in SLOW_TO_LOAD))
 
 
 def pytest_configure(config: pytest.Config) -> None:

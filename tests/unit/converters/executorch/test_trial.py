@@ -10,29 +10,31 @@ import pytest
 
 pytest.importorskip("executorch")
 
-from qsr_edge.conversion.backend import ConvertOptions, ModelMetadata
+from qsr_edge.conversion.backend import ModelFile
 from qsr_edge.errors import BackendError
-from qsr_edge_converters.executorch import BACKEND, trial
+from qsr_edge_converters.executorch import trial
 from qsr_edge_converters.executorch.runner import open_runner
 from qsr_edge_converters.executorch.sdk import check_sdk
-from tests.support.graph_builders import random_network
 
-METADATA = ModelMetadata(name="tiny", version="1", author="tests", licence="CC0-1.0", description="random")
 NOWHERE = 10_000
 
 
-@pytest.fixture(scope="module")
-def content(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+@pytest.fixture(scope="module", autouse=True)
+def _sdk() -> None:
     check_sdk()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("QSR_EDGE_CACHE", str(tmp_path_factory.mktemp("other")))
-        network = random_network(bits=4, scale=2, channels=8, depths=(1,))
-        return BACKEND.convert(network, ConvertOptions(metadata=METADATA))[0].content
 
 
-@pytest.fixture(autouse=True)
-def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("QSR_EDGE_CACHE", str(tmp_path / "cache"))
+@pytest.fixture
+def content(tiny_program: ModelFile) -> bytes:
+    return tiny_program.content
+
+
+@pytest.fixture
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A cache folder that knows no program; it is not made yet."""
+    folder = tmp_path / "cache"
+    monkeypatch.setenv("QSR_EDGE_CACHE", str(folder))
+    return folder
 
 
 class Flatbuffer:
@@ -85,21 +87,23 @@ def with_output_nowhere(content: bytes) -> bytes:
     [(with_another_instruction, "damaged: it ends its process"), (with_output_nowhere, "ExecuTorch cannot run it")],
 )
 def test_a_program_that_would_end_the_process_is_refused(
-    damage: Callable[[bytes], bytes], told: str, content: bytes, tmp_path: Path
+    damage: Callable[[bytes], bytes], told: str, content: bytes, tmp_path: Path, own_cache: Path
 ) -> None:
     path = tmp_path / "tiny-d1.pte"
     path.write_bytes(damage(content))
     with pytest.raises(BackendError, match=rf"tiny-d1\.pte: .*{told}"):
         trial.try_first(path, 1, path.read_bytes(), None)
-    assert not (tmp_path / "cache").exists()
+    assert not own_cache.exists()
 
 
-def test_what_passed_is_not_tried_again(content: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_passed_is_not_tried_again(
+    content: bytes, tmp_path: Path, own_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = tmp_path / "tiny-d1.pte"
     path.write_bytes(content)
     image = np.zeros((8, 8, 3), np.uint8)
     first = open_runner(path, depth=1, threads=1, kernels=None).run(image)
-    (record,) = (tmp_path / "cache" / "programs").iterdir()
+    (record,) = (own_cache / "programs").iterdir()
     assert record.name.endswith(f"-d1-executorch-{trial.metadata.version('executorch')}")
 
     def no_process(*arguments: object, **options: object) -> None:
@@ -109,14 +113,14 @@ def test_what_passed_is_not_tried_again(content: bytes, tmp_path: Path, monkeypa
     assert np.array_equal(open_runner(path, depth=1, threads=1, kernels=None).run(image), first)
 
 
-def test_what_convert_wrote_is_trusted_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    network = random_network(bits=4, scale=2, channels=8, depths=(1,))
-    file = BACKEND.convert(network, ConvertOptions(metadata=METADATA))[0]
+def test_what_convert_wrote_is_trusted_at_once(content: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the cache folder that it was written with."""
     monkeypatch.setattr(subprocess, "run", lambda *arguments, **options: pytest.fail("a trial"))
-    (tmp_path / "tiny.pte").write_bytes(file.content)
+    (tmp_path / "tiny.pte").write_bytes(content)
     open_runner(tmp_path / "tiny.pte", depth=1, threads=1, kernels=None)
 
 
+@pytest.mark.usefixtures("own_cache")
 def test_a_program_that_does_not_end_is_refused(
     content: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
