@@ -37,7 +37,7 @@ function describeSite() {
     words.textContent = `${model.depth} blocks`;
     const note = document.createElement('small');
     const share = model.macs_per_pixel / deepest.macs_per_pixel;
-    const quality = Object.entries(model.psnr_db).map(([name, db]) => `${formatted(db, 2)} dB on ${name}`)[0];
+    const quality = Object.entries(model.psnr_db).map(([name, db]) => `${db.toFixed(2)} dB on ${name}`)[0];
     const work = model === deepest ? 'the most work' : `${formatted(100 * share)} % of the work`;
     note.textContent = quality ? `${work}, ${quality}` : work;
     words.append(note);
