@@ -143,10 +143,11 @@ def test_a_complete_run_is_not_measured_again(run_cli, tiny_bundle: Path, tmp_pa
     assert (run / RESULTS_NAME).read_bytes() == before
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
 def test_ctrl_c_keeps_what_was_measured(tiny_bundle: Path, tmp_path: Path, number: signal.Signals) -> None:
     run = tmp_path / "run"
     command = [sys.executable, "-m", "qsr_edge", "bench", "--bundle", str(tiny_bundle), "-o", str(run)]
+    command += ["--quick", "--no-images", "--sustained", "1h"]  # soon measuring, and not done before it is interrupted
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     results = run / RESULTS_NAME
     await_steady(process, results, 1)

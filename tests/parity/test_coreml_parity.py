@@ -53,9 +53,15 @@ def check(network: LoweredNetwork, paths: dict[int, Path], images: list[np.ndarr
 
 @pytest.mark.parametrize(
     ("bits", "scale", "channels", "profile"),
-    [(2, 2, 16, PORTABLE), (3, 3, 19, PORTABLE), (4, 4, 13, PORTABLE), (4, 2, 32, SCALED), (8, 2, 16, SCALED)],
+    [
+        (2, 2, 16, PORTABLE),
+        (3, 3, 19, PORTABLE),
+        pytest.param(4, 4, 13, PORTABLE, marks=pytest.mark.slow),
+        (4, 2, 32, SCALED),
+        pytest.param(8, 2, 16, SCALED, marks=pytest.mark.slow),
+    ],
 )
-@pytest.mark.parametrize("pack", [Pack.PER_DEPTH, Pack.SHARED])
+@pytest.mark.parametrize("pack", [pytest.param(Pack.PER_DEPTH, marks=pytest.mark.slow), Pack.SHARED])
 def test_every_profile_and_width_gives_the_golden_bytes(
     tmp_path: Path, bits: int, scale: int, channels: int, profile: Profile, pack: Pack
 ) -> None:
@@ -73,7 +79,15 @@ def test_fixed_and_enumerated_sizes(tmp_path: Path, more: tuple[tuple[int, int],
 
 @pytest.mark.parametrize("pack", [pytest.param(Pack.PER_DEPTH, marks=pytest.mark.slow), Pack.SHARED])
 @pytest.mark.parametrize("flavor", list(CoremlFlavor))
-@pytest.mark.parametrize(("bits", "profile"), [(2, PORTABLE), (3, PORTABLE), (4, PORTABLE), (8, SCALED)])
+@pytest.mark.parametrize(
+    ("bits", "profile"),
+    [
+        pytest.param(2, PORTABLE, marks=pytest.mark.slow),
+        (3, PORTABLE),
+        pytest.param(4, PORTABLE, marks=pytest.mark.slow),
+        (8, SCALED),
+    ],
+)
 def test_coremltools_reads_every_weight_as_the_graph_holds_it(
     tmp_path: Path, bits: int, profile: Profile, flavor: CoremlFlavor, pack: Pack
 ) -> None:

@@ -68,14 +68,18 @@ def test_litert_at_a_fixed_size(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("scale", "bits", "negative"),
-    [(2, 3, True), *(pytest.param(*case, marks=pytest.mark.slow) for case in ((3, 2, False), (4, 4, True)))],
+    ("scale", "bits", "negative", "size_px"),
+    [
+        (2, 3, True, (17, 5)),
+        *(pytest.param(*case, None, marks=pytest.mark.slow) for case in ((2, 3, True), (3, 2, False), (4, 4, True))),
+    ],
 )
-def test_executorch(tmp_path: Path, scale: int, bits: int, negative: bool) -> None:
+def test_executorch(tmp_path: Path, scale: int, bits: int, negative: bool, size_px: tuple[int, int] | None) -> None:
     pytest.importorskip("executorch", reason="the extra [executorch] is not installed")
     from qsr_edge_converters.executorch import inspect_pte
 
-    check("executorch", tmp_path, scale=scale, bits=bits, negative=negative, depths=(2,) if scale == 2 else (2, 4))
+    depths = (2,) if scale == 2 else (2, 4)
+    check("executorch", tmp_path, scale=scale, bits=bits, negative=negative, depths=depths, input_size_px=size_px)
     assert inspect_pte(tmp_path / "network-d2.pte").first_float is None
 
 

@@ -283,8 +283,14 @@ def test_what_lies_beyond_an_edge_reaches_as_far_as_the_halo(window_px: int, dep
     assert network[depth].cost().halo_px == UNTILED_HALO_PX
 
 
-@pytest.mark.parametrize(("window_px", "depth"), REACHES_PX)
-@pytest.mark.parametrize("size_px", [(61, 75), (64, 87)])
+@pytest.mark.parametrize(
+    ("window_px", "depth", "size_px"),
+    [
+        pytest.param(*case, size_px, marks=[] if case == (8, 4) or size_px == (61, 75) else pytest.mark.slow)
+        for case in REACHES_PX
+        for size_px in ((61, 75), (64, 87))
+    ],
+)
 def test_tiles_equal_the_whole_image(window_px: int, depth: int, size_px: tuple[int, int]) -> None:
     network = tiled_network(window_px)
     grid = network[depth].cost().grid

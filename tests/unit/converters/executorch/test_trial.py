@@ -84,7 +84,10 @@ def with_output_nowhere(content: bytes) -> bytes:
 
 @pytest.mark.parametrize(
     ("damage", "told"),
-    [(with_another_instruction, "damaged: it ends its process"), (with_output_nowhere, "ExecuTorch cannot run it")],
+    [
+        (with_another_instruction, "damaged: it ends its process"),
+        pytest.param(with_output_nowhere, "ExecuTorch cannot run it", marks=pytest.mark.slow),
+    ],
 )
 def test_a_program_that_would_end_the_process_is_refused(
     damage: Callable[[bytes], bytes], told: str, content: bytes, tmp_path: Path, own_cache: Path
