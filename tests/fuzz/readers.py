@@ -198,6 +198,23 @@ def _records(content: bytes) -> None:
                     raise SilentAcceptanceError("a record that does not come back as it was")
 
 
+def _kept_seeds() -> list[bytes]:
+    scores = '{"bicubic": {"psnr_db": null, "ssim": 1.0}, "depth 2": {"psnr_db": 36.95, "ssim": 0.9562}}'
+    lines = [f'{{"picture": "{name * 64}", "scores": {scores}}}\n'.encode() for name in "ab"]
+    return [b"".join(lines), lines[0] + lines[1][:70]]
+
+
+def _kept(content: bytes) -> None:
+    from qsr_edge.runtime.kept_figures import KeptFigures
+
+    with refusing(), _as_file(content, ".jsonl") as path:
+        kept = KeptFigures(path)
+        before = len(kept)
+        kept.add("new", {})
+        if len(KeptFigures(path)) != len(kept) or len(kept) not in (before, before + 1):
+            raise SilentAcceptanceError("figures that do not come back as they were")
+
+
 def _told(content: bytes) -> None:
     from qsr_edge.bench.browser.told import other_browser, parse_told
 
@@ -341,6 +358,7 @@ READERS: dict[str, Reader] = {
     "scenario": Reader(read=_scenario, seeds=_files("qsr_edge/simulation/scenarios/*.toml")),
     "job": Reader(read=_job, seeds=_files("tests/fuzz/seeds/job.json")),
     "records": Reader(read=_records, seeds=_files("tests/fuzz/seeds/results.jsonl")),
+    "kept": Reader(read=_kept, seeds=_kept_seeds),
     "told": Reader(read=_told, seeds=_told_seeds),
     "dumpsys": Reader(read=_dumpsys, seeds=_files("tests/unit/bench/**/dumpsys/*.txt")),
     "adb": Reader(read=_adb, seeds=_adb_seeds),
