@@ -25,6 +25,9 @@ from qsr_edge.extras import how_to_install
 # An 8K picture has half of this. Above, a file of a few kilobytes could ask for gigabytes of memory.
 MAX_PIXELS = 8192 * 8192
 
+_STRIP_ROWS = 64
+"""Rows that are taken over from the decoder at once."""
+
 Sample = TypeVar("Sample", bound=np.generic)
 
 _JPEG_SIGNATURE = b"\xff\xd8\xff"
@@ -241,7 +244,7 @@ def _in_srgb(colour: Image.Image | NDArray[np.uint16], space: ColourSpace) -> Im
         grey = colour.mode == "L"
         converted = to_srgb(colour, space.profile)
         return converted.getchannel(0) if grey else converted
-    return colour if colour.mode == "L" else colour.convert("RGB")
+    return colour if colour.mode in ("L", "RGB") else colour.convert("RGB")
 
 
 def _assembled(
@@ -277,9 +280,19 @@ def _split(
     samples: Image.Image | NDArray[np.uint16], orientation: int
 ) -> tuple[NDArray[np.uint8], NDArray[np.int16] | None]:
     if isinstance(samples, Image.Image):
-        return np.array(_upright(np.asarray(samples), orientation), order="C"), None
+        return np.ascontiguousarray(_upright(_pixels(samples), orientation)), None
     whole, rest = split_16_bits(_upright(samples, orientation))
     return whole, rest
+
+
+def _pixels(image: Image.Image) -> NDArray[np.uint8]:
+    """(H, W) or (H, W, 3) of mode L or RGB. Pillow would hold the bytes of the whole beside the array."""
+    width, height = image.size
+    pixels = np.empty((height, width) if image.mode == "L" else (height, width, 3), np.uint8)
+    for top in range(0, height, _STRIP_ROWS):
+        bottom = min(top + _STRIP_ROWS, height)
+        pixels[top:bottom] = np.asarray(image.crop((0, top, width, bottom)))
+    return pixels
 
 
 def _upright(stored: NDArray[Sample], orientation: int) -> NDArray[Sample]:

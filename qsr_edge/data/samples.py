@@ -46,14 +46,15 @@ def depth_bits(image: ImageFile.ImageFile) -> int:
 
 
 def eight_bit(image: ImageFile.ImageFile) -> tuple[Image.Image, Image.Image | None]:
-    """Load 8 bits per channel: (mode L, RGB or CMYK; mode L)."""
+    """Load 8 bits per channel: (mode L, RGB or CMYK; mode L). The first may be ``image`` itself."""
     if image.mode not in ("1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr"):
         raise ImageError(f"has colours of the kind {image.mode}; save it as RGB, as PNG")
     grey = image.mode in ("1", "L", "LA", "La")
     raw_modes = _raw_modes(image)
     image.load()
     if not image.has_transparency_data:
-        return (image.copy() if image.mode == "CMYK" else image.convert("L" if grey else "RGB")), None
+        # Pillow would copy what has the mode already, which for an 8K photo is 130 MB.
+        return (image if image.mode in ("L", "RGB", "CMYK") else image.convert("L" if grey else "RGB")), None
     transparent = image.info.get("transparency")
     if image.mode in ("1", "L") and isinstance(transparent, int):
         # PNG, 11.3.2.1: the level is given in the file's bit depth. Pillow scales the pixels to 8 bits, but not this
