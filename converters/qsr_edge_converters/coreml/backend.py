@@ -11,6 +11,7 @@ from qsr_edge.errors import QsrWarning
 from qsr_edge.graph.integer_graph import ConvolutionalGraph, TransformerGraph
 from qsr_edge.lowering.network import LoweredNetwork
 from qsr_edge_converters.coreml.flavor import FLAVORS
+from qsr_edge_converters.coreml.torch_hidden import torch_hidden
 from qsr_edge_converters.installed import require, sdk_version
 from qsr_edge_converters.native_messages import quiet_sdk
 
@@ -46,7 +47,8 @@ class CoremlBackend:
         Raises:
             BackendError: naming what is missing and the extra that brings it.
         """
-        require(self.name, SDK)
+        with torch_hidden():
+            require(self.name, SDK)
 
     def runtime_version(self) -> str:
         """For example ``coremltools 9.0``, on macOS with the system's version.

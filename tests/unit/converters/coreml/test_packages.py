@@ -5,6 +5,7 @@ import importlib.util
 import re
 import shutil
 import struct
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -314,3 +315,12 @@ def test_float16_is_rounded_where_the_program_says_so(network: LoweredNetwork, t
     got = BACKEND.open_model(tmp_path / package.name, depth=1, kernels="executor").run(IMAGE)
     difference = np.abs(got.astype(int) - network[1].run(IMAGE))
     assert 0 < difference.max() <= 8  # levels; random networks spread an early code's error more than trained ones
+
+
+def test_the_command_line_imports_coremltools_without_torch() -> None:
+    code = (
+        "import sys; from qsr_edge.conversion import own_process; own_process.claim(); "
+        "from qsr_edge.conversion.registry import find_backend; find_backend('coreml'); "
+        "assert 'coremltools' in sys.modules and 'torch' not in sys.modules, sorted(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=True)
