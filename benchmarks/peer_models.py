@@ -23,7 +23,7 @@ from peer_runtimes import Runtime, load
 
 from qsr_edge.bundle.layout import Storage
 from qsr_edge.conversion.backend import ConvertOptions, ModelFile, ModelMetadata
-from qsr_edge.conversion.registry import find_backend
+from qsr_edge.conversion.registry import find_backend, registered_backend
 from qsr_edge.data.bicubic import resize_bicubic
 from qsr_edge.data.dataset import load_dataset
 from qsr_edge.data.images import read_picture
@@ -86,7 +86,7 @@ class Contender:
     def file(self, folder: Path, depth: int) -> Path:
         """Where its model is, or is to be written."""
         if self.network:
-            suffix = find_backend(self.target).capabilities.suffix
+            suffix = registered_backend(self.target).capabilities.suffix
             return folder / self.key / f"{self.target}-{depth}" / f"model{suffix}"
         return folder / self.key / f"d{depth}{self.suffix}"
 
@@ -189,11 +189,11 @@ def prepare(contender: Contender, folder: Path, depths: Sequence[int], data: Pat
 def _source(contender: Contender, depths: Sequence[int], data: Path) -> str:
     """Digest of the weights, the calibration pictures' names and sizes, the packages' versions and our own code."""
     here = Path(__file__).parent
-    code = [here / name for name in ("peer_models.py", "peer_quantizers.py", "float_models.py")]
+    code = [here / "peer_quantizers.py", here / "float_models.py"]
     if contender.network:
-        package = importlib.import_module(type(find_backend(contender.target)).__module__.rpartition(".")[0])
+        package = importlib.import_module(type(registered_backend(contender.target)).__module__.rpartition(".")[0])
         code = sorted(Path(package.__path__[0]).glob("*.py"))
-    pictures = [(file.name, file.stat().st_size) for file in _calibration_files(data)]
+    pictures = [(CALIBRATION_SIDE_PX, file.name, file.stat().st_size) for file in _calibration_files(data)]
     versions = {name: version(name) for name in PACKAGES}
     digest = hashlib.sha256(repr((asdict(contender), tuple(depths), pictures, versions)).encode())
     for file in (zoo_entry(contender.network or FLOAT_NETWORK).path, *code):

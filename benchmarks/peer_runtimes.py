@@ -192,8 +192,11 @@ def import_runtime(runtime: Runtime, path: Path) -> None:
 
     ours = {"tflite": Runtime.LITERT, "executorch": Runtime.EXECUTORCH, "onnx": Runtime.ONNX}
     if runtime is Runtime.OURS:
-        runtime = ours[path.parent.name.split("-")[0]]
-        importlib.import_module("qsr_edge.conversion.registry")
+        from qsr_edge.conversion.registry import find_backend
+
+        target = path.parent.name.split("-")[0]
+        find_backend(target)  # imports what the back end looks for
+        runtime = ours[target]
     names = {
         Runtime.LITERT: ("ai_edge_litert.interpreter",), Runtime.EXECUTORCH: ("torch", "executorch.runtime"),
         Runtime.ONNX: ("onnxruntime",), Runtime.OPENVINO: ("openvino",), Runtime.NCNN: ("ncnn",),
