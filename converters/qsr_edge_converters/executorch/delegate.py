@@ -1,9 +1,9 @@
 """An integer graph as the graph that XNNPACK's delegate runs, written by ExecuTorch's own schema and serializer.
 
-ExecuTorch's partitioner would come to the same graph, from a program of quantize and dequantize operators, in some
-thirty passes of torch over each depth: 30 CPU seconds for three depths, where this takes 4. What it would find is known
-beforehand: each node is one of XNNPACK's in int8. Every activation has step size 1, so that a weight's scale is
-the multiplier; a clamp is the range of the node that it follows; depth-to-space is a transposed convolution by ones.
+ExecuTorch's partitioner would come to the same graph, from a program of quantize and dequantize operators, in dozens of
+passes of torch over each depth: 30 CPU seconds for three depths, where this takes 4. What it would find is known
+beforehand: each node is one of XNNPACK's in int8. Every activation has step size 1, so that a weight's scale is the
+multiplier; a clamp is the range of the node that it follows; depth-to-space is a transposed convolution by ones.
 """
 
 import hashlib
