@@ -157,6 +157,6 @@ def test_the_neural_engines_form_costs_little(tmp_path: Path, photo: Path) -> No
 @pytest.mark.parametrize("entry", [e for e in zoo_entries() if e.bits], ids=lambda entry: entry.name)
 def test_the_zoo_gives_the_golden_bytes(entry: ZooEntry, tmp_path: Path, photo: Path) -> None:
     network = lower_checkpoint(read_checkpoint(entry.path))
-    images = [*IMAGES, np.ascontiguousarray(read_picture(photo).rgb)]
+    images = [*IMAGES, np.ascontiguousarray(read_picture(photo).rgb[:96, :128])]
     for pack in (Pack.PER_DEPTH, Pack.SHARED):
         check(network, write(BACKEND.convert(network, ConvertOptions(pack=pack, metadata=METADATA)), tmp_path), images)
