@@ -168,7 +168,7 @@ class Network:
         raise TypeError(f"a picture is an array, a Pillow image, a Picture or a path, got {type(source).__name__}")
 
     def variant_for(self, source: Source) -> Variant:
-        """Which network takes a picture: the only one, or for a JPEG of a quality below 90 that for photos.
+        """Which network takes a picture: the only one, or for a JPEG of a quality below 92 that for photos.
 
         An array is no JPEG. A Pillow image is one as ``PIL.Image.open`` gives it, and not what its methods make of it.
 
