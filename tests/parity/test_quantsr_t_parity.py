@@ -73,7 +73,6 @@ def test_executorch(network: LoweredNetwork, tmp_path: Path) -> None:
         assert report.methods[0].operators["aten::bmm.out"] > 0
 
 
-@pytest.mark.slow
 def test_executorch_adds_and_divides_integers_beyond_those_of_float32(tmp_path: Path) -> None:
     pytest.importorskip("executorch")
     from qsr_edge_converters.native_messages import quiet_sdk
