@@ -16,6 +16,7 @@ import sys
 import tempfile
 import threading
 import warnings
+from collections import deque
 from collections.abc import Iterator
 from typing import Any, Literal
 
@@ -36,15 +37,26 @@ _OF_A_RUNTIME = re.compile(
 class _ThreadsOwn(io.TextIOBase):
     """Stands for a standard stream: keeps what one thread writes, lets through what others do.
 
-    Somebody may hold it after its time is over; then it lets everything through.
+    Somebody may hold it after its time is over; then it lets everything through, until its time comes again.
     """
 
-    def __init__(self, stream: Any, through: int | None):
-        """Stand for ``stream``; ``through`` is a descriptor of where it led to, if it has been led elsewhere."""
+    def __init__(self, stream: Any):
+        """Stand for ``stream``, and let everything through so far."""
         self._stream = stream
-        self._through = through
-        self._owner: int | None = threading.get_ident()
+        self._through: int | None = None
+        self._owner: int | None = None
         self._kept: list[str] = []
+
+    def begin(self, through: int | None) -> None:
+        """Keep what this thread writes; ``through``: a descriptor of where the stream led, if it was led elsewhere."""
+        self._kept = []
+        self._through = through
+        self._owner = threading.get_ident()
+
+    @property
+    def is_free(self) -> bool:
+        """Whether it keeps nothing now."""
+        return self._owner is None
 
     def end(self) -> str:
         """What was kept; from now on everything is let through."""
@@ -87,6 +99,22 @@ class _ThreadsOwn(io.TextIOBase):
         return getattr(self._stream, name)
 
 
+_STREAMS_KNOWN = 16
+_own_streams: deque[tuple[Any, _ThreadsOwn]] = deque(maxlen=_STREAMS_KNOWN)
+"""Streams and what stands for them, kept: `print` of Python 3.11 and 3.12 takes ``sys.stdout`` without a reference of
+its own, so in a thread that prints meanwhile the process would crash where ours is freed."""
+
+
+def _standing_for(stream: Any) -> _ThreadsOwn:
+    """What stands for a stream, the same one each time unless that one is in use; only with the lock held."""
+    for known, own in _own_streams:
+        if known is stream and own.is_free:
+            return own
+    own = _ThreadsOwn(stream)
+    _own_streams.append((stream, own))
+    return own
+
+
 @contextlib.contextmanager
 def _own(name: Literal["stdout", "stderr"], through: int | None = None) -> Iterator[list[str]]:
     """Keep what this thread writes to ``sys.stdout`` or ``sys.stderr``; the list has it afterwards."""
@@ -97,7 +125,8 @@ def _own(name: Literal["stdout", "stderr"], through: int | None = None) -> Itera
     leads_there = False
     with contextlib.suppress(OSError, ValueError, AttributeError):
         leads_there = stream.fileno() == _STREAMS[name] and not isinstance(stream, _ThreadsOwn)
-    own = _ThreadsOwn(stream, through if leads_there else None)
+    own = _standing_for(stream)
+    own.begin(through if leads_there else None)
     setattr(sys, name, own)
     try:
         yield kept

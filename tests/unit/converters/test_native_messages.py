@@ -71,6 +71,29 @@ with quiet_sdk():
     assert done.stdout == "printed\nprinted again\n"
 
 
+def test_a_thread_that_prints_may_look_at_what_stands_for_the_stream_any_time() -> None:
+    """`print` holds no reference to it, so it is never freed; else this ended the process about every third time."""
+    done = run("""
+import weakref
+sys.setswitchinterval(1e-6)
+seen, over = weakref.WeakSet(), threading.Event()
+
+def read():
+    while not over.is_set():
+        with without_native_prints():
+            seen.add(sys.stdout)
+
+reader = threading.Thread(target=read)
+reader.start()
+for i in range(1000):
+    print("line", i)
+over.set()
+reader.join()
+assert len(seen) == 1
+""")
+    assert done.stdout.splitlines() == [f"line {i}" for i in range(1000)]
+
+
 def test_who_kept_the_stream_meanwhile_can_go_on_writing() -> None:
     done = run("""
 with native_messages([]):
