@@ -46,6 +46,8 @@ class _ThreadsOwn(io.TextIOBase):
         self._through: int | None = None
         self._owner: int | None = None
         self._kept: list[str] = []
+        # Who has ended may close the descriptor: nobody may be about to write to it then.
+        self._writing = threading.Lock()
 
     def begin(self, through: int | None) -> None:
         """Keep what this thread writes; ``through``: a descriptor of where the stream led, if it was led elsewhere."""
@@ -60,17 +62,20 @@ class _ThreadsOwn(io.TextIOBase):
 
     def end(self) -> str:
         """What was kept; from now on everything is let through."""
-        self._owner = self._through = None
+        with self._writing:
+            self._owner = self._through = None
         return "".join(self._kept)
 
     def write(self, text: str, /) -> int:
-        through = self._through
         if threading.get_ident() == self._owner:
             self._kept.append(text)
-        elif through is not None:
-            os.write(through, text.encode(self._stream.encoding or "utf-8", self._stream.errors or "replace"))
-        else:
-            self._stream.write(text)
+            return len(text)
+        with self._writing:
+            if self._through is not None:
+                encoded = text.encode(self._stream.encoding or "utf-8", self._stream.errors or "replace")
+                os.write(self._through, encoded)
+                return len(text)
+        self._stream.write(text)
         return len(text)
 
     def flush(self) -> None:
@@ -103,6 +108,11 @@ _STREAMS_KNOWN = 16
 _own_streams: deque[tuple[Any, _ThreadsOwn]] = deque(maxlen=_STREAMS_KNOWN)
 """Streams and what stands for them, kept: `print` of Python 3.11 and 3.12 takes ``sys.stdout`` without a reference of
 its own, so in a thread that prints meanwhile the process would crash where ours is freed."""
+
+
+if hasattr(os, "register_at_fork"):
+    # A thread of the parent may have been writing: its lock would stay held in the child.
+    os.register_at_fork(after_in_child=_own_streams.clear)
 
 
 def _standing_for(stream: Any) -> _ThreadsOwn:
