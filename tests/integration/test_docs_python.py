@@ -77,6 +77,7 @@ def test_one_conversion_step_by_step(
     assert read_bundle(tmp_path / "x2-app").manifest == conversion.manifest
 
 
+@pytest.mark.filterwarnings("ignore:This API is experimental:DeprecationWarning")
 @pytest.mark.parametrize(
     "section", [pytest.param(name, marks=pytest.mark.slow) if name == "ExecuTorch" else name for name in RUNTIMES]
 )
