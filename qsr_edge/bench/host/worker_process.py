@@ -128,8 +128,9 @@ class WorkerProcess:
 
         # A runtime that is stuck would be waited for for ever.
         timer = threading.Timer(ANSWER_S, give_up)
-        timer.start()
+        timer.daemon = True
         try:
+            timer.start()  # Ctrl+C may come while the thread starts: it must not keep this process from ending
             self._process.stdin.write(json.dumps({"do": action, **encode(request)}) + "\n")
             self._process.stdin.flush()
             line = self._process.stdout.readline()
